@@ -1,0 +1,2 @@
+//! The binary `dataflow`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The words of dataflow: identifiers, epochs, sequences and the life cycle.

@@ -1,0 +1,1 @@
+//! The API a dataflow node is written with.

@@ -1,0 +1,1 @@
+//! The actors, and what they drive: processes, sockets, edges, logs.

@@ -1,0 +1,1 @@
+//! The Rust nodes of the example dataflows.
