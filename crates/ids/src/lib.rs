@@ -1,1 +1,13 @@
-//! The words of dataflow: identifiers, epochs, sequences and the life cycle.
+//! The words of dataflow: identifiers, epochs, sequences, the life cycle. Words, no behaviour.
+//!
+//! Every other room speaks in these types; this room depends on none of them.
+
+mod life_cycle;
+mod names;
+mod numbers;
+mod policy;
+
+pub use life_cycle::{End, Forcer, LifeCycle};
+pub use names::{DataflowName, InputId, NAME_LENGTH_MAX, NameError, NodeId, OutputId};
+pub use numbers::{EdgeId, Epoch, NodeIndex, SegmentId, Sequence};
+pub use policy::{OnFailure, QueuePolicy, RestartOn, RestartPolicy, StopMode};
