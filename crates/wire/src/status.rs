@@ -1,0 +1,274 @@
+//! How a dataflow stands and how it ended: what `ps`, `down`, `--json` and the report file show.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dataflow_ids::{
+    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, NodeId, OutputId, QueuePolicy,
+};
+use serde::{Deserialize, Serialize};
+
+/// A dataflow at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataflowStatus {
+    /// Its name.
+    pub name: DataflowName,
+    /// The run's name, as in the names of its memfds and its folder of logs.
+    pub run: String,
+    /// The YAML it was started from.
+    pub file: PathBuf,
+    /// The runtime's process.
+    pub pid: u32,
+    /// For how long it has been up.
+    pub up_for: Duration,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its nodes, in the order of the description.
+    pub nodes: Vec<NodeStatus>,
+    /// Its edges, in the order of the description.
+    pub edges: Vec<EdgeStatus>,
+    /// While stopping: whom it waits for.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Where a dataflow stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Not every node is Ready yet.
+    Starting,
+    /// Every node has been Ready once.
+    Running,
+    /// Asked to stop, or ending by itself because a node failed.
+    Stopping,
+    /// Every node has ended.
+    Ended,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Stopping => "stopping",
+            Phase::Ended => "ended",
+        })
+    }
+}
+
+/// A node at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub node: NodeId,
+    /// Where it stands.
+    pub state: LifeCycle,
+    /// For how long it has been in that state.
+    pub state_for: Duration,
+    /// Its incarnation.
+    pub epoch: Epoch,
+    /// Its process, while it has one.
+    pub pid: Option<u32>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Messages it has sent, on all edges together.
+    pub sent: u64,
+    /// Messages delivered to it, on all edges together.
+    pub delivered: u64,
+    /// How it ended, when it has.
+    pub end: Option<End>,
+    /// What explains its state, in one line: what it waits for, or why it failed.
+    pub because: Option<String>,
+}
+
+/// An edge at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EdgeStatus {
+    /// Its number.
+    pub edge: EdgeId,
+    /// The sender.
+    pub source: NodeId,
+    /// The sender's output.
+    pub output: OutputId,
+    /// The receiver.
+    pub target: NodeId,
+    /// The receiver's input.
+    pub input: InputId,
+    /// What a full queue does.
+    pub policy: QueuePolicy,
+    /// How many messages may be queued.
+    pub queue_size: u32,
+    /// Whether a sender waits on it at this moment.
+    pub blocked: bool,
+    /// Whether its sender has ended for good.
+    pub closed: bool,
+    /// Whether every token of it has been acknowledged after its end.
+    pub drained: bool,
+    /// What was counted.
+    pub counts: EdgeCounts,
+}
+
+/// What was counted on an edge. At rest `sent = delivered + dropped + queued` and
+/// `delivered = released + held + lost` (I-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EdgeCounts {
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages that reached the receiver.
+    pub delivered: u64,
+    /// Messages whose token came back.
+    pub released: u64,
+    /// Messages that a receiver held when it died.
+    pub lost: u64,
+    /// Messages dropped because the queue was full.
+    pub dropped_full: u64,
+    /// Messages dropped because the receiver has ended for good.
+    pub dropped_receiver_closed: u64,
+    /// Messages dropped to make room in the sender's memory.
+    pub dropped_memory: u64,
+    /// Messages that wait in the queue.
+    pub queued: u64,
+    /// Messages that the receiver holds.
+    pub held: u64,
+    /// Payload bytes sent.
+    pub bytes: u64,
+    /// How long the sender has waited on this edge.
+    pub blocked_ns: u64,
+}
+
+impl EdgeCounts {
+    /// Every message that was not delivered and will not be.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_full + self.dropped_receiver_closed + self.dropped_memory
+    }
+
+    /// Whether the two sums of I-2 hold.
+    pub fn balances(&self) -> bool {
+        self.sent == self.delivered + self.dropped() + self.queued
+            && self.delivered == self.released + self.held + self.lost
+    }
+}
+
+/// Somebody that a stop waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The node.
+    pub node: NodeId,
+    /// Its process, while it has one.
+    pub pid: Option<u32>,
+    /// For how long its user's code has run without a call into the library, if it said so.
+    pub busy_for: Option<Duration>,
+    /// What is waited for.
+    pub what: WaitingFor,
+}
+
+/// What a stop waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WaitingFor {
+    /// Its process to end.
+    Exit,
+    /// Messages that it holds, or has not read yet.
+    Tokens {
+        /// Whose output: `camera/image`.
+        source: NodeId,
+        /// Which output.
+        output: OutputId,
+        /// How many it holds.
+        held: u64,
+        /// How many wait in its queue.
+        queued: u64,
+    },
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting for {}", self.node)?;
+        let mut facts = Vec::new();
+        if let Some(pid) = self.pid {
+            facts.push(format!("pid {pid}, alive"));
+        }
+        if let Some(busy_for) = self.busy_for.filter(|busy_for| !busy_for.is_zero()) {
+            facts.push(format!("in user code for {:.1} s", busy_for.as_secs_f64()));
+        }
+        if !facts.is_empty() {
+            write!(f, " ({})", facts.join(", "))?;
+        }
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        match &self.what {
+            WaitingFor::Exit => f.write_str(": its process has not ended"),
+            WaitingFor::Tokens {
+                source,
+                output,
+                held,
+                queued,
+            } => match (*held, *queued) {
+                (0, queued) => {
+                    write!(
+                        f,
+                        ": has {queued} message{} of {source}/{output} to read",
+                        plural(queued)
+                    )
+                }
+                (held, 0) => write!(
+                    f,
+                    ": holds {held} message{} of {source}/{output}",
+                    plural(held)
+                ),
+                (held, queued) => write!(
+                    f,
+                    ": holds {held} message{} of {source}/{output} and has {queued} to read",
+                    plural(held)
+                ),
+            },
+        }
+    }
+}
+
+/// How a dataflow ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its name.
+    pub name: DataflowName,
+    /// The run's name.
+    pub run: String,
+    /// How long it was up.
+    pub up_for: Duration,
+    /// How long the stop took, if it was stopped.
+    pub stop_took: Option<Duration>,
+    /// In one word.
+    pub outcome: Outcome,
+    /// Why it ended, in one line: `all nodes finished`, `stopped by Ctrl-C`, `node detector failed`.
+    pub because: String,
+    /// Who forced it, if anybody did.
+    pub forced: Option<Forcer>,
+    /// Its nodes, in the order of the description.
+    pub nodes: Vec<NodeReport>,
+    /// Its edges, in the order of the description. What was not consumed stands here, by name and count (I-8).
+    pub edges: Vec<EdgeStatus>,
+}
+
+/// How a dataflow ended, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every node ended well and every token was acknowledged.
+    Drained,
+    /// A node failed.
+    Failed,
+    /// Something was killed on a person's word.
+    Forced,
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Its name.
+    pub node: NodeId,
+    /// How it ended.
+    pub end: End,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Its last log lines, when it failed.
+    pub last_lines: Vec<String>,
+}
