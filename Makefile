@@ -1,0 +1,71 @@
+# The only commands anyone needs. Each installs what it needs, says what it is doing, and can be repeated.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The examples name their binaries as ../target/debug/…, so builds go there whatever the user's settings are.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# Nodes written in Python run in the project's environment, also from YAML files elsewhere (tests).
+export VIRTUAL_ENV := $(CURDIR)/.venv
+# Our own work tree is the last place where Python should leave byte code.
+export PYTHONDONTWRITEBYTECODE := 1
+
+FLOW ?= dataflows/quickstart.yml
+DATAFLOW := target/debug/dataflow
+
+.PHONY: help
+help: ## Show this list
+	@printf 'usage: make TARGET\n\n'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: run
+run: python ## Build, and run an example (FLOW=dataflows/quickstart.yml)
+	@printf '==> building dataflow and the nodes of the examples\n'
+	@cargo build --locked -p dataflow-cli -p dataflow-examples
+	@printf '==> %s up %s\n' $(DATAFLOW) $(FLOW)
+	@exec $(DATAFLOW) up $(FLOW)
+
+.PHONY: test
+test: python ## Build and run every test
+	@printf '==> building everything and its tests\n'
+	@cargo build --locked --workspace --all-targets
+	@printf '==> cargo test\n'
+	@cargo test --locked --workspace
+	@printf '==> the tests of the Python module\n'
+	@.venv/bin/python -m unittest discover --start-directory crates/python/tests
+
+.PHONY: check
+check: python ## Formatting, lints, documentation, dependencies
+	@printf '==> cargo fmt --check\n'
+	@cargo fmt --all --check
+	@printf '==> cargo clippy\n'
+	@cargo clippy --locked --workspace --all-targets -- --deny warnings
+	@printf '==> cargo doc\n'
+	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	@printf '==> cargo deny\n'
+	@scripts/cargo-deny
+
+.PHONY: bench
+bench: python ## Measure speed beside the floors of this machine, in the release profile
+	@printf '==> building the benches in the release profile\n'
+	@cargo bench --locked -p dataflow-benches
+
+.PHONY: soak
+soak: python ## The long tests: 10⁷ messages a policy between real processes (in the release profile)
+	@printf '==> building the long tests in the release profile\n'
+	@cargo test --locked --release --workspace -- --ignored soak
+
+.PHONY: docs
+docs: ## Build the pages of the Rust API, and say where they are
+	@scripts/prerequisites >/dev/null
+	@cargo doc --locked --workspace --no-deps
+	@printf '==> target/doc/dataflow_node/index.html\n'
+
+.PHONY: python
+python: ## Prepare .venv: numpy and our Python module
+	@scripts/python-environment
+
+.PHONY: clean
+clean: ## Remove what was built, .venv, and the logs of the examples' runs
+	rm -rf target .venv dataflows/.dataflow
