@@ -6,5 +6,6 @@
 
 pub mod client;
 pub mod frame;
+pub mod metadata;
 pub mod node;
 pub mod status;
