@@ -8,10 +8,29 @@ use std::time::Duration;
 use dataflow_ids::{Forcer, StopMode};
 use serde::{Deserialize, Serialize};
 
+use crate::hello::ProtocolMismatch;
 use crate::status::{DataflowStatus, Report, Waiting};
 
 /// The version of this conversation. Both sides refuse any other.
 pub const CLIENT_PROTOCOL: u32 = 1;
+
+/// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`CLIENT_PROTOCOL`].
+///
+/// # Errors
+///
+/// [`ProtocolMismatch`] when they differ; it names both and the remedy.
+pub fn check_hello(theirs: u32) -> Result<(), ProtocolMismatch> {
+    if theirs == CLIENT_PROTOCOL {
+        return Ok(());
+    }
+    Err(ProtocolMismatch {
+        conversation: "command",
+        ours: CLIENT_PROTOCOL,
+        theirs,
+        remedy: "use the `dataflow` command that started this dataflow, or stop it with that one and start \
+                 it again",
+    })
+}
 
 /// What a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

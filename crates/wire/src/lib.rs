@@ -6,6 +6,9 @@
 
 pub mod client;
 pub mod frame;
+mod hello;
 pub mod metadata;
 pub mod node;
 pub mod status;
+
+pub use hello::ProtocolMismatch;

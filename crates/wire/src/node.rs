@@ -11,11 +11,31 @@ use dataflow_ids::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::hello::ProtocolMismatch;
+
 /// The version of this conversation. Both sides refuse any other.
 pub const NODE_PROTOCOL: u32 = 1;
 
 /// The environment variable that holds the number of the inherited control socket.
 pub const CONTROL_FD_VARIABLE: &str = "DATAFLOW_CONTROL_FD";
+
+/// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`NODE_PROTOCOL`].
+///
+/// # Errors
+///
+/// [`ProtocolMismatch`] when they differ; it names both and the remedy.
+pub fn check_hello(theirs: u32) -> Result<(), ProtocolMismatch> {
+    if theirs == NODE_PROTOCOL {
+        return Ok(());
+    }
+    Err(ProtocolMismatch {
+        conversation: "node",
+        ours: NODE_PROTOCOL,
+        theirs,
+        remedy: "build the node, or install its Python package, from the same release as the `dataflow` \
+                 command",
+    })
+}
 
 /// What a node's library tells the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,414 @@
+//! Any value of every message type.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dataflow_ids::{
+    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, NodeId, NodeIndex, OutputId,
+    QueuePolicy, SegmentId, Sequence, StopMode,
+};
+use dataflow_wire::client::{ClientReply, ClientRequest};
+use dataflow_wire::node::{EdgeGrant, EdgeRole, TimerSpec, ToNode, ToRuntime, Welcome};
+use dataflow_wire::status::{
+    DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
+    Waiting, WaitingFor,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn name() -> impl Strategy<Value = String> {
+    let first = select(b"abcXYZ019_".to_vec());
+    let rest = vec(select(b"abcXYZ019_-.".to_vec()), 0..63);
+    (first, rest).prop_map(|(first, rest)| {
+        let mut name = char::from(first).to_string();
+        name.extend(rest.into_iter().map(char::from));
+        name
+    })
+}
+
+fn node_id() -> impl Strategy<Value = NodeId> {
+    name().prop_map(|name| NodeId::new(name).unwrap())
+}
+
+fn output_id() -> impl Strategy<Value = OutputId> {
+    name().prop_map(|name| OutputId::new(name).unwrap())
+}
+
+fn input_id() -> impl Strategy<Value = InputId> {
+    name().prop_map(|name| InputId::new(name).unwrap())
+}
+
+fn dataflow_name() -> impl Strategy<Value = DataflowName> {
+    name().prop_map(|name| DataflowName::new(name).unwrap())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..40).prop_map(|characters| characters.into_iter().collect())
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (any::<u64>(), 0..1_000_000_000u32).prop_map(|(seconds, ns)| Duration::new(seconds, ns))
+}
+
+fn edge_id() -> impl Strategy<Value = EdgeId> {
+    any::<u32>().prop_map(EdgeId)
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    any::<u32>().prop_map(Epoch)
+}
+
+fn sequence() -> impl Strategy<Value = Sequence> {
+    any::<u64>().prop_map(Sequence)
+}
+
+fn segment_id() -> impl Strategy<Value = SegmentId> {
+    (any::<u32>(), epoch(), any::<u32>()).prop_map(|(node, epoch, number)| SegmentId {
+        node: NodeIndex(node),
+        epoch,
+        number,
+    })
+}
+
+fn queue_policy() -> impl Strategy<Value = QueuePolicy> {
+    select(vec![
+        QueuePolicy::DropOldest,
+        QueuePolicy::Latest,
+        QueuePolicy::Block,
+    ])
+}
+
+fn stop_mode() -> impl Strategy<Value = StopMode> {
+    select(vec![StopMode::Graceful, StopMode::Now])
+}
+
+fn forcer() -> impl Strategy<Value = Forcer> {
+    select(vec![
+        Forcer::DownForce,
+        Forcer::SecondInterrupt,
+        Forcer::ForceAfter,
+    ])
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Drained),
+        forcer().prop_map(|by| End::Forced { by }),
+        text().prop_map(|how| End::Crashed { how }),
+    ]
+}
+
+pub(crate) fn to_runtime() -> impl Strategy<Value = ToRuntime> {
+    prop_oneof![
+        (any::<u32>(), text(), any::<u32>()).prop_map(|(protocol, library, pid)| {
+            ToRuntime::Hello {
+                protocol,
+                library,
+                pid,
+            }
+        }),
+        Just(ToRuntime::Ready),
+        Just(ToRuntime::Running),
+        (segment_id(), any::<u64>())
+            .prop_map(|(segment, length)| ToRuntime::SegmentCreated { segment, length }),
+        segment_id().prop_map(|segment| ToRuntime::SegmentRetired { segment }),
+        segment_id().prop_map(|segment| ToRuntime::SegmentUnmapped { segment }),
+        (
+            edge_id(),
+            epoch(),
+            sequence(),
+            any::<u64>(),
+            vec(sequence(), 0..20),
+            duration()
+        )
+            .prop_map(|(edge, epoch, released_upto, queued, held, busy_for)| {
+                ToRuntime::ReleaseAck {
+                    edge,
+                    epoch,
+                    released_upto,
+                    queued,
+                    held,
+                    busy_for,
+                }
+            }),
+        Just(ToRuntime::StopDelivered),
+        (edge_id(), text()).prop_map(|(edge, what)| ToRuntime::EdgeDamaged { edge, what }),
+        text().prop_map(|text| ToRuntime::Warning { text }),
+    ]
+}
+
+fn timer() -> impl Strategy<Value = TimerSpec> {
+    (input_id(), duration()).prop_map(|(input, period)| TimerSpec { input, period })
+}
+
+fn welcome() -> impl Strategy<Value = Welcome> {
+    (
+        (any::<u32>(), dataflow_name(), text(), node_id()),
+        (any::<u32>(), epoch()),
+        (vec(output_id(), 0..4), vec(timer(), 0..4)),
+        (any::<u32>(), any::<u64>()),
+    )
+        .prop_map(
+            |(
+                (protocol, dataflow, run, node),
+                (index, epoch),
+                (outputs, timers),
+                (edges, output_memory_bytes),
+            )| Welcome {
+                protocol,
+                dataflow,
+                run,
+                node,
+                index: NodeIndex(index),
+                epoch,
+                outputs,
+                timers,
+                edges,
+                output_memory_bytes,
+            },
+        )
+}
+
+fn edge_role() -> impl Strategy<Value = EdgeRole> {
+    prop_oneof![
+        output_id().prop_map(|output| EdgeRole::Sender { output }),
+        (input_id(), duration()).prop_map(|(input, spin)| EdgeRole::Receiver { input, spin }),
+    ]
+}
+
+fn edge_grant() -> impl Strategy<Value = EdgeGrant> {
+    (
+        (edge_id(), edge_role(), node_id(), any::<u32>()),
+        (output_id(), node_id(), input_id(), queue_policy()),
+        (any::<u32>(), any::<u32>(), any::<u64>()),
+    )
+        .prop_map(
+            |(
+                (edge, role, source, source_index),
+                (output, target, input, policy),
+                (queue_size, held_max, held_bytes_max),
+            )| EdgeGrant {
+                edge,
+                role,
+                source,
+                source_index: NodeIndex(source_index),
+                output,
+                target,
+                input,
+                policy,
+                queue_size,
+                held_max,
+                held_bytes_max,
+            },
+        )
+}
+
+pub(crate) fn to_node() -> impl Strategy<Value = ToNode> {
+    prop_oneof![
+        welcome().prop_map(ToNode::Welcome),
+        text().prop_map(|reason| ToNode::Refused { reason }),
+        edge_grant().prop_map(ToNode::Edge),
+        Just(ToNode::Begin),
+        (segment_id(), any::<u64>())
+            .prop_map(|(segment, length)| ToNode::Segment { segment, length }),
+        segment_id().prop_map(|segment| ToNode::SegmentRetire { segment }),
+        (edge_id(), epoch(), sequence(), any::<u32>()).prop_map(|(edge, epoch, upto, attempt)| {
+            ToNode::ReleaseRequest {
+                edge,
+                epoch,
+                upto,
+                attempt,
+            }
+        }),
+        (stop_mode(), vec((edge_id(), sequence()), 0..8))
+            .prop_map(|(mode, upto)| ToNode::Stop { mode, upto }),
+    ]
+}
+
+pub(crate) fn client_request() -> impl Strategy<Value = ClientRequest> {
+    prop_oneof![
+        any::<u32>().prop_map(|protocol| ClientRequest::Hello { protocol }),
+        Just(ClientRequest::Status),
+        (stop_mode(), option::of(duration()))
+            .prop_map(|(mode, force_after)| ClientRequest::Stop { mode, force_after }),
+        forcer().prop_map(|by| ClientRequest::Force { by }),
+        Just(ClientRequest::Follow),
+    ]
+}
+
+fn edge_counts() -> impl Strategy<Value = EdgeCounts> {
+    any::<[u64; 11]>().prop_map(|counts| EdgeCounts {
+        sent: counts[0],
+        delivered: counts[1],
+        released: counts[2],
+        lost: counts[3],
+        dropped_full: counts[4],
+        dropped_receiver_closed: counts[5],
+        dropped_memory: counts[6],
+        queued: counts[7],
+        held: counts[8],
+        bytes: counts[9],
+        blocked_ns: counts[10],
+    })
+}
+
+fn edge_status() -> impl Strategy<Value = EdgeStatus> {
+    (
+        (edge_id(), node_id(), output_id(), node_id(), input_id()),
+        (queue_policy(), any::<u32>()),
+        any::<[bool; 3]>(),
+        edge_counts(),
+    )
+        .prop_map(
+            |(
+                (edge, source, output, target, input),
+                (policy, queue_size),
+                [blocked, closed, drained],
+                counts,
+            )| EdgeStatus {
+                edge,
+                source,
+                output,
+                target,
+                input,
+                policy,
+                queue_size,
+                blocked,
+                closed,
+                drained,
+                counts,
+            },
+        )
+}
+
+fn node_status() -> impl Strategy<Value = NodeStatus> {
+    (
+        (node_id(), select(LifeCycle::ALL.to_vec()), duration()),
+        (epoch(), option::of(any::<u32>()), any::<u32>()),
+        (any::<u64>(), any::<u64>()),
+        (option::of(end()), option::of(text())),
+    )
+        .prop_map(
+            |(
+                (node, state, state_for),
+                (epoch, pid, restarts),
+                (sent, delivered),
+                (end, because),
+            )| NodeStatus {
+                node,
+                state,
+                state_for,
+                epoch,
+                pid,
+                restarts,
+                sent,
+                delivered,
+                end,
+                because,
+            },
+        )
+}
+
+fn waiting() -> impl Strategy<Value = Waiting> {
+    let what = prop_oneof![
+        Just(WaitingFor::Exit),
+        (node_id(), output_id(), any::<u64>(), any::<u64>()).prop_map(
+            |(source, output, held, queued)| WaitingFor::Tokens {
+                source,
+                output,
+                held,
+                queued
+            }
+        ),
+    ];
+    (
+        node_id(),
+        option::of(any::<u32>()),
+        option::of(duration()),
+        what,
+    )
+        .prop_map(|(node, pid, busy_for, what)| Waiting {
+            node,
+            pid,
+            busy_for,
+            what,
+        })
+}
+
+fn dataflow_status() -> impl Strategy<Value = DataflowStatus> {
+    let phase = select(vec![
+        Phase::Starting,
+        Phase::Running,
+        Phase::Stopping,
+        Phase::Ended,
+    ]);
+    (
+        (dataflow_name(), text(), text(), any::<u32>()),
+        (duration(), phase),
+        (
+            vec(node_status(), 0..4),
+            vec(edge_status(), 0..4),
+            vec(waiting(), 0..4),
+        ),
+    )
+        .prop_map(
+            |((name, run, file, pid), (up_for, phase), (nodes, edges, waiting))| DataflowStatus {
+                name,
+                run,
+                file: PathBuf::from(file),
+                pid,
+                up_for,
+                phase,
+                nodes,
+                edges,
+                waiting,
+            },
+        )
+}
+
+fn node_report() -> impl Strategy<Value = NodeReport> {
+    (node_id(), end(), any::<u32>(), vec(text(), 0..4)).prop_map(
+        |(node, end, restarts, last_lines)| NodeReport {
+            node,
+            end,
+            restarts,
+            last_lines,
+        },
+    )
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let outcome = select(vec![Outcome::Drained, Outcome::Failed, Outcome::Forced]);
+    (
+        (dataflow_name(), text(), duration(), option::of(duration())),
+        (outcome, text(), option::of(forcer())),
+        (vec(node_report(), 0..4), vec(edge_status(), 0..4)),
+    )
+        .prop_map(
+            |((name, run, up_for, stop_took), (outcome, because, forced), (nodes, edges))| Report {
+                name,
+                run,
+                up_for,
+                stop_took,
+                outcome,
+                because,
+                forced,
+                nodes,
+                edges,
+            },
+        )
+}
+
+pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
+    prop_oneof![
+        (any::<u32>(), any::<u32>())
+            .prop_map(|(protocol, pid)| ClientReply::Welcome { protocol, pid }),
+        text().prop_map(|reason| ClientReply::Refused { reason }),
+        dataflow_status().prop_map(|status| ClientReply::Status(Box::new(status))),
+        Just(ClientReply::Accepted),
+        vec(waiting(), 0..4).prop_map(ClientReply::Waiting),
+        report().prop_map(|report| ClientReply::Ended(Box::new(report))),
+    ]
+}
