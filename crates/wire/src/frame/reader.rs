@@ -234,6 +234,7 @@ impl FrameReader {
     ///
     /// [`FrameError`] when the next frame is refused: every descriptor that came is closed then, and the
     /// stream gives nothing more.
+    #[allow(clippy::should_implement_trait)] // the message's type is the caller's choice at each call
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Vec<OwnedFd>)>, FrameError> {
         let result = self.next_unguarded();
         if result.is_err() {
