@@ -1,1 +1,20 @@
-//! The actors, and what they drive: processes, sockets, edges, logs.
+//! The actors, and what they drive: processes, control sockets, edges, logs.
+//!
+//! A caller prepares a run from a checked description ([`prepare`]), keeps [`Controls`] for its signals, and
+//! gives its thread to [`Run::block_on`]. Other commands find a run through [`registry`], talk to it with
+//! [`client`], and read what its nodes said with [`logs`].
+
+pub mod client;
+mod controls;
+mod error;
+mod events;
+pub mod logs;
+mod options;
+mod prepare;
+pub mod registry;
+
+pub use controls::Controls;
+pub use error::{ErrorClass, RunError, UpError};
+pub use events::RunEvent;
+pub use options::RunOptions;
+pub use prepare::{Run, prepare};

@@ -1,0 +1,163 @@
+//! A command's end of the conversation with a running dataflow: blocking, one request after the other.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
+use dataflow_wire::frame::{self, FrameError, FrameReader, ReceiveError, Received, SendError};
+
+use crate::registry::FoundRun;
+
+/// Why a running dataflow could not be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is nobody at the socket any more.
+    #[error("`{name}` (pid {pid}) does not answer: {source}")]
+    Unreachable {
+        /// The dataflow.
+        name: String,
+        /// The process that should be there.
+        pid: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime refuses, and says why.
+    #[error("the runtime refuses: {reason}")]
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The runtime's process ended in the middle of the conversation.
+    #[error("the runtime ended before it answered: `dataflow logs` tells what it had said")]
+    Ended,
+    /// The request could not be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The answer could not be received.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// The answer is no message.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The runtime answered with something else than the request asks for.
+    #[error(
+        "the runtime gave an answer that does not belong to the question: it is of another version"
+    )]
+    Unexpected,
+}
+
+/// A connection to a running dataflow.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    reader: FrameReader,
+    pid: u32,
+}
+
+impl Client {
+    /// Connects, and compares the versions.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unreachable`] when the run has just ended, [`ClientError::Refused`] when it is of another
+    /// version or another user's.
+    pub fn connect(run: &FoundRun) -> Result<Client, ClientError> {
+        let stream = run.connect().map_err(|source| ClientError::Unreachable {
+            name: run.name.to_string(),
+            pid: run.pid,
+            source,
+        })?;
+        let mut client = Client {
+            stream,
+            reader: FrameReader::new(),
+            pid: run.pid,
+        };
+        let protocol = CLIENT_PROTOCOL;
+        match client.request(&ClientRequest::Hello { protocol })? {
+            ClientReply::Welcome { protocol, pid } if protocol == CLIENT_PROTOCOL => {
+                client.pid = pid;
+                Ok(client)
+            }
+            ClientReply::Welcome { protocol, .. } => Err(ClientError::Refused {
+                reason: format!(
+                    "it speaks version {protocol} of this conversation and this command speaks \
+                     {CLIENT_PROTOCOL}: use the `dataflow` that started it"
+                ),
+            }),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// The runtime's process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Asks, and waits for the first answer. `Stop` and `Follow` are answered by more: see [`Client::replies`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] when the runtime refuses, ends, or says something that is no answer.
+    pub fn request(&mut self, request: &ClientRequest) -> Result<ClientReply, ClientError> {
+        self.send(request)?;
+        self.next_reply()
+    }
+
+    /// Asks, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Send`] when the runtime has ended.
+    pub fn send(&mut self, request: &ClientRequest) -> Result<(), ClientError> {
+        Ok(frame::send(&self.stream, request, &[])?)
+    }
+
+    /// Waits for the next answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::request`].
+    pub fn next_reply(&mut self) -> Result<ClientReply, ClientError> {
+        let mut ended = false;
+        loop {
+            if let Some((reply, _)) = self.reader.next::<ClientReply>()? {
+                return match reply {
+                    ClientReply::Refused { reason } => Err(ClientError::Refused { reason }),
+                    reply => Ok(reply),
+                };
+            }
+            if ended {
+                return Err(ClientError::Ended);
+            }
+            ended = self.reader.receive(&self.stream)? == Received::End;
+        }
+    }
+
+    /// The answers that follow a `Stop` or a `Follow`, up to and including `Ended`.
+    pub fn replies(&mut self) -> Replies<'_> {
+        Replies {
+            client: self,
+            over: false,
+        }
+    }
+}
+
+/// The stream of answers of a [`Client`].
+#[derive(Debug)]
+pub struct Replies<'a> {
+    client: &'a mut Client,
+    over: bool,
+}
+
+impl Iterator for Replies<'_> {
+    type Item = Result<ClientReply, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let reply = self.client.next_reply();
+        self.over = !matches!(&reply, Ok(reply) if !matches!(reply, ClientReply::Ended(_)));
+        Some(reply)
+    }
+}

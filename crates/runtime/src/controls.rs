@@ -1,0 +1,54 @@
+//! The controls of a run, for another thread: stop, force.
+
+use std::time::Duration;
+
+use dataflow_ids::{Forcer, StopMode};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What a person, through whichever door, asks of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Stop it.
+    Stop {
+        mode: StopMode,
+        force_after: Option<Duration>,
+        /// Who asked, as the report says it: `stopped by …`.
+        by: &'static str,
+    },
+    /// Kill it.
+    Force { by: Forcer },
+}
+
+/// Steers a run from any thread, for instance from the one that waits for signals. Works from
+/// [`prepare`](crate::prepare) on, before the run has begun and after it has ended.
+#[derive(Debug, Clone)]
+pub struct Controls {
+    to_root: UnboundedSender<Control>,
+}
+
+impl Controls {
+    pub(crate) fn new(to_root: UnboundedSender<Control>) -> Self {
+        Controls { to_root }
+    }
+
+    /// Stops the dataflow: after everything that was sent, or ahead of it. Repeating it changes nothing,
+    /// except that `Now` is stronger than `Graceful`, and the earlier of two `force_after` counts.
+    pub fn stop(&self, mode: StopMode, force_after: Option<Duration>) {
+        let by = "Ctrl-C or a signal";
+        self.send(Control::Stop {
+            mode,
+            force_after,
+            by,
+        });
+    }
+
+    /// Kills every process of the dataflow on a person's word. It is reported as forced, by name.
+    pub fn force(&self, by: Forcer) {
+        self.send(Control::Force { by });
+    }
+
+    fn send(&self, control: Control) {
+        // A run that has ended has nobody to tell, and nothing left to stop.
+        let _ = self.to_root.send(control);
+    }
+}

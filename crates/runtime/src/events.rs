@@ -1,0 +1,43 @@
+//! What a run tells its caller while it runs.
+
+use std::time::SystemTime;
+
+use dataflow_ids::{Epoch, LifeCycle, NodeId};
+use dataflow_wire::status::{Phase, Report, Waiting};
+
+use crate::logs::LogStream;
+
+/// Something that happened in a run, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub enum RunEvent {
+    /// A node, or the runtime on its behalf, has said something.
+    Log {
+        /// Which node.
+        node: NodeId,
+        /// Through which stream.
+        stream: LogStream,
+        /// When the runtime read it.
+        at: SystemTime,
+        /// The line, without its end.
+        line: String,
+    },
+    /// A node has changed its state.
+    State {
+        /// Which node.
+        node: NodeId,
+        /// Where it stood.
+        from: LifeCycle,
+        /// Where it stands.
+        to: LifeCycle,
+        /// Its incarnation.
+        epoch: Epoch,
+        /// Why, in one line, when there is more to say than the state.
+        because: Option<String>,
+    },
+    /// The dataflow has changed its phase.
+    Phase(Phase),
+    /// Whom the stop has waited for, for a second or longer.
+    Waiting(Vec<Waiting>),
+    /// The dataflow has ended. Nothing follows.
+    Ended(Box<Report>),
+}

@@ -1,0 +1,15 @@
+//! What a caller may choose for one run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Choices for one run that are not part of the description.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Kill what still lives this long after a stop began. `None`: never.
+    pub force_after: Option<Duration>,
+    /// The terminal of the caller, for nodes that draw: they find it as `DATAFLOW_TERMINAL`.
+    pub terminal: Option<PathBuf>,
+    /// The seed of every random choice. `None`: taken from the clock.
+    pub seed: Option<u64>,
+}

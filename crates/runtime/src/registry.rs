@@ -1,0 +1,516 @@
+//! Where the sockets of running dataflows are, so that every command finds its own and no other.
+//!
+//! `$XDG_RUNTIME_DIR/dataflow/`, or a private folder in the temporary directory, holds one folder for each
+//! project folder (named by a hash of its path), and in it `<name>.sock` and `<name>.json`. The runtime holds
+//! a lock on the `.json` for as long as it lives; the kernel drops it with the process, so whoever gets that
+//! lock knows the run is gone and may clear up after it. No process id is ever trusted for that.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dataflow_ids::DataflowName;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How often a claim is tried again: another process may be looking at the same entry at this moment, and holds
+/// its lock for some microseconds.
+const CLAIM_ATTEMPTS_MAX: u32 = 10;
+/// How long a claim waits between two attempts.
+const CLAIM_PAUSE: Duration = Duration::from_millis(5);
+/// The longest entry read, in bytes.
+const ENTRY_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why the registry cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// A folder of it belongs to somebody else, or others may write into it.
+    #[error(
+        "{folder} is not private to you (owner {owner}, mode {mode:o}): remove it, or set XDG_RUNTIME_DIR to a \
+         folder of your own", folder = folder.display()
+    )]
+    NotPrivate {
+        /// The folder.
+        folder: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The same dataflow runs already.
+    #[error("`{}` runs already (pid {})", .0.name, .0.pid)]
+    RunsAlready(Box<FoundRun>),
+    /// The system refused.
+    #[error("cannot {what} {path}: {source}", path = path.display())]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn refused(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RegistryError {
+    let path = path.to_path_buf();
+    move |source| RegistryError::System { what, path, source }
+}
+
+/// What stands in a `.json` of the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    name: DataflowName,
+    run: String,
+    file: PathBuf,
+    folder: PathBuf,
+    pid: u32,
+}
+
+/// A dataflow that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRun {
+    /// Its name.
+    pub name: DataflowName,
+    /// The run's name, which is also its folder's under `.dataflow/runs/`.
+    pub run: String,
+    /// The YAML it was started from, absolute.
+    pub file: PathBuf,
+    /// The project's folder, absolute.
+    pub folder: PathBuf,
+    /// The runtime's process.
+    pub pid: u32,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+/// The registry of one user, at one place.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    root: PathBuf,
+}
+
+impl Registry {
+    /// The registry of this process: in `$XDG_RUNTIME_DIR`, else in a private folder of the temporary
+    /// directory. Its folders are made when they are needed.
+    pub fn of_this_process() -> Registry {
+        let root = match std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
+            Some(folder) => PathBuf::from(folder).join("dataflow"),
+            None => std::env::temp_dir()
+                .join(format!("dataflow-{}", rustix::process::getuid().as_raw())),
+        };
+        Registry { root }
+    }
+
+    /// A registry somewhere else, for tests.
+    pub fn at(root: impl Into<PathBuf>) -> Registry {
+        Registry { root: root.into() }
+    }
+
+    /// Claims the name of a dataflow in its project's folder, and makes the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::RunsAlready`] when another process, or this one, holds the claim.
+    pub(crate) fn claim(
+        &self,
+        name: &DataflowName,
+        run: &str,
+        file: &Path,
+        folder: &Path,
+    ) -> Result<Claim, RegistryError> {
+        let folder = canonical(folder);
+        private_folder(&self.root)?;
+        let place = self.root.join(project_hash(&folder));
+        private_folder(&place)?;
+        let entry_path = place.join(format!("{name}.json"));
+        let socket = place.join(format!("{name}.sock"));
+        let entry = Entry {
+            name: name.clone(),
+            run: run.to_owned(),
+            file: canonical(file),
+            folder,
+            pid: std::process::id(),
+        };
+
+        let mut lock = lock_entry(&entry_path, &socket)?;
+        let text = serde_json::to_vec(&entry)
+            .map_err(io::Error::other)
+            .map_err(refused("write", &entry_path))?;
+        lock.set_len(0)
+            .and_then(|()| lock.seek(SeekFrom::Start(0)))
+            .and_then(|_| lock.write_all(&text))
+            .map_err(refused("write", &entry_path))?;
+        // We hold the lock: a socket that is still here belongs to a run that is gone.
+        remove_if_there(&socket)?;
+        let listener = bind(&place, &socket).map_err(refused("make the socket", &socket))?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))
+            .map_err(refused("protect", &socket))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(refused("use the socket", &socket))?;
+        Ok(Claim {
+            listener: Some(listener),
+            _lock: lock,
+            entry: entry_path,
+            socket,
+        })
+    }
+
+    /// The runs whose project folder is `folder` or lies below it; with `which`, only those of that name, or
+    /// of that YAML file (absolute, or relative to `folder`). What is left of runs that are gone is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::System`] when the registry is there and cannot be read.
+    pub fn find(&self, folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, RegistryError> {
+        let folder = canonical(folder);
+        let mut found = Vec::new();
+        for place in read_folder(&self.root)? {
+            for entry_path in read_folder(&place)? {
+                if entry_path.extension().is_none_or(|ending| ending != "json") {
+                    continue;
+                }
+                let socket = entry_path.with_extension("sock");
+                if let Some(run) = living(&entry_path, &socket)?
+                    && run.folder.starts_with(&folder)
+                    && which.is_none_or(|which| is_meant(&run, &folder, which))
+                {
+                    found.push(run);
+                }
+            }
+        }
+        found.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
+        Ok(found)
+    }
+}
+
+/// The runs of this user whose project folder is `folder` or lies below it; see [`Registry::find`].
+///
+/// # Errors
+///
+/// [`RegistryError::System`] when the registry is there and cannot be read.
+pub fn find(folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, RegistryError> {
+    Registry::of_this_process().find(folder, which)
+}
+
+/// A claimed name. Dropping it gives the name back and removes the socket.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    listener: Option<UnixListener>,
+    _lock: File,
+    entry: PathBuf,
+    socket: PathBuf,
+}
+
+impl Claim {
+    /// The listening socket, nonblocking. `None` when it was taken before.
+    pub(crate) fn take_listener(&mut self) -> Option<UnixListener> {
+        self.listener.take()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Best effort, while the lock is still held: whoever finds a rest of it clears it up.
+        let _ = fs::remove_file(&self.socket);
+        let _ = fs::remove_file(&self.entry);
+    }
+}
+
+impl FoundRun {
+    /// Connects to the run's socket.
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
+        let place = self
+            .socket
+            .parent()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let folder = open_folder(place)?;
+        UnixStream::connect(short(&folder, &self.socket))
+    }
+}
+
+/// A socket's path may have 107 bytes; through the descriptor of its folder it never has more.
+fn short(folder: &OwnedFd, socket: &Path) -> PathBuf {
+    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    path.extend(socket.file_name());
+    path
+}
+
+fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::empty())?)
+}
+
+fn bind(place: &Path, socket: &Path) -> io::Result<UnixListener> {
+    let folder = open_folder(place)?;
+    UnixListener::bind(short(&folder, socket))
+}
+
+/// Opens the entry and locks it, as the one process that may.
+fn lock_entry(entry: &Path, socket: &Path) -> Result<File, RegistryError> {
+    let mut holder = None;
+    for _ in 0..CLAIM_ATTEMPTS_MAX {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(entry)
+            .map_err(refused("open", entry))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_same_file(&file, entry) => return Ok(file),
+            // Removed by somebody who cleared up, between our open and our lock.
+            Ok(()) => continue,
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                holder = read_entry(&mut file, socket);
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "before the run begins: no actor waits"
+                )]
+                std::thread::sleep(CLAIM_PAUSE);
+            }
+            Err(errno) => return Err(refused("lock", entry)(errno.into())),
+        }
+    }
+    match holder {
+        Some(run) => Err(RegistryError::RunsAlready(Box::new(run))),
+        None => Err(refused("claim", entry)(io::ErrorKind::ResourceBusy.into())),
+    }
+}
+
+fn is_same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+fn read_entry(file: &mut File, socket: &Path) -> Option<FoundRun> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(ENTRY_BYTES_MAX).read_to_end(&mut text).ok()?;
+    let entry: Entry = serde_json::from_slice(&text).ok()?;
+    Some(FoundRun {
+        name: entry.name,
+        run: entry.run,
+        file: entry.file,
+        folder: entry.folder,
+        pid: entry.pid,
+        socket: socket.to_path_buf(),
+    })
+}
+
+/// The run of an entry, if it lives; otherwise its rests are removed.
+fn living(entry: &Path, socket: &Path) -> Result<Option<FoundRun>, RegistryError> {
+    let mut file = match File::open(entry) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused("open", entry)(error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(read_entry(&mut file, socket)),
+        Err(errno) => Err(refused("lock", entry)(errno.into())),
+        Ok(()) => {
+            if is_same_file(&file, entry) {
+                remove_if_there(socket)?;
+                remove_if_there(entry)?;
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn is_meant(run: &FoundRun, folder: &Path, which: &str) -> bool {
+    run.name.as_str() == which || canonical(&folder.join(which)) == run.file
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// 16 hexadecimal digits of the SHA-256 of the project folder's path.
+fn project_hash(folder: &Path) -> String {
+    let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(refused("read", folder)(error)),
+    };
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(refused("read", folder))?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), RegistryError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(refused("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder with mode 0700, or checks that it is private to this user.
+fn private_folder(folder: &Path) -> Result<(), RegistryError> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(refused("make the folder", folder)(error)),
+    }
+    let facts = fs::symlink_metadata(folder).map_err(refused("look at", folder))?;
+    let mode = facts.mode() & 0o7777;
+    let ours = facts.uid() == rustix::process::geteuid().as_raw();
+    if !facts.is_dir() || !ours || mode & 0o077 != 0 {
+        return Err(RegistryError::NotPrivate {
+            folder: folder.to_path_buf(),
+            owner: facts.uid(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> DataflowName {
+        DataflowName::new(text).unwrap()
+    }
+
+    struct Ground {
+        _place: tempfile::TempDir,
+        registry: Registry,
+        folder: PathBuf,
+    }
+
+    impl Ground {
+        fn new() -> Ground {
+            let place = tempfile::tempdir().unwrap();
+            let folder = place.path().canonicalize().unwrap();
+            Ground {
+                registry: Registry::at(folder.join("registry")),
+                _place: place,
+                folder,
+            }
+        }
+
+        fn project(&self, name: &str) -> PathBuf {
+            let folder = self.folder.join(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("dataflow.yml"), "").unwrap();
+            folder
+        }
+
+        fn claim(&self, flow: &str, folder: &Path) -> Result<Claim, RegistryError> {
+            let file = folder.join("dataflow.yml");
+            self.registry.claim(&name(flow), "run", &file, folder)
+        }
+    }
+
+    #[test]
+    fn two_projects_never_see_each_other() {
+        let ground = Ground::new();
+        let (a, b) = (ground.project("a"), ground.project("b"));
+        let _a = ground.claim("flow", &a).unwrap();
+        let _b = ground.claim("flow", &b).unwrap();
+        let found = ground.registry.find(&a, Some("flow")).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].folder, a);
+        assert_eq!(
+            ground.registry.find(&b, Some("dataflow.yml")).unwrap()[0].folder,
+            b
+        );
+        assert_eq!(ground.registry.find(&ground.folder, None).unwrap().len(), 2);
+        assert!(ground.registry.find(&a, Some("other")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_second_claim_of_the_same_name_says_who_runs_it() {
+        let ground = Ground::new();
+        let project = ground.project("a");
+        let first = ground.claim("flow", &project).unwrap();
+        match ground.claim("flow", &project) {
+            Err(RegistryError::RunsAlready(run)) => assert_eq!(run.pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        ground.claim("flow", &project).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_its_name_is_free() {
+        let ground = Ground::new();
+        let project = ground.project("a");
+        let claim = ground.claim("flow", &project).unwrap();
+        let (entry, socket) = (claim.entry.clone(), claim.socket.clone());
+        let text = fs::read(&entry).unwrap();
+        drop(claim);
+        // As SIGKILL leaves it: both files, and no lock.
+        fs::write(&entry, &text).unwrap();
+        drop(UnixListener::bind(&socket).unwrap());
+        ground.claim("flow", &project).unwrap();
+
+        fs::write(&entry, &text).unwrap();
+        drop(UnixListener::bind(&socket).unwrap());
+        assert!(ground.registry.find(&project, None).unwrap().is_empty());
+        assert!(!entry.exists() && !socket.exists());
+    }
+
+    #[test]
+    fn a_socket_works_however_long_its_path_is() {
+        let ground = Ground::new();
+        let long = ground.folder.join("x".repeat(120));
+        let registry = Registry::at(&long);
+        let project = ground.project("a");
+        let flow = name(&"n".repeat(64));
+        let _claim = registry
+            .claim(&flow, "run", &project.join("dataflow.yml"), &project)
+            .unwrap();
+        let found = registry.find(&project, None).unwrap();
+        found[0].connect().unwrap();
+        let mode = fs::metadata(&found[0].socket).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_enter_is_refused() {
+        let ground = Ground::new();
+        let open = ground.folder.join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        let project = ground.project("a");
+        let refused = Registry::at(&open).claim(
+            &name("flow"),
+            "run",
+            &project.join("dataflow.yml"),
+            &project,
+        );
+        assert!(matches!(refused, Err(RegistryError::NotPrivate { .. })));
+    }
+}
