@@ -1,0 +1,228 @@
+//! One memfd in this process's memory, for as long as anything refers to it.
+
+use std::ptr::NonNull;
+
+use std::os::fd::AsFd;
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+
+use crate::fork_guard::{ForkGuard, ForkGuardError};
+use crate::memfd::MemoryError;
+
+/// What this process may do with a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read it.
+    ReadOnly,
+    /// Read and write it.
+    ReadWrite,
+}
+
+/// Why a memfd could not be mapped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MapError {
+    /// The kernel refused.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// No guard against forks could be made.
+    #[error(transparent)]
+    ForkGuard(#[from] ForkGuardError),
+}
+
+/// A range that is not inside its mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("bytes {offset} to {offset} + {length} are outside of a mapping of {mapped_bytes} bytes")]
+pub struct OutOfBounds {
+    /// Where the range begins.
+    pub offset: u64,
+    /// How long it is.
+    pub length: u64,
+    /// How long the mapping is.
+    pub mapped_bytes: u64,
+}
+
+/// A mapped memfd. Not inherited by forked children; unmapped when the last reference goes, and only in the
+/// process that mapped it.
+#[derive(Debug)]
+pub struct Mapping {
+    address: NonNull<u8>,
+    length: usize,
+    access: Access,
+    guard: ForkGuard,
+}
+
+// SAFETY: a mapping is plain memory at a fixed address, valid in every thread until the drop. Shared access
+// goes through `slice` (bytes that nobody in this process writes while they are published) or through atomics;
+// exclusive access is handed out per range, by `Chunk`, which owns its range alone.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `bytes` bytes of `fd`, shared with everybody who maps it.
+    ///
+    /// The caller has made the memfd, or has checked that it is sealed against shrinking and has this length:
+    /// only then no access can end in a SIGBUS.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`] when the kernel has no address space left or refuses the access.
+    pub(crate) fn map<Fd: AsFd>(fd: Fd, bytes: u64, access: Access) -> Result<Self, MapError> {
+        let guard = ForkGuard::here()?;
+        let refused = |call, errno| MapError::Memory(MemoryError::from_errno(call, bytes, errno));
+        let length =
+            usize::try_from(bytes).map_err(|_| refused("mmap", rustix::io::Errno::NOMEM))?;
+        let protection = match access {
+            Access::ReadOnly => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        // SAFETY: a new mapping at an address of the kernel's choice touches nobody's memory.
+        let address = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                length,
+                protection,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
+        }
+        .map_err(|errno| refused("mmap", errno))?;
+        let Some(address) = NonNull::new(address.cast::<u8>()) else {
+            return Err(refused("mmap", rustix::io::Errno::FAULT));
+        };
+        let mapping = Mapping {
+            address,
+            length,
+            access,
+            guard,
+        };
+        // SAFETY: the range is the mapping just made; the advice changes only what a child inherits.
+        unsafe { madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork) }
+            .map_err(|errno| refused("madvise", errno))?;
+        Ok(mapping)
+    }
+
+    /// How many bytes are mapped.
+    pub fn length_bytes(&self) -> u64 {
+        self.length as u64
+    }
+
+    /// What this process may do with it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Where it begins. Valid until the mapping is dropped, for `length_bytes`.
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.address
+    }
+
+    /// `length` bytes from `offset` on.
+    ///
+    /// The bytes are shared memory: a *correct* sender does not touch them while a token for them is held
+    /// (I-1). A faulty one can change them while they are read; then they are wrong, and still bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] when the range is not inside the mapping, whatever the two numbers are (I-3).
+    pub fn slice(&self, offset: u64, length: u64) -> Result<&[u8], OutOfBounds> {
+        let start = self.check(offset, length)?;
+        // SAFETY: `check` has found `start + length <= self.length`, the mapping is readable and lives as long
+        // as `self`, memfd memory is always initialised, and its length is sealed (no SIGBUS). Nobody in this
+        // process writes a range that has been published (I-1); that another process keeps to it is the
+        // protocol's promise, and any bit pattern is a valid `u8`.
+        Ok(
+            unsafe {
+                std::slice::from_raw_parts(self.address.as_ptr().add(start), length as usize)
+            },
+        )
+    }
+
+    /// Whether the range is inside the mapping; gives its start as an index.
+    pub(crate) fn check(&self, offset: u64, length: u64) -> Result<usize, OutOfBounds> {
+        match offset.checked_add(length) {
+            // The end fits into the mapping's length, which is a `usize`, so the start does too.
+            Some(end) if end <= self.length as u64 => Ok(offset as usize),
+            _ => Err(OutOfBounds {
+                offset,
+                length,
+                mapped_bytes: self.length as u64,
+            }),
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !self.guard.holds() {
+            // A forked child never had this mapping; something else may be at its address.
+            return;
+        }
+        // SAFETY: the range was mapped by `map` and nothing refers to it any more: slices borrow `self`, and
+        // chunks and leases keep an `Arc` of it.
+        let unmapped = unsafe { munmap(self.address.as_ptr().cast(), self.length) };
+        debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memfd;
+
+    fn mapping(bytes: u64) -> Mapping {
+        let fd = memfd::create("dataflow-test-mapping", bytes).unwrap();
+        Mapping::map(&fd, bytes, Access::ReadWrite).unwrap()
+    }
+
+    #[test]
+    fn a_mapping_reads_what_another_wrote() {
+        let fd = memfd::create("dataflow-test-mapping", 4096).unwrap();
+        let writer = Mapping::map(&fd, 4096, Access::ReadWrite).unwrap();
+        let reader = Mapping::map(&fd, 4096, Access::ReadOnly).unwrap();
+        drop(fd);
+        // SAFETY: inside the mapping, and no slice of it exists.
+        unsafe { writer.address().as_ptr().add(100).write(7) };
+        assert_eq!(reader.slice(99, 3).unwrap(), [0, 7, 0]);
+        assert_eq!(
+            (reader.length_bytes(), reader.access()),
+            (4096, Access::ReadOnly)
+        );
+    }
+
+    #[test]
+    fn a_mapping_is_not_inherited_and_a_child_unmaps_nothing() {
+        let mapping = mapping(4096);
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let start = format!("{:x}-", mapping.address().as_ptr() as usize);
+        let flags = smaps
+            .lines()
+            .skip_while(|line| !line.starts_with(&start))
+            .find(|line| line.starts_with("VmFlags:"))
+            .unwrap();
+        assert!(flags.split(' ').any(|flag| flag == "dc"), "{flags}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_range_reaches_outside(
+            offset in prop_oneof![0..5000u64, any::<u64>()],
+            length in prop_oneof![0..5000u64, any::<u64>()],
+        ) {
+            let mapping = mapping(4096);
+            match mapping.slice(offset, length) {
+                Ok(slice) => {
+                    prop_assert!(u128::from(offset) + u128::from(length) <= 4096);
+                    prop_assert_eq!(slice.len() as u64, length);
+                }
+                Err(error) => {
+                    prop_assert!(u128::from(offset) + u128::from(length) > 4096);
+                    prop_assert_eq!(error, OutOfBounds { offset, length, mapped_bytes: 4096 });
+                }
+            }
+        }
+    }
+}
