@@ -1,0 +1,524 @@
+//! The machine that lives a node's life.
+
+use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, Sequence, StopMode};
+
+use super::events::{NodeCommand, NodeEvent, NodeSettings, Program};
+use super::exit::Exit;
+use crate::random::Random;
+use crate::restart::{Decision, Ended, RestartTracker};
+use crate::time::Time;
+
+/// The life of one node, from `Declared` to `Finished` or `Failed`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeMachine {
+    program: Program,
+    state: LifeCycle,
+    epoch: Epoch,
+    /// There from the command to spawn until the process is reaped.
+    incarnation: Option<Incarnation>,
+    intent: Intent,
+    /// The dataflow stops, so nothing is restarted.
+    stop_begun: bool,
+    /// No message will come any more, so nothing is restarted.
+    inputs_closed: bool,
+    forced: Option<Forcer>,
+    /// How the last incarnation ended, if one did.
+    last_end: Option<End>,
+    /// How the node ended, from `Draining` on.
+    end: Option<End>,
+    because: Option<String>,
+    restarts: RestartTracker,
+    random: Random,
+}
+
+/// One process of the node.
+#[derive(Debug, Clone, PartialEq)]
+struct Incarnation {
+    started_at: Time,
+    /// Known once it runs. Its library can be heard before that is.
+    pid: Option<u32>,
+    connected: bool,
+    ready: bool,
+    stop_sent: Option<StopMode>,
+    stop_delivered: bool,
+    terminate_sent: bool,
+    kill_sent: bool,
+}
+
+/// What is to become of the current process.
+#[derive(Debug, Clone, PartialEq)]
+enum Intent {
+    Run,
+    /// A person wants it stopped and its outputs open.
+    Park,
+    /// A person wants a new one.
+    Restart,
+    /// It ends for good.
+    Stop {
+        mode: StopMode,
+        upto: Vec<(EdgeId, Sequence)>,
+    },
+}
+
+impl NodeMachine {
+    /// The machine of a node that is declared and nothing else.
+    #[must_use]
+    pub fn new(settings: NodeSettings) -> Self {
+        NodeMachine {
+            program: settings.program,
+            state: LifeCycle::Declared,
+            epoch: Epoch::NONE,
+            incarnation: None,
+            intent: Intent::Run,
+            stop_begun: false,
+            inputs_closed: false,
+            forced: None,
+            last_end: None,
+            end: None,
+            because: None,
+            restarts: RestartTracker::new(settings.restart),
+            random: Random::new(settings.seed),
+        }
+    }
+
+    /// Where the node stands.
+    #[must_use]
+    pub fn state(&self) -> LifeCycle {
+        self.state
+    }
+
+    /// Its current incarnation, or its last.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Its process, while it has one.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.incarnation
+            .as_ref()
+            .and_then(|incarnation| incarnation.pid)
+    }
+
+    /// Whether its process may still live: it was ordered and is not reaped.
+    #[must_use]
+    pub fn has_process(&self) -> bool {
+        self.incarnation.is_some()
+    }
+
+    /// Whether the current incarnation has been Ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.incarnation
+            .as_ref()
+            .is_some_and(|incarnation| incarnation.ready)
+    }
+
+    /// Whether the user's code of the current incarnation has seen the stop.
+    #[must_use]
+    pub fn is_stop_delivered(&self) -> bool {
+        self.incarnation
+            .as_ref()
+            .is_some_and(|incarnation| incarnation.stop_delivered)
+    }
+
+    /// How it ended: from `Draining` on, and never changed again.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// How often it was started again.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.epoch.0.saturating_sub(1)
+    }
+
+    /// What explains its state, in one line.
+    #[must_use]
+    pub fn because(&self) -> Option<&str> {
+        self.because.as_deref()
+    }
+
+    /// Takes one event; gives what must be done, in order.
+    pub fn handle(&mut self, now: Time, event: NodeEvent) -> Vec<NodeCommand> {
+        let mut commands = Vec::new();
+        if self.end.is_some() {
+            if event == NodeEvent::OutputsDrained && self.state == LifeCycle::Draining {
+                self.drained(&mut commands);
+            }
+            return commands;
+        }
+        match event {
+            NodeEvent::Placed => {
+                if self.state == LifeCycle::Declared {
+                    self.go(LifeCycle::Placed, None, &mut commands);
+                }
+            }
+            NodeEvent::Start => {
+                if self.state == LifeCycle::Placed {
+                    self.start(now, None, &mut commands);
+                }
+            }
+            NodeEvent::Spawned { epoch, pid } => self.spawned(now, epoch, pid, &mut commands),
+            NodeEvent::SpawnFailed { epoch, cause } => {
+                if self.current(epoch).is_some_and(|it| it.pid.is_none()) {
+                    let how = format!("could not be started: {cause}");
+                    self.gone(now, End::Crashed { how: how.clone() }, how, &mut commands);
+                }
+            }
+            NodeEvent::Connected { epoch } => {
+                if let Some(incarnation) = self.current(epoch) {
+                    incarnation.connected = true;
+                    self.pursue(&mut commands);
+                }
+            }
+            NodeEvent::Ready { epoch } => {
+                if let Some(incarnation) = self.current(epoch) {
+                    incarnation.connected = true;
+                    self.ready(&mut commands);
+                }
+            }
+            NodeEvent::Running { epoch } => {
+                if let Some(incarnation) = self.current(epoch) {
+                    incarnation.connected = true;
+                    self.ready(&mut commands);
+                    if self.state == LifeCycle::Ready {
+                        self.go(LifeCycle::Running, None, &mut commands);
+                    }
+                }
+            }
+            NodeEvent::Exited { epoch, exit } => {
+                if let Some(end) = self.end_of(epoch, exit) {
+                    commands.push(NodeCommand::Repair { epoch });
+                    let before_ready = format!("{exit} before it was ready");
+                    self.gone(now, end, before_ready, &mut commands);
+                }
+            }
+            NodeEvent::StopBegun => self.stop_begun(&mut commands),
+            NodeEvent::Stop { mode, upto } => self.stop(mode, upto, &mut commands),
+            NodeEvent::StopDelivered { epoch } => {
+                if let Some(incarnation) = self.current(epoch) {
+                    incarnation.stop_delivered = true;
+                }
+            }
+            NodeEvent::InputsClosed => {
+                self.inputs_closed = true;
+                if matches!(self.state, LifeCycle::Backoff | LifeCycle::Parked) {
+                    self.finish_without_process("its inputs have closed", &mut commands);
+                }
+            }
+            NodeEvent::BackoffElapsed { epoch } => {
+                if self.state == LifeCycle::Backoff && epoch == self.epoch {
+                    self.start(now, None, &mut commands);
+                }
+            }
+            // Only what has closed its outputs can drain them.
+            NodeEvent::OutputsDrained => {}
+            NodeEvent::Force { by } => {
+                self.forced.get_or_insert(by);
+                self.stop_begun = true;
+                self.stop(StopMode::Now, Vec::new(), &mut commands);
+            }
+            NodeEvent::Park => self.park(&mut commands),
+            NodeEvent::Restart => self.restart(now, &mut commands),
+        }
+        commands
+    }
+
+    /// The current incarnation, if it has this epoch and is not reaped.
+    fn current(&mut self, epoch: Epoch) -> Option<&mut Incarnation> {
+        if epoch == self.epoch {
+            self.incarnation.as_mut()
+        } else {
+            None
+        }
+    }
+
+    fn go(&mut self, to: LifeCycle, because: Option<String>, commands: &mut Vec<NodeCommand>) {
+        let from = self.state;
+        self.state = to;
+        self.because.clone_from(&because);
+        commands.push(NodeCommand::Report {
+            from,
+            to,
+            epoch: self.epoch,
+            end: self.end.clone(),
+            because,
+        });
+    }
+
+    fn start(&mut self, now: Time, because: Option<String>, commands: &mut Vec<NodeCommand>) {
+        self.epoch = self.epoch.next();
+        self.intent = Intent::Run;
+        self.incarnation = Some(Incarnation {
+            started_at: now,
+            pid: None,
+            connected: false,
+            ready: false,
+            stop_sent: None,
+            stop_delivered: false,
+            terminate_sent: false,
+            kill_sent: false,
+        });
+        self.go(LifeCycle::Starting, because, commands);
+        commands.push(NodeCommand::Spawn { epoch: self.epoch });
+    }
+
+    fn spawned(&mut self, now: Time, epoch: Epoch, pid: u32, commands: &mut Vec<NodeCommand>) {
+        let Some(incarnation) = self.current(epoch) else {
+            return;
+        };
+        if incarnation.pid.is_some() {
+            return;
+        }
+        incarnation.pid = Some(pid);
+        incarnation.started_at = now;
+        if self.program == Program::MayLackLibrary {
+            self.ready(commands);
+        } else {
+            self.pursue(commands);
+        }
+    }
+
+    fn ready(&mut self, commands: &mut Vec<NodeCommand>) {
+        let Some(incarnation) = &mut self.incarnation else {
+            return;
+        };
+        if !incarnation.ready {
+            incarnation.ready = true;
+            // Also when it stops: somebody may wait in `send` for this receiver to be ready.
+            commands.push(NodeCommand::MarkReady);
+            if self.state == LifeCycle::Starting {
+                self.go(LifeCycle::Ready, None, commands);
+            }
+        }
+        self.pursue(commands);
+    }
+
+    fn stop_begun(&mut self, commands: &mut Vec<NodeCommand>) {
+        self.stop_begun = true;
+        match &self.incarnation {
+            None => self.finish_without_process("the dataflow stops", commands),
+            // Nothing can have been sent to it: the first `send` waits for Ready.
+            Some(incarnation) if self.epoch == FIRST && !incarnation.ready => {
+                self.stop(StopMode::Graceful, Vec::new(), commands);
+            }
+            // It ends when it is told to, or when its inputs close.
+            Some(_) => {}
+        }
+    }
+
+    fn stop(
+        &mut self,
+        mode: StopMode,
+        upto: Vec<(EdgeId, Sequence)>,
+        commands: &mut Vec<NodeCommand>,
+    ) {
+        if self.incarnation.is_none() {
+            self.finish_without_process("told to stop", commands);
+            return;
+        }
+        match &self.intent {
+            Intent::Stop { mode: known, .. } if *known >= mode => {}
+            _ => self.intent = Intent::Stop { mode, upto },
+        }
+        self.go_stopping("told to stop", commands);
+        self.pursue(commands);
+    }
+
+    fn park(&mut self, commands: &mut Vec<NodeCommand>) {
+        if self.ends_for_good() {
+            return;
+        }
+        if self.incarnation.is_some() {
+            self.intent = Intent::Park;
+            self.go_stopping("being parked", commands);
+            self.pursue(commands);
+        } else if self.state == LifeCycle::Backoff {
+            self.go(LifeCycle::Parked, Some("parked".into()), commands);
+        }
+    }
+
+    fn restart(&mut self, now: Time, commands: &mut Vec<NodeCommand>) {
+        if self.ends_for_good() {
+            return;
+        }
+        match self.state {
+            LifeCycle::Backoff | LifeCycle::Parked => {
+                self.start(now, Some("restarted by hand".into()), commands);
+            }
+            LifeCycle::Ready | LifeCycle::Running | LifeCycle::Stopping => {
+                self.intent = Intent::Restart;
+                self.go_stopping("being restarted by hand", commands);
+                self.pursue(commands);
+            }
+            // It is being started already, or was not started yet.
+            _ => {}
+        }
+    }
+
+    /// Whether a stop is under way, which wins over everything else.
+    fn ends_for_good(&self) -> bool {
+        self.stop_begun || matches!(self.intent, Intent::Stop { .. })
+    }
+
+    fn go_stopping(&mut self, because: &str, commands: &mut Vec<NodeCommand>) {
+        if self.state != LifeCycle::Stopping {
+            self.go(LifeCycle::Stopping, Some(because.into()), commands);
+        }
+    }
+
+    /// Tells the process what it must know by now and does not: called whenever that may have changed.
+    fn pursue(&mut self, commands: &mut Vec<NodeCommand>) {
+        let (epoch, program) = (self.epoch, self.program);
+        let Some(incarnation) = &mut self.incarnation else {
+            return;
+        };
+        if self.forced.is_some() {
+            if incarnation.pid.is_some() && !incarnation.kill_sent {
+                incarnation.kill_sent = true;
+                commands.push(NodeCommand::Kill { epoch });
+            }
+            return;
+        }
+        let (mode, upto) = match &self.intent {
+            Intent::Run => return,
+            // What is queued is kept for the next incarnation.
+            Intent::Park | Intent::Restart => (StopMode::Now, Vec::new()),
+            Intent::Stop { mode, upto } => (*mode, upto.clone()),
+        };
+        let is_fresh = epoch == FIRST && !incarnation.ready;
+        let is_deaf = program == Program::MayLackLibrary && !incarnation.connected;
+        if is_fresh || is_deaf {
+            if incarnation.pid.is_some() && !incarnation.terminate_sent {
+                incarnation.terminate_sent = true;
+                commands.push(NodeCommand::Terminate { epoch });
+            }
+        } else if incarnation.connected && incarnation.stop_sent < Some(mode) {
+            incarnation.stop_sent = Some(mode);
+            commands.push(NodeCommand::SendStop { epoch, mode, upto });
+        }
+    }
+
+    /// What an exit means, if it is that of the current process.
+    fn end_of(&self, epoch: Epoch, exit: Exit) -> Option<End> {
+        let incarnation = self.incarnation.as_ref().filter(|_| epoch == self.epoch)?;
+        Some(match self.forced {
+            Some(by) if incarnation.kill_sent && exit.is_by_kill() => End::Forced { by },
+            _ if exit.is_success() => End::Drained,
+            _ if incarnation.terminate_sent && exit.is_by_terminate() => End::Drained,
+            _ => End::Crashed {
+                how: exit.to_string(),
+            },
+        })
+    }
+
+    /// The current process is no more, or never was. Decides what follows. `before_ready` says what happened,
+    /// in case the node was not ready yet.
+    fn gone(&mut self, now: Time, end: End, before_ready: String, commands: &mut Vec<NodeCommand>) {
+        let Some(incarnation) = self.incarnation.take() else {
+            return;
+        };
+        self.last_end = Some(end.clone());
+        if self.ends_for_good() {
+            let because = match &end {
+                End::Drained => "stopped".into(),
+                End::Forced { .. } | End::Crashed { .. } => end.to_string(),
+            };
+            return self.finish(end, because, commands);
+        }
+        let is_fresh = self.epoch == FIRST && !incarnation.ready;
+        if is_fresh && self.intent == Intent::Run {
+            commands.push(NodeCommand::FailUp {
+                why: before_ready.clone(),
+            });
+            let end = End::Crashed {
+                how: before_ready.clone(),
+            };
+            return self.finish(end, before_ready, commands);
+        }
+        if self.inputs_closed {
+            let because = match &end {
+                End::Crashed { how } => format!("{how}; not restarted: its inputs have closed"),
+                End::Drained | End::Forced { .. } => "returned".into(),
+            };
+            return self.finish(end, because, commands);
+        }
+        match self.intent {
+            Intent::Park => self.go(LifeCycle::Parked, Some("parked".into()), commands),
+            Intent::Restart => self.start(now, Some("restarted by hand".into()), commands),
+            Intent::Run | Intent::Stop { .. } => self.decide(now, &incarnation, end, commands),
+        }
+    }
+
+    /// Asks the restart policy about an end that nobody asked for.
+    fn decide(
+        &mut self,
+        now: Time,
+        incarnation: &Incarnation,
+        end: End,
+        commands: &mut Vec<NodeCommand>,
+    ) {
+        let (ended, what) = match &end {
+            End::Crashed { how } => (Ended::Badly, how.clone()),
+            End::Drained | End::Forced { .. } => (Ended::Well, "returned".into()),
+        };
+        let random = self.random.draw();
+        match self
+            .restarts
+            .on_exit(now, ended, incarnation.started_at, random)
+        {
+            Decision::Restart { after } => {
+                let because = format!("{what}; starts again in {:.1} s", after.as_secs_f64());
+                self.go(LifeCycle::Backoff, Some(because), commands);
+                commands.push(NodeCommand::ArmBackoff {
+                    epoch: self.epoch,
+                    after,
+                });
+            }
+            Decision::GiveUp { why } => {
+                let because = format!("{what}; not restarted: {why}");
+                let end = End::Crashed {
+                    how: because.clone(),
+                };
+                self.finish(end, because, commands);
+            }
+            Decision::Done => self.finish(end, what, commands),
+        }
+    }
+
+    /// Ends a node that has no process at the moment.
+    fn finish_without_process(&mut self, why: &str, commands: &mut Vec<NodeCommand>) {
+        let (end, because) = match self.last_end.clone() {
+            Some(End::Crashed { how }) => {
+                let because = format!("{how}; not restarted: {why}");
+                (End::Crashed { how }, because)
+            }
+            Some(end) => (end, why.into()),
+            None => (End::Drained, format!("never started: {why}")),
+        };
+        self.finish(end, because, commands);
+    }
+
+    /// No incarnation follows: closes the node's edges and begins to drain its outputs.
+    fn finish(&mut self, end: End, because: String, commands: &mut Vec<NodeCommand>) {
+        self.end = Some(end);
+        commands.push(NodeCommand::CloseInputs);
+        commands.push(NodeCommand::CloseOutputs);
+        self.go(LifeCycle::Draining, Some(because), commands);
+    }
+
+    fn drained(&mut self, commands: &mut Vec<NodeCommand>) {
+        let to = match self.end {
+            Some(End::Drained) | None => LifeCycle::Finished,
+            Some(End::Forced { .. } | End::Crashed { .. }) => LifeCycle::Failed,
+        };
+        let because = self.because.clone();
+        self.go(to, because, commands);
+    }
+}
+
+/// The epoch of the first incarnation.
+const FIRST: Epoch = Epoch(1);
