@@ -1,13 +1,118 @@
-//! The codes of the diagnostics.
+//! The codes of the diagnostics: one for each kind of thing that can be wrong.
+//!
+//! A code keeps its number for ever. Each has a case in `tests/data`.
 
 use std::fmt;
 
-/// The kind of a diagnostic, written `DF0007`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(u16);
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// The kind of a diagnostic, written `DF0010`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u16)]
+        pub enum Code {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Code] = &[$(Code::$name,)*];
+        }
+    };
+}
+
+codes! {
+    /// There is no such file, or it may not be read.
+    FileNotReadable = 1,
+    /// The path is a directory or another thing that is no regular file.
+    FileNotRegular = 2,
+    /// The file is not UTF-8 text.
+    FileNotText = 3,
+    /// The file is larger than [`FILE_BYTES_MAX`](crate::limits::FILE_BYTES_MAX).
+    FileTooLarge = 4,
+    /// The file has no content.
+    FileEmpty = 5,
+    /// The text is not YAML.
+    Syntax = 6,
+    /// A mapping has the same key twice.
+    DuplicateKey = 7,
+    /// The file has more than one document.
+    SeveralDocuments = 8,
+    /// Nesting or aliases go beyond what a description needs.
+    TooComplex = 9,
+    /// A key that means nothing here.
+    UnknownKey = 10,
+    /// A key that must be there is missing.
+    MissingKey = 11,
+    /// A value of another type than expected.
+    WrongType = 12,
+    /// A text that is no name.
+    BadName = 13,
+    /// A word that is none of those a key takes.
+    UnknownWord = 14,
+    /// A number outside its range.
+    NumberOutOfRange = 15,
+    /// A text that is no duration.
+    BadDuration = 16,
+    /// A duration outside its range.
+    DurationOutOfRange = 17,
+    /// A key whose room is not in this build.
+    NotInThisBuild = 18,
+    /// A dataflow without nodes.
+    NoNodes = 19,
+    /// More nodes or edges than a dataflow may have.
+    TooManyParts = 20,
+    /// Two nodes of one id.
+    DuplicateNode = 21,
+    /// A node names an output twice.
+    DuplicateOutput = 22,
+    /// A node names an input twice.
+    DuplicateInput = 23,
+    /// A source that is neither `node/output` nor a timer.
+    MalformedSource = 24,
+    /// A source names a node that is not there.
+    UnknownNode = 25,
+    /// A source names an output that its node does not declare.
+    UnknownOutput = 26,
+    /// A timer that cannot be read.
+    BadTimer = 27,
+    /// A timer that is too fast or too slow.
+    TimerOutOfRange = 28,
+    /// `latest` with a queue that is not 1.
+    LatestQueueSize = 29,
+    /// `block` edges form a cycle, which can wait for itself.
+    BlockCycle = 30,
+    /// A node's program is not there.
+    PathNotFound = 31,
+    /// A node's program is a directory or another thing that cannot be run.
+    PathNotFile = 32,
+    /// A node's program may not be executed.
+    NotExecutable = 33,
+    /// The Python that would run a node is not there.
+    PythonNotFound = 34,
+    /// A backoff whose least is above its most.
+    ContradictoryBackoff = 35,
+    /// An environment variable that cannot be set.
+    BadEnvironment = 36,
+    /// Requirements that nothing can satisfy at once.
+    ContradictoryRequirements = 37,
+    /// A text that no program can be given: empty where something is needed, or with a NUL.
+    BadText = 38,
+    /// Warning: a node's program is not there yet, and its `build` is expected to make it.
+    NotBuiltYet = 39,
+    /// Warning: a key that changes nothing where it stands.
+    NoEffect = 40,
+}
+
+impl Code {
+    /// The number after `DF`.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+}
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DF{:04}", self.0)
+        write!(f, "DF{:04}", self.number())
     }
 }

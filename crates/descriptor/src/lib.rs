@@ -1,16 +1,28 @@
 //! YAML text to a checked description, or every diagnostic with line and column.
+//!
+//! [`check_file`] is the way in. It never stops at the first error: what comes back is the description *and*
+//! everything that is wrong or doubtful in it, each with a code, a place, the source line and a remedy.
 
+mod check;
 mod code;
 mod dataflow;
 mod diagnostic;
+mod duration;
 mod environment;
+mod file;
 pub mod limits;
+mod nearest;
+mod source;
+mod yaml;
+
+use std::path::Path;
+use std::time::Duration;
 
 pub use code::Code;
 pub use dataflow::{
     Dataflow, Edge, Input, InputPlace, InputSource, Node, OutputPlace, Program, Requirement,
 };
-pub use diagnostic::{Diagnostic, Place, Related, Severity};
+pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 
 /// What a check gives: the description, when it has no errors, and every diagnostic.
@@ -18,6 +30,54 @@ pub use environment::Environment;
 pub struct Checked {
     /// `Some` exactly when no diagnostic is an error.
     pub dataflow: Option<Dataflow>,
-    /// In the order of the file.
+    /// In the order of the file; at most [`DIAGNOSTICS_MAX`](limits::DIAGNOSTICS_MAX).
     pub diagnostics: Vec<Diagnostic>,
+    /// Diagnostics beyond the limit.
+    pub omitted: usize,
+}
+
+impl Checked {
+    /// How many diagnostics are errors.
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// How many diagnostics are warnings.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count()
+    }
+}
+
+/// Reads and checks a YAML file, with the environment of this process. Relative paths in it begin at its folder.
+///
+/// A file that is missing, a directory, no text or too large is a diagnostic like any other.
+pub fn check_file(file: impl AsRef<Path>) -> Checked {
+    check_file_in(file, &Environment::of_this_process())
+}
+
+/// [`check_file`] with an environment of the caller's.
+pub fn check_file_in(file: impl AsRef<Path>, environment: &Environment) -> Checked {
+    file::check_file(file.as_ref(), environment)
+}
+
+/// Checks a text that need not be a file. `file` names it in diagnostics; `folder` is where relative paths begin.
+pub fn check_text(
+    text: &str,
+    file: impl AsRef<Path>,
+    folder: impl AsRef<Path>,
+    environment: &Environment,
+) -> Checked {
+    check::check(text, file.as_ref(), folder.as_ref(), environment)
+}
+
+/// A duration as descriptions write it: `33ms`, `2min`, in the largest unit that leaves no fraction.
+pub fn duration_text(duration: Duration) -> String {
+    duration::format(duration)
 }

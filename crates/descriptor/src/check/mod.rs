@@ -1,0 +1,80 @@
+//! The checker: from the tree of a YAML file to a dataflow, or to everything that is wrong with it.
+//!
+//! It walks the tree once (`dataflow`, `node`, `input`, `restart`, `requires`, `path`), makes drafts with holes
+//! where something was wrong, and then looks at the graph as a whole (`link`). It never stops at an error.
+
+mod dataflow;
+mod environment;
+mod fields;
+mod input;
+mod link;
+mod node;
+mod path;
+mod report;
+mod requires;
+mod restart;
+mod scalar;
+mod timer;
+
+use std::path::Path;
+
+use crate::source::Source;
+use crate::yaml::{self, Kind, ParseFailureKind};
+use crate::{Checked, Code, Environment};
+
+pub(crate) use report::{Checker, Report};
+
+/// Checks a text. `folder` is where relative paths begin, as the caller names it.
+pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Environment) -> Checked {
+    let source = Source::new(file, text);
+    let mut checker = Checker::new(&source, folder, environment);
+    if source.text().trim().is_empty() {
+        return empty(checker);
+    }
+    let root = match yaml::parse(&source) {
+        Ok(root) => root,
+        Err(failure) => {
+            let (code, message, help) = match failure.kind {
+                ParseFailureKind::Syntax => (
+                    Code::Syntax,
+                    format!("this is not YAML: {}", failure.message),
+                    "often the cause is in the line above: an indent, a missing `:` or `-`, or a quote that is \
+                     not closed"
+                        .to_owned(),
+                ),
+                ParseFailureKind::SeveralDocuments => (
+                    Code::SeveralDocuments,
+                    "a second document begins here".to_owned(),
+                    "one file describes one dataflow: remove the `---`, or make two files".to_owned(),
+                ),
+                ParseFailureKind::TooComplex => (
+                    Code::TooComplex,
+                    format!("more than a description may contain: {}", failure.message),
+                    format!(
+                        "a description nests at most {} levels deep and has at most {} values, aliases counted \
+                         in full",
+                        crate::limits::DEPTH_MAX,
+                        crate::limits::VALUES_MAX
+                    ),
+                ),
+            };
+            checker.report(Report::error(code, failure.place, message).help(help));
+            return checker.finish(None);
+        }
+    };
+    if matches!(root.kind, Kind::Null) {
+        return empty(checker);
+    }
+    let draft = checker.dataflow(&root);
+    let dataflow = draft.and_then(|draft| checker.link(draft));
+    checker.finish(dataflow)
+}
+
+fn empty(mut checker: Checker<'_>) -> Checked {
+    checker.report(
+        Report::error(Code::FileEmpty, None, "the file is empty").help(
+            "a dataflow has at least `nodes:` with one node, such as `nodes: [{id: hello, path: ./hello.py}]`",
+        ),
+    );
+    checker.finish(None)
+}
