@@ -1,1 +1,26 @@
-//! End-to-end tests with real processes.
+//! The harness of the end-to-end tests: real binaries, real nodes, real signals.
+//!
+//! A test makes a [`Project`] (a folder, a runtime folder and a mark of its own), writes a dataflow into it, and
+//! runs the binary `dataflow` there. It waits for facts: a line, a state that `ps` shows, a line in a node's
+//! record, a node that has reached a [`Gate`]. [`PATIENCE`] is there only to fail a test that hangs. At its end a
+//! test has left nothing behind: processes, memory and sockets are asserted to be gone.
+
+mod baseline;
+mod command;
+mod gate;
+mod places;
+mod project;
+mod record;
+mod report;
+mod terminal;
+
+pub use baseline::{Process, open_descriptors};
+pub use command::{Command, Finished, Line, Running, Stream};
+pub use gate::Gate;
+pub use places::{
+    PATIENCE, bare_python, dataflow_binary, nodes_folder, repository, test_node, wait_until,
+};
+pub use project::Project;
+pub use record::Record;
+pub use report::{edge, node, node_report};
+pub use terminal::Terminal;

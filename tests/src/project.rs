@@ -1,0 +1,282 @@
+//! One test's world: a folder with a dataflow in it, and a runtime folder that nobody else sees.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use dataflow_wire::status::{DataflowStatus, Report};
+use tempfile::TempDir;
+
+use crate::baseline::{self, MARK, Process};
+use crate::command::{Command, Finished, Running};
+use crate::gate::Gate;
+use crate::places::{PATIENCE, dataflow_binary, nodes_folder, python_environment, test_node};
+use crate::record::Record;
+use crate::report::{self, assert_balanced};
+use crate::terminal::Terminal;
+
+/// A project folder with everything that a test needs around it. Its drop asserts that nothing is left.
+#[derive(Debug)]
+pub struct Project {
+    name: String,
+    mark: String,
+    folder: TempDir,
+    runtime_folder: PathBuf,
+    /// The runs that were seen, for the names of their memory.
+    runs: RefCell<BTreeSet<String>>,
+}
+
+impl Project {
+    /// A new project. `name` becomes the name of its dataflow and is unique among the tests.
+    pub fn new(name: &str) -> Project {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("dataflow-test-{name}-"))
+            .tempdir()
+            .expect("a temporary folder can be made");
+        let runtime_folder = folder.path().join("run");
+        std::fs::create_dir_all(&runtime_folder).expect("a folder can be made");
+        std::fs::create_dir_all(folder.path().join("records")).expect("a folder can be made");
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Project {
+            name: name.to_owned(),
+            mark: format!("{}-{count}-{name}", std::process::id()),
+            runtime_folder,
+            folder,
+            runs: RefCell::default(),
+        }
+    }
+
+    /// Another project of the same user: its own folder, but the same runtime folder, as on a real machine.
+    pub fn neighbour(&self, name: &str) -> Project {
+        let mut neighbour = Project::new(name);
+        neighbour.runtime_folder.clone_from(&self.runtime_folder);
+        neighbour
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The YAML's file.
+    pub fn file(&self) -> PathBuf {
+        self.folder().join(format!("{}.yml", self.name))
+    }
+
+    /// Writes the dataflow. In the text, `RUST_NODE` stands for the Rust test node, `NODES` for the folder of
+    /// the Python ones, and `GATES` for the folder of the gates.
+    pub fn flow(&self, text: &str) -> &Project {
+        let text = text
+            .replace("RUST_NODE", &test_node().to_string_lossy())
+            .replace("NODES", &nodes_folder().to_string_lossy())
+            .replace("GATES", &self.folder().to_string_lossy());
+        std::fs::write(self.file(), text).expect("the project's folder can be written");
+        self
+    }
+
+    /// A new gate; its pipe is `GATES/<name>` in the dataflow's text.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate::new(self.folder().join(name))
+    }
+
+    /// What `node` writes down about itself.
+    pub fn record(&self, node: &str) -> Record {
+        Record::new(self.folder().join("records").join(node))
+    }
+
+    fn at_home(&self, command: Command) -> Command {
+        let environment = python_environment();
+        command
+            .folder(self.folder())
+            .env(MARK, &self.mark)
+            .env("XDG_RUNTIME_DIR", &self.runtime_folder)
+            .env("VIRTUAL_ENV", environment)
+            .env("DATAFLOW_TEST_RECORDS", self.folder().join("records"))
+            .env("NO_COLOR", "1")
+            .env_remove("DATAFLOW_FORCE_AFTER")
+            .env_remove("DATAFLOW_CONTROL_FD")
+            .env_remove("DATAFLOW_EXAMPLE_SECONDS")
+            .env_remove("RUST_LOG")
+    }
+
+    /// The binary under test, in this project.
+    pub fn dataflow<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        self.at_home(Command::new(dataflow_binary()))
+            .args(arguments)
+    }
+
+    /// Another program, in this project.
+    pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.at_home(Command::new(program))
+    }
+
+    /// Starts the dataflow, attached.
+    pub fn up(&self) -> Running {
+        self.dataflow(["up"]).arg(self.file()).start()
+    }
+
+    /// Starts the dataflow, attached, at a terminal.
+    pub fn up_at_terminal(&self, file: &Path) -> Terminal {
+        Terminal::start(
+            self.at_home(Command::new("setsid"))
+                .args(["--ctty", "--wait"])
+                .arg(dataflow_binary())
+                .args(["up"])
+                .arg(file)
+                .env("TERM", "xterm-256color")
+                .env_remove("NO_COLOR"),
+        )
+    }
+
+    /// Starts the dataflow in the background, and waits until it is up.
+    pub fn up_detached(&self) -> Finished {
+        self.dataflow(["up", "-d"])
+            .arg(self.file())
+            .run()
+            .expect_code(0)
+    }
+
+    /// Runs `down` to its end.
+    pub fn down(&self) -> Finished {
+        self.dataflow(["down"]).run()
+    }
+
+    /// What `ps` shows: every dataflow of this project that runs.
+    pub fn ps(&self) -> Vec<DataflowStatus> {
+        let shown = self.dataflow(["ps", "--json"]).run().expect_code(0);
+        let statuses: Vec<DataflowStatus> = report::read(&shown.output());
+        let mut runs = self.runs.borrow_mut();
+        runs.extend(statuses.iter().map(|status| status.run.clone()));
+        statuses
+    }
+
+    /// Waits until `ps` shows one dataflow for which `is_so` holds, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// When it never does; `what` says what was waited for.
+    pub fn wait_until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&DataflowStatus) -> bool,
+    ) -> DataflowStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let statuses = self.ps();
+            if let Some(status) = statuses.iter().find(|status| is_so(status)) {
+                return status.clone();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "never: {what}; `ps` shows {statuses:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The folders of the runs, oldest first.
+    pub fn run_folders(&self) -> Vec<PathBuf> {
+        self.run_folders_in(&self.folder().join(".dataflow/runs"))
+    }
+
+    fn run_folders_in(&self, runs: &Path) -> Vec<PathBuf> {
+        let mut folders: Vec<_> = std::fs::read_dir(runs)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| {
+                let made = entry.metadata().and_then(|of| of.modified()).ok();
+                (made, entry.path())
+            })
+            .collect();
+        folders.sort();
+        let mut runs = self.runs.borrow_mut();
+        for (_, folder) in &folders {
+            let name = folder.file_name().expect("a folder has a name");
+            runs.insert(name.to_string_lossy().into_owned());
+        }
+        folders.into_iter().map(|(_, folder)| folder).collect()
+    }
+
+    /// The report of the last run, after its sums have been checked (I-2).
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or a message in it is not accounted for.
+    pub fn report(&self) -> Report {
+        self.report_in(&self.folder().join(".dataflow/runs"))
+    }
+
+    /// As [`Project::report`], of a dataflow in another folder.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn report_in(&self, runs: &Path) -> Report {
+        let folders = self.run_folders_in(runs);
+        let folder = folders.last().expect("a run has left its folder");
+        let file = folder.join("report.json");
+        let text = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("no report {}: {error}", file.display()));
+        let report = report::read(&text);
+        assert_balanced(&report);
+        report
+    }
+
+    /// The processes of this project that run.
+    pub fn processes(&self) -> Vec<Process> {
+        baseline::processes(&self.mark)
+    }
+
+    /// Waits until no process of this project runs; gives how long that took.
+    ///
+    /// # Panics
+    ///
+    /// When one stays for 20 s.
+    pub fn wait_until_no_process(&self) -> Duration {
+        let started = Instant::now();
+        loop {
+            let left = self.processes();
+            if left.is_empty() {
+                return started.elapsed();
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "still there: {left:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asserts that nothing is left: no process, no memory, no socket.
+    ///
+    /// # Panics
+    ///
+    /// When something is, with its name.
+    pub fn assert_back_to_baseline(&self) {
+        self.run_folders();
+        let runs: Vec<_> = self.runs.borrow().iter().cloned().collect();
+        baseline::assert_nothing_left(&self.mark, &runs, &self.runtime_folder);
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for folder in self.run_folders() {
+                for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                    let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                    let from = text.len().saturating_sub(4000);
+                    let tail = text.get(from..).unwrap_or(&text);
+                    eprintln!("{}:\n{tail}", entry.path().display());
+                }
+            }
+            baseline::kill_all(&self.mark);
+        } else {
+            self.assert_back_to_baseline();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Help: each command explains itself, with examples.
+
+use dataflow_tests::Project;
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let project = Project::new("help");
+    for command in ["up", "down", "ps", "logs", "check", "graph"] {
+        let help = project
+            .dataflow([command, "--help"])
+            .run()
+            .expect_code(0)
+            .output();
+        assert!(help.contains("Examples:"), "{command}: {help}");
+        assert!(
+            help.contains(&format!("dataflow {command}")),
+            "{command}: {help}"
+        );
+    }
+    let help = project.dataflow(["--help"]).run().expect_code(0).output();
+    assert!(help.contains("Exit codes"), "{help}");
+}
+
+#[test]
+fn a_wrong_command_line_is_wrong_input() {
+    let project = Project::new("usage");
+    for wrong in [
+        vec!["upp"],
+        vec!["up"],
+        vec!["down", "--force-after", "soon"],
+        vec!["graph", "--format", "png", "x"],
+    ] {
+        let ended = project.dataflow(wrong).run().expect_code(2);
+        assert!(ended.error().contains("error: "), "{ended}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_workspace() {
+    let project = Project::new("version");
+    let said = project
+        .dataflow(["--version"])
+        .run()
+        .expect_code(0)
+        .output();
+    assert_eq!(said, format!("dataflow {}", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,6 @@
+//! What the commands print, for people and for programs, and their exit codes.
+
+mod describe;
+mod help;
+mod logs;
+mod running;
