@@ -1,0 +1,214 @@
+//! What can be typed: commands, arguments, and their help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dataflow_descriptor::duration_from_text;
+
+/// Runs dataflows: graphs of ordinary programs that pass messages to each other through shared memory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dataflow",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  dataflow up dataflows/quickstart.yml        run a dataflow, here, until it ends or Ctrl-C
+  dataflow up -d flow.yml                     run it in the background
+  dataflow ps                                 how it stands
+  dataflow logs -f                            what its nodes say
+  dataflow down                               stop it; nothing that was sent is lost
+
+Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
+Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG or RUST_LOG (what the
+runtime itself logs to standard error, `warn` by default)."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a dataflow
+    Up(UpArguments),
+    /// Stop a dataflow: everything that was sent is consumed first
+    Down(DownArguments),
+    /// Show the nodes and edges of what runs
+    Ps(PsArguments),
+    /// Show what the nodes said, also after the end
+    Logs(LogsArguments),
+    /// Check a description, and report everything that is wrong with it
+    Check(CheckArguments),
+    /// Draw the graph of a description
+    Graph(GraphArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow up flow.yml                      until it ends; Ctrl-C stops it, a second Ctrl-C forces it
+  dataflow up --build flow.yml              run the `build` command of each node first
+  dataflow up -d flow.yml                   return when every node is ready
+  dataflow up --force-after 10s flow.yml    a stop kills what still lives after 10 s
+
+While it runs attached, the nodes' lines appear as `node | text`. Exit codes: 0 it ended well, 1 a node
+failed, 2 the description is wrong or the dataflow runs already, 3 something was forced.")]
+pub(crate) struct UpArguments {
+    /// The description, a YAML file
+    pub(crate) file: PathBuf,
+    /// Run in the background: return when every node is ready, or one has failed
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Run the `build` command of each node first
+    #[arg(long)]
+    pub(crate) build: bool,
+    #[command(flatten)]
+    pub(crate) force_after: ForceAfter,
+    /// Write one JSON object a line: every log line, state change, and at the end the report
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// This process is the runtime that `up -d` has started
+    #[arg(long, hide = true, requires = "json", conflicts_with_all = ["detach", "build"])]
+    pub(crate) background: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow down                        the one dataflow that runs in this folder or below
+  dataflow down vision                 the one of that name
+  dataflow down --now                  do not wait until what is queued has been read; it is listed
+  dataflow down --force-after 10s      kill what still lives after 10 s
+  dataflow down --force                kill it now
+
+A stop waits for facts, never for a time: it ends when every message is released or its holder is gone,
+and says for whom it waits. Exit codes: 0 drained, 1 a node failed, 2 nothing to stop, 3 forced.")]
+pub(crate) struct DownArguments {
+    /// The dataflow's name, or its YAML file; needed when several run
+    pub(crate) dataflow: Option<String>,
+    /// Stop ahead of what is queued; the report lists what was left unread
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) now: bool,
+    /// Kill every process of it; reported as forced, with exit code 3
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) force_after: ForceAfter,
+    /// Write one JSON object a line: who is waited for, and at the end the report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The only time that ever kills, and only because a person has set it.
+#[derive(Debug, Args)]
+pub(crate) struct ForceAfter {
+    /// Kill what still lives this long after a stop began, as 10s, 500ms or 2min; without it: never
+    #[arg(long, value_name = "TIME", env = "DATAFLOW_FORCE_AFTER", value_parser = duration_from_text)]
+    pub(crate) force_after: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow ps                 everything that runs in this folder or below
+  dataflow ps vision          the one of that name
+  dataflow ps --json          a list of objects
+
+SENT and RECEIVED count messages. On an edge, sent = delivered + dropped + queued, and
+delivered = released + held + lost.")]
+pub(crate) struct PsArguments {
+    /// The dataflow's name, or its YAML file
+    pub(crate) dataflow: Option<String>,
+    /// Write a list of JSON objects
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow logs                         the newest run in this folder or below
+  dataflow logs flow.yml camera -n 20   the last 20 lines of one node
+  dataflow logs -f                      and go on until the run ends
+  dataflow logs vision --run RUN        an earlier run; the last 10 are kept
+
+Log files are JSON lines in .dataflow/runs/RUN/NODE.log beside the YAML file.")]
+pub(crate) struct LogsArguments {
+    /// The dataflow's name, or its YAML file; without it, the newest run
+    pub(crate) dataflow: Option<String>,
+    /// Only these nodes
+    pub(crate) nodes: Vec<String>,
+    /// Go on until the run ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin with the last N lines
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) lines: Option<usize>,
+    /// A run other than the newest, as `dataflow up` and `dataflow ps` name it
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// Write one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow check flow.yml
+  dataflow check --json flow.yml
+
+Exit codes: 0 it can run (there may be warnings), 2 it cannot.")]
+pub(crate) struct CheckArguments {
+    /// The description, a YAML file
+    pub(crate) file: PathBuf,
+    /// Write one JSON object with all diagnostics
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow graph flow.yml
+  dataflow graph --format mermaid flow.yml
+  dataflow graph --format dot flow.yml | dot -Tsvg > flow.svg")]
+pub(crate) struct GraphArguments {
+    /// The description, a YAML file
+    pub(crate) file: PathBuf,
+    /// How to draw it
+    #[arg(long, value_enum, default_value_t = GraphFormat::Ascii)]
+    pub(crate) format: GraphFormat,
+}
+
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Lines of text
+    Ascii,
+    /// For Markdown
+    Mermaid,
+    /// For Graphviz
+    Dot,
+    /// For programs
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_agree_with_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(
+                help.is_some_and(|help| help.starts_with("Examples:")),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+}

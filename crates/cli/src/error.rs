@@ -1,0 +1,200 @@
+//! What can go wrong in a command, with its remedy and its exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use dataflow_runtime::client::ClientError;
+use dataflow_runtime::logs::LogsError;
+use dataflow_runtime::registry::RegistryError;
+use dataflow_runtime::{ErrorClass, RunError, UpError};
+
+/// How a command ended (section 14 of the design).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// A node failed, or something that was asked for rightly.
+    Failed = 1,
+    /// What was given is wrong.
+    WrongInput = 2,
+    /// Something was forced.
+    Forced = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl From<ErrorClass> for Exit {
+    fn from(class: ErrorClass) -> Exit {
+        match class {
+            ErrorClass::Input => Exit::WrongInput,
+            ErrorClass::Failure => Exit::Failed,
+        }
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// No dataflow runs where one was looked for.
+    #[error("no dataflow runs in {} or below", .folder.display())]
+    NothingRuns {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The dataflow that was named does not run.
+    #[error("no dataflow `{which}` runs in {} or below", .folder.display())]
+    DoesNotRun {
+        /// As it was named.
+        which: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// Several run, and one was asked for.
+    #[error("several dataflows run here: {}", .names.join(", "))]
+    Several {
+        /// Their names, or their files where names repeat.
+        names: Vec<String>,
+    },
+    /// A run could not begin.
+    #[error("{0}")]
+    Up(#[from] UpError),
+    /// A run broke off.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A node's `build` command failed.
+    #[error("node `{node}`: its build command failed ({how}): {command}")]
+    BuildFailed {
+        /// The node.
+        node: String,
+        /// How it ended.
+        how: String,
+        /// The command.
+        command: String,
+    },
+    /// A signal came before anything was started.
+    #[error("interrupted: nothing was started")]
+    Interrupted,
+    /// The runtime of `up -d` ended without a word.
+    #[error("the runtime ended before the dataflow was up ({how})")]
+    BackgroundEnded {
+        /// How it ended.
+        how: String,
+    },
+    /// The runtime was killed while somebody waited for its end.
+    #[error("the runtime of `{name}` (pid {pid}) ended without a report")]
+    RuntimeVanished {
+        /// The dataflow.
+        name: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// There are no logs where they were looked for.
+    #[error("there are no logs of {what} in {}", .folder.display())]
+    NoLogs {
+        /// Of what: a dataflow, a run, anything.
+        what: String,
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
+    /// The dataflow has no such node.
+    #[error("`{dataflow}` has no node `{node}`")]
+    UnknownNode {
+        /// The dataflow.
+        dataflow: String,
+        /// As it was named.
+        node: String,
+        /// The nodes it has.
+        known: Vec<String>,
+    },
+    /// The registry cannot be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A running dataflow could not be talked to.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Logs cannot be read.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// The folder of a run cannot be watched.
+    #[error("cannot watch {}: {source}", .folder.display())]
+    Watch {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: notify::Error,
+    },
+    /// The system refused something.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It has been said already, to standard error.
+    #[error("")]
+    Said(Exit),
+}
+
+impl CliError {
+    /// The error of a system call, said with what was tried.
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
+        let what = what.into();
+        move |source| CliError::System { what, source }
+    }
+
+    /// What to do about it, when the text does not say so itself.
+    pub(crate) fn help(&self) -> Option<String> {
+        Some(match self {
+            CliError::NothingRuns { .. } => {
+                "`dataflow up FILE` starts one; for one of another folder, go there or name its file"
+                    .to_owned()
+            }
+            CliError::DoesNotRun { .. } => {
+                "`dataflow ps` shows what runs; for one of another folder, go there or name its file"
+                    .to_owned()
+            }
+            CliError::Several { names } => format!("name the one you mean, as `{}`", names[0]),
+            CliError::Up(UpError::RunsAlready { name, .. }) => format!(
+                "`dataflow ps {name}` shows it; to start it anew, stop it first with `dataflow down {name}`"
+            ),
+            CliError::BuildFailed { .. } => {
+                "what it said stands above; nothing was started".to_owned()
+            }
+            CliError::RuntimeVanished { name, .. } => {
+                format!("its nodes have ended with it; `dataflow logs {name}` shows what they said")
+            }
+            CliError::NoLogs { .. } => {
+                "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder"
+                    .to_owned()
+            }
+            CliError::UnknownNode { known, .. } => format!("it has {}", known.join(", ")),
+            CliError::Watch { .. } => {
+                "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
+                 `--follow`, `dataflow logs` needs none"
+                    .to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            CliError::NothingRuns { .. }
+            | CliError::DoesNotRun { .. }
+            | CliError::Several { .. }
+            | CliError::NoLogs { .. }
+            | CliError::UnknownNode { .. } => Exit::WrongInput,
+            CliError::Up(error) => error.class().into(),
+            CliError::Run(error) => error.class().into(),
+            CliError::Said(exit) => *exit,
+            _ => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! How a run ended, as people read it.
+
+use dataflow_ids::{End, QueuePolicy};
+use dataflow_wire::status::{EdgeStatus, NodeReport, Outcome, Report};
+
+use crate::error::Exit;
+use crate::text::{self, counted};
+
+/// The exit code of a run that ended like this.
+pub(crate) fn exit(report: &Report) -> Exit {
+    match report.outcome {
+        Outcome::Drained => Exit::Done,
+        Outcome::Failed => Exit::Failed,
+        Outcome::Forced => Exit::Forced,
+    }
+}
+
+/// The summary: how and why it ended, what was not consumed, who was killed.
+pub(crate) fn lines(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let stop = match report.stop_took {
+        Some(took) => format!("; the stop took {}", text::duration(took)),
+        None => String::new(),
+    };
+    lines.push(format!(
+        "{} ended after {}: {}{stop}",
+        report.name,
+        text::duration(report.up_for),
+        report.because
+    ));
+    let unconsumed: Vec<String> = report.edges.iter().filter_map(unconsumed).collect();
+    let sent: u64 = report.edges.iter().map(|edge| edge.counts.sent).sum();
+    lines.push(match (report.outcome, unconsumed.is_empty()) {
+        (Outcome::Drained, true) => format!(
+            "drained: everything that was sent was consumed ({} on {})",
+            counted(sent, "message"),
+            counted(report.edges.len() as u64, "edge")
+        ),
+        (Outcome::Drained, false) => "drained; these were sent and not consumed:".to_owned(),
+        (Outcome::Failed, true) => {
+            "failed; everything that was sent was consumed all the same".to_owned()
+        }
+        (Outcome::Failed, false) => "failed; these were sent and not consumed:".to_owned(),
+        (Outcome::Forced, true) => {
+            let by = forcer(report);
+            format!("forced by {by}; everything that was sent had been consumed")
+        }
+        (Outcome::Forced, false) => {
+            let by = forcer(report);
+            format!("forced by {by}; these were sent and not consumed:")
+        }
+    });
+    lines.extend(unconsumed.into_iter().map(|line| format!("  {line}")));
+    let forced: Vec<&str> = report
+        .nodes
+        .iter()
+        .filter(|node| matches!(node.end, End::Forced { .. }))
+        .map(|node| node.node.as_str())
+        .collect();
+    if !forced.is_empty() {
+        lines.push(format!("killed: {}", forced.join(", ")));
+    }
+    lines
+}
+
+/// Each node that failed: what happened, with its last lines, and where to read more.
+pub(crate) fn failures(report: &Report) -> Vec<(String, String)> {
+    let failure = |node: &NodeReport| {
+        let End::Crashed { how } = &node.end else {
+            return None;
+        };
+        let mut what = format!("node `{}` failed: {how}", node.node);
+        if node.restarts > 0 {
+            what += &format!(", after {}", counted(node.restarts.into(), "restart"));
+        }
+        for line in &node.last_lines {
+            what += &format!("\n  | {line}");
+        }
+        let help = format!(
+            "`dataflow logs {} {}` shows everything it said",
+            report.name, node.node
+        );
+        Some((what, help))
+    };
+    report.nodes.iter().filter_map(failure).collect()
+}
+
+fn forcer(report: &Report) -> String {
+    match report.forced {
+        Some(forcer) => forcer.to_string(),
+        None => "a person".to_owned(),
+    }
+}
+
+/// What was sent on an edge and not consumed, by count and cause; `None` when there is nothing to say.
+fn unconsumed(edge: &EdgeStatus) -> Option<String> {
+    let counts = &edge.counts;
+    let queue = match edge.policy {
+        QueuePolicy::Latest => "the queue keeps the latest only".to_owned(),
+        _ => format!("the queue of {} was full", edge.queue_size),
+    };
+    let causes = [
+        (counts.dropped_full, format!("dropped ({queue})")),
+        (
+            counts.dropped_receiver_closed,
+            "dropped (the receiver had ended)".to_owned(),
+        ),
+        (
+            counts.dropped_memory,
+            "dropped (the sender's memory was full)".to_owned(),
+        ),
+        (counts.lost, "lost (the receiver died with them)".to_owned()),
+        (counts.queued, "left unread".to_owned()),
+        (counts.held, "still held".to_owned()),
+    ];
+    let said: Vec<String> = causes
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, cause)| format!("{} {cause}", text::count(count)))
+        .collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "{}/{} → {}/{}: {} of {}",
+            edge.source,
+            edge.output,
+            edge.target,
+            edge.input,
+            said.join(", "),
+            counted(counts.sent, "message"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dataflow_ids::{DataflowName, EdgeId, Forcer, InputId, NodeId, OutputId};
+    use dataflow_wire::status::EdgeCounts;
+
+    use super::*;
+
+    fn report(outcome: Outcome, counts: EdgeCounts, end: End) -> Report {
+        let node = NodeId::new("detector").unwrap();
+        Report {
+            name: DataflowName::new("vision").unwrap(),
+            run: "vision-1".to_owned(),
+            up_for: Duration::from_secs(30),
+            stop_took: Some(Duration::from_millis(120)),
+            outcome,
+            because: "stopped by Ctrl-C".to_owned(),
+            forced: (outcome == Outcome::Forced).then_some(Forcer::SecondInterrupt),
+            nodes: vec![NodeReport {
+                node: node.clone(),
+                end,
+                restarts: 0,
+                last_lines: vec!["Traceback".to_owned()],
+            }],
+            edges: vec![EdgeStatus {
+                edge: EdgeId(0),
+                source: NodeId::new("camera").unwrap(),
+                output: OutputId::new("image").unwrap(),
+                target: node,
+                input: InputId::new("image").unwrap(),
+                policy: QueuePolicy::DropOldest,
+                queue_size: 4,
+                blocked: false,
+                closed: true,
+                drained: true,
+                counts,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_run_that_lost_nothing_says_so() {
+        let counts = EdgeCounts {
+            sent: 1200,
+            delivered: 1200,
+            released: 1200,
+            ..EdgeCounts::default()
+        };
+        let report = report(Outcome::Drained, counts, End::Drained);
+        assert_eq!(
+            lines(&report),
+            [
+                "vision ended after 30.0 s: stopped by Ctrl-C; the stop took 120 ms",
+                "drained: everything that was sent was consumed (1,200 messages on 1 edge)",
+            ]
+        );
+        assert_eq!(exit(&report), Exit::Done);
+    }
+
+    #[test]
+    fn what_was_not_consumed_is_listed_by_name_count_and_cause() {
+        let counts = EdgeCounts {
+            sent: 10,
+            delivered: 6,
+            released: 5,
+            lost: 1,
+            dropped_full: 4,
+            ..EdgeCounts::default()
+        };
+        let report = report(Outcome::Drained, counts, End::Drained);
+        assert_eq!(
+            lines(&report)[1..],
+            [
+                "drained; these were sent and not consumed:",
+                "  camera/image → detector/image: 4 dropped (the queue of 4 was full), \
+                 1 lost (the receiver died with them) of 10 messages",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failed_node_is_named_with_its_last_lines_and_a_killed_one_with_who_did_it() {
+        let how = "exit code 3".to_owned();
+        let failed = report(Outcome::Failed, EdgeCounts::default(), End::Crashed { how });
+        assert_eq!(exit(&failed), Exit::Failed);
+        assert_eq!(
+            failures(&failed),
+            [(
+                "node `detector` failed: exit code 3\n  | Traceback".to_owned(),
+                "`dataflow logs vision detector` shows everything it said".to_owned()
+            )]
+        );
+        let by = Forcer::SecondInterrupt;
+        let forced = report(Outcome::Forced, EdgeCounts::default(), End::Forced { by });
+        assert_eq!(exit(&forced), Exit::Forced);
+        assert!(lines(&forced)[1].starts_with("forced by a second Ctrl-C"));
+        assert_eq!(lines(&forced)[2], "killed: detector");
+    }
+}

@@ -1,0 +1,81 @@
+//! Which running dataflow a command means.
+
+use std::path::{Path, PathBuf};
+
+use dataflow_runtime::registry::{self, FoundRun};
+
+use crate::error::CliError;
+
+/// The runs that `which` means: all of this folder and below, or those of that name or file.
+///
+/// # Errors
+///
+/// [`CliError::Registry`] when the registry cannot be read. That nothing runs is no error.
+pub(crate) fn all(which: Option<&str>) -> Result<Vec<FoundRun>, CliError> {
+    let here = here()?;
+    let Some(file) = which.and_then(|which| file(&here, which)) else {
+        return Ok(registry::find(&here, which)?);
+    };
+    // A file may lie anywhere: its own folder is its project.
+    let folder = file.parent().unwrap_or(&here);
+    let name = file.to_str();
+    Ok(registry::find(folder, name)?)
+}
+
+/// The one run that `which` means.
+///
+/// # Errors
+///
+/// [`CliError`] when there is none, or more than one.
+pub(crate) fn one(which: Option<&str>) -> Result<FoundRun, CliError> {
+    let mut found = all(which)?;
+    match found.len() {
+        0 => Err(none(which)?),
+        1 => Ok(found.remove(0)),
+        _ => Err(CliError::Several {
+            names: told_apart(&found),
+        }),
+    }
+}
+
+/// Names where they differ, files where they do not.
+fn told_apart(found: &[FoundRun]) -> Vec<String> {
+    let unique = |run: &FoundRun| found.iter().filter(|other| other.name == run.name).count() == 1;
+    found
+        .iter()
+        .map(|run| {
+            if unique(run) {
+                run.name.to_string()
+            } else {
+                run.file.display().to_string()
+            }
+        })
+        .collect()
+}
+
+/// The error that says that nothing runs, and where it was looked for.
+pub(crate) fn none(which: Option<&str>) -> Result<CliError, CliError> {
+    let here = here()?;
+    Ok(match which {
+        None => CliError::NothingRuns { folder: here },
+        Some(which) => CliError::DoesNotRun {
+            which: which.to_owned(),
+            folder: match file(&here, which) {
+                Some(file) => file.parent().unwrap_or(&here).to_owned(),
+                None => here,
+            },
+        },
+    })
+}
+
+/// The folder this command was called in.
+pub(crate) fn here() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(CliError::system("find out the folder of this command"))
+}
+
+/// `which` as a file, absolute, when there is one.
+pub(crate) fn file(here: &Path, which: &str) -> Option<PathBuf> {
+    let path = here.join(which);
+    path.is_file()
+        .then(|| std::fs::canonicalize(&path).unwrap_or(path))
+}

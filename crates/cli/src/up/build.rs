@@ -1,0 +1,59 @@
+//! `up --build`: the `build` command of each node, before anything is started.
+
+use std::collections::BTreeSet;
+use std::io::stderr;
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use dataflow_descriptor::Dataflow;
+
+use crate::error::CliError;
+use crate::signals::Signals;
+use crate::text;
+
+/// Runs the commands in the order of the nodes, each once, however many nodes share it. What they say, and what
+/// is said about them, goes to standard error: standard output may be for programs.
+pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError> {
+    let mut done = BTreeSet::new();
+    for node in &dataflow.nodes {
+        let Some(command) = &node.build else { continue };
+        if !done.insert(command) {
+            continue;
+        }
+        eprintln!("building {}: {command}", node.id);
+        let began = Instant::now();
+        let output = stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(CliError::system("use standard error"))?;
+        if signals.interrupted() {
+            return Err(CliError::Interrupted);
+        }
+        let mut child = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(&dataflow.folder)
+            .envs(&dataflow.env)
+            .envs(&node.env)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .spawn()
+            .map_err(CliError::system("run `sh`"))?;
+        signals.go_to_process(child.id());
+        let status = child.wait();
+        signals.go_nowhere();
+        let status = status.map_err(CliError::system("wait for the build"))?;
+        if signals.interrupted() {
+            return Err(CliError::Interrupted);
+        }
+        if !status.success() {
+            return Err(CliError::BuildFailed {
+                node: node.id.to_string(),
+                how: status.to_string(),
+                command: command.clone(),
+            });
+        }
+        eprintln!("built {} in {}", node.id, text::duration(began.elapsed()));
+    }
+    Ok(())
+}
