@@ -20,7 +20,7 @@ nodes:
   - id: receiver
     path: RUST_NODE
     args: [receive, gate=GATES/gate, gate_at=4, hold=10]
-    restart: { policy: on-failure, backoff: 50ms }
+    restart: { policy: on-failure, backoff: 50ms..1s }
     inputs: { in: { source: sender/out, queue_size: 100 } }
 ",
     );
@@ -64,7 +64,7 @@ nodes:
   - id: receiver
     path: RUST_NODE
     args: [receive, crash_after=700]
-    restart: { policy: on-failure, backoff: 50ms }
+    restart: { policy: on-failure, backoff: 50ms..1s }
     inputs: { in: { source: sender/out, queue_policy: block, queue_size: 8 } }
 ",
     );
@@ -91,7 +91,7 @@ nodes:
   - id: sender
     path: RUST_NODE
     args: [send, count=500, bytes=5000, crash_after=200]
-    restart: { policy: on-failure, backoff: 50ms }
+    restart: { policy: on-failure, backoff: 50ms..1s }
     outputs: [out]
   - id: receiver
     path: NODES/receive.py
@@ -121,12 +121,12 @@ nodes:
   - id: sender
     path: RUST_NODE
     args: [send, every_ms=1, bytes=100000]
-    restart: { policy: on-failure, max: 20, backoff: 10ms }
+    restart: { policy: on-failure, max: 20, backoff: 10ms..100ms }
     outputs: [out]
   - id: receiver
     path: RUST_NODE
     args: [receive]
-    restart: { policy: on-failure, max: 20, backoff: 10ms }
+    restart: { policy: on-failure, max: 20, backoff: 10ms..100ms }
     inputs: { in: sender/out }
 ",
     );
@@ -169,7 +169,7 @@ nodes:
   - id: crashing
     path: RUST_NODE
     args: [crash, code=9]
-    restart: { policy: on-failure, max: 3, window: 60s, backoff: 10ms }
+    restart: { policy: on-failure, max: 3, window: 60s, backoff: 10ms..100ms }
 ",
     );
     project
@@ -196,7 +196,7 @@ nodes:
   - id: crashing
     path: RUST_NODE
     args: [receive, crash_after=3]
-    restart: { policy: on-failure, backoff: 1h }
+    restart: { policy: on-failure, backoff: 1h..1h }
     inputs: { in: { source: sender/out, queue_size: 20 } }
 ",
     );
