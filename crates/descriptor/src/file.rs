@@ -67,14 +67,18 @@ fn read(file: &Path) -> Result<String, Report> {
     let not_text = |offset: usize| {
         error(
             Code::FileNotText,
-            format!("the file is not UTF-8 text: byte {offset} is none"),
+            format!("the file is not text: byte {offset} is not UTF-8"),
         )
         .help("save it as UTF-8, or name a YAML file")
     };
     let text =
         String::from_utf8(bytes).map_err(|cause| not_text(cause.utf8_error().valid_up_to()))?;
     match text.find('\0') {
-        Some(offset) => Err(not_text(offset)),
+        Some(offset) => Err(error(
+            Code::FileNotText,
+            format!("the file is not text: byte {offset} is NUL"),
+        )
+        .help("name a YAML file")),
         None => Ok(text),
     }
 }

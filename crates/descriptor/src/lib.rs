@@ -81,3 +81,12 @@ pub fn check_text(
 pub fn duration_text(duration: Duration) -> String {
     duration::format(duration)
 }
+
+/// Reads a duration as descriptions write it: `33ms`, `1.5s`, `2min`.
+///
+/// # Errors
+///
+/// What to write instead, in one line.
+pub fn duration_from_text(text: &str) -> Result<Duration, &'static str> {
+    duration::parse(text).map_err(|_| duration::UNITS_HELP)
+}

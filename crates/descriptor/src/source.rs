@@ -8,24 +8,30 @@ use crate::diagnostic::{Excerpt, Place};
 const EXCERPT_CHARACTERS_MAX: usize = 120;
 /// Characters shown before the marked part of a line that is too long.
 const EXCERPT_LEAD_CHARACTERS: usize = 40;
+/// In a line longer than this, a part of a scalar is not looked for.
+const PART_LINE_BYTES_MAX: usize = 4096;
 
 /// A description's text and name.
 pub(crate) struct Source<'a> {
     file: PathBuf,
     text: &'a str,
     lines: Vec<&'a str>,
+    /// Characters of each line, counted once: a hostile file has all of its values in one.
+    characters: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn new(file: &Path, text: &'a str) -> Source<'a> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let lines: Vec<&str> = text
+            .split('\n')
+            .map(|line| line.strip_suffix('\r').unwrap_or(line))
+            .collect();
         Source {
             file: file.to_owned(),
             text,
-            lines: text
-                .split('\n')
-                .map(|line| line.strip_suffix('\r').unwrap_or(line))
-                .collect(),
+            characters: lines.iter().map(|line| line.chars().count()).collect(),
+            lines,
         }
     }
 
@@ -50,7 +56,7 @@ impl<'a> Source<'a> {
                 column = usize::MAX;
             }
         }
-        let characters = self.lines[line - 1].chars().count();
+        let characters = self.characters[line - 1];
         let column = column.min(characters + 1);
         let length = length.clamp(1, (characters + 1 - column).max(1));
         Place {
@@ -69,7 +75,10 @@ impl<'a> Source<'a> {
         from: usize,
         length: usize,
     ) -> Option<Place> {
-        let line = self.lines.get(place.line - 1)?;
+        let line = self
+            .lines
+            .get(place.line - 1)
+            .filter(|line| line.len() <= PART_LINE_BYTES_MAX)?;
         let (start, _) = line.char_indices().nth(place.column - 1)?;
         let rest = &line[start..];
         let quote = usize::from(rest.starts_with(['"', '\'']));

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
@@ -108,8 +109,10 @@ pub(crate) struct ParseFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParseFailureKind {
     Syntax,
+    UnknownAnchor,
     SeveralDocuments,
-    TooComplex,
+    TooDeep,
+    TooManyValues,
 }
 
 /// Parses one document.
@@ -149,10 +152,15 @@ fn failure(error: &Error, source: &Source<'_>) -> ParseFailure {
     }
     let kind = match innermost {
         Error::MultipleDocuments { .. } => ParseFailureKind::SeveralDocuments,
+        Error::UnknownAnchor { .. } => ParseFailureKind::UnknownAnchor,
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => ParseFailureKind::TooDeep,
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => ParseFailureKind::TooComplex,
+        | Error::AliasReplayStackDepthExceeded { .. } => ParseFailureKind::TooManyValues,
         _ => ParseFailureKind::Syntax,
     };
     ParseFailure {

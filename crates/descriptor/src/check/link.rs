@@ -19,6 +19,9 @@ use crate::limits::EDGES_MAX;
 use crate::nearest::nearest;
 use crate::{Code, Program};
 
+/// Edges of a cycle that are shown besides the one that closes it.
+const RELATED_MAX: usize = 12;
+
 /// What the sources of inputs are looked up in.
 struct Directory {
     /// Each node's index, and its outputs when they can be known.
@@ -224,7 +227,7 @@ impl Checker<'_> {
                 format!("a cycle of `block` edges can wait for itself for ever: {way}"),
             )
             .help("let one edge of the cycle drop: `queue_policy: drop-oldest`");
-            for number in others {
+            for number in others.iter().take(RELATED_MAX) {
                 if let (Some(edge), Some(place)) = (edges.get(*number), places.get(*number)) {
                     report = report.related(
                         *place,

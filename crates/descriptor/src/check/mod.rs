@@ -34,28 +34,38 @@ pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Enviro
     let root = match yaml::parse(&source) {
         Ok(root) => root,
         Err(failure) => {
+            let too_complex = format!(
+                "a description nests at most {} levels deep and has at most {} values, aliases counted in full",
+                crate::limits::DEPTH_MAX,
+                crate::limits::VALUES_MAX
+            );
             let (code, message, help) = match failure.kind {
                 ParseFailureKind::Syntax => (
                     Code::Syntax,
                     format!("this is not YAML: {}", failure.message),
-                    "often the cause is in the line above: an indent, a missing `:` or `-`, or a quote that is \
-                     not closed"
+                    "often the cause is in the line above: an indent, a missing `:` or `-`, or a bracket or quote \
+                     that is not closed"
                         .to_owned(),
+                ),
+                ParseFailureKind::UnknownAnchor => (
+                    Code::Syntax,
+                    "there is no anchor of this name".to_owned(),
+                    "an alias `*name` stands for what `&name` marks before it".to_owned(),
                 ),
                 ParseFailureKind::SeveralDocuments => (
                     Code::SeveralDocuments,
                     "a second document begins here".to_owned(),
                     "one file describes one dataflow: remove the `---`, or make two files".to_owned(),
                 ),
-                ParseFailureKind::TooComplex => (
+                ParseFailureKind::TooDeep => (
                     Code::TooComplex,
-                    format!("more than a description may contain: {}", failure.message),
-                    format!(
-                        "a description nests at most {} levels deep and has at most {} values, aliases counted \
-                         in full",
-                        crate::limits::DEPTH_MAX,
-                        crate::limits::VALUES_MAX
-                    ),
+                    "lists and mappings are nested too deeply".to_owned(),
+                    too_complex,
+                ),
+                ParseFailureKind::TooManyValues => (
+                    Code::TooComplex,
+                    "the description is too large once its aliases are expanded".to_owned(),
+                    too_complex,
                 ),
             };
             checker.report(Report::error(code, failure.place, message).help(help));

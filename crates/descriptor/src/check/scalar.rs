@@ -25,7 +25,7 @@ impl Checker<'_> {
             Report::error(
                 Code::WrongType,
                 value.place,
-                format!("{what} is {expected}, and this is {}", value.description()),
+                format!("{what} must be {expected}, not {}", value.description()),
             )
             .maybe_help(help),
         );
@@ -95,6 +95,13 @@ impl Checker<'_> {
         };
         match new(text.to_owned()) {
             Ok(name) => Some(name),
+            Err(NameError::Empty) => {
+                self.report(
+                    Report::error(Code::BadName, value.place, format!("{what} has no name"))
+                        .help("write a name"),
+                );
+                None
+            }
             Err(error) => {
                 self.report(
                     Report::error(
