@@ -1,14 +1,24 @@
 //! The data plane: memfd segments, edges and wake-ups. The only room with unsafe code.
 #![allow(unsafe_code)]
 
+pub mod edge;
 mod eventfd;
 mod fork_guard;
 mod mapping;
 mod memfd;
 mod memory_limit;
+mod pool;
+mod received;
+mod segment;
 
 pub use eventfd::{EventFd, EventFdError};
 pub use fork_guard::{ForkGuard, ForkGuardError};
 pub use mapping::{Access, MapError, Mapping, OutOfBounds};
 pub use memfd::{MEMFD_NAME_BYTES_MAX, MemfdRefused, MemoryError};
 pub use memory_limit::{Headroom, MemoryBound, memory_headroom, memory_total_bytes};
+pub use pool::{
+    AllocateError, CHUNK_ALIGNMENT_BYTES, Chunk, GrowError, Growth, PoolUsage, SEGMENT_BYTES_MIN,
+    SegmentPool, SegmentPoolConfig, UnknownChunk,
+};
+pub use received::{InsertError, ReceivedSegments, SegmentError};
+pub use segment::NewSegment;

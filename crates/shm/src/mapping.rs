@@ -1,11 +1,13 @@
 //! One memfd in this process's memory, for as long as anything refers to it.
 
-use std::ptr::NonNull;
-
 use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
+use crate::eventfd::EventFd;
 use crate::fork_guard::{ForkGuard, ForkGuardError};
 use crate::memfd::MemoryError;
 
@@ -49,6 +51,17 @@ pub struct Mapping {
     length: usize,
     access: Access,
     guard: ForkGuard,
+    notice: Option<UnmapNotice>,
+}
+
+/// Whom to tell when a mapping is gone. Telling neither blocks, allocates nor locks: the last reference can go
+/// anywhere, also in a garbage collector.
+#[derive(Debug)]
+pub(crate) struct UnmapNotice {
+    /// Set first.
+    pub(crate) gone: Arc<AtomicBool>,
+    /// Notified then.
+    pub(crate) waiter: Arc<EventFd>,
 }
 
 // SAFETY: a mapping is plain memory at a fixed address, valid in every thread until the drop. Shared access
@@ -96,6 +109,7 @@ impl Mapping {
             length,
             access,
             guard,
+            notice: None,
         };
         // SAFETY: the range is the mapping just made; the advice changes only what a child inherits.
         unsafe { madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork) }
@@ -111,6 +125,16 @@ impl Mapping {
     /// What this process may do with it.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether this is the process that mapped it: a forked child has the value and not the memory.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.guard.holds()
+    }
+
+    /// Asks for a notice after the memory is unmapped.
+    pub(crate) fn notify_when_unmapped(&mut self, notice: UnmapNotice) {
+        self.notice = Some(notice);
     }
 
     /// Where it begins. Valid until the mapping is dropped, for `length_bytes`.
@@ -155,7 +179,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if !self.guard.holds() {
+        if !self.is_usable() {
             // A forked child never had this mapping; something else may be at its address.
             return;
         }
@@ -163,6 +187,10 @@ impl Drop for Mapping {
         // chunks and leases keep an `Arc` of it.
         let unmapped = unsafe { munmap(self.address.as_ptr().cast(), self.length) };
         debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
+        if let Some(notice) = &self.notice {
+            notice.gone.store(true, Ordering::Release);
+            notice.waiter.notify();
+        }
     }
 }
 

@@ -1,0 +1,70 @@
+//! A segment from its sender's side: made, mapped, sealed, and handed on.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use dataflow_ids::{NodeId, SegmentId};
+use rustix::fs::SealFlags;
+use rustix::mm::{Advice, madvise};
+
+use crate::mapping::{Access, MapError, Mapping};
+use crate::memfd::{self, FIXED_LENGTH, MEMFD_NAME_BYTES_MAX};
+
+/// What every segment is sealed with: its length never changes, and nobody but its sender, who has mapped it
+/// before, can ever write it. The seal that forbids other seals is added to these.
+pub(crate) const SEGMENT_SEALS: SealFlags = FIXED_LENGTH.union(SealFlags::FUTURE_WRITE);
+
+/// A segment that its sender has just made. Its descriptor goes to the runtime before any slot names it.
+#[derive(Debug)]
+pub struct NewSegment {
+    /// Its name.
+    pub segment: SegmentId,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its memfd, sealed. The sender does not need it any more once it is sent.
+    pub fd: OwnedFd,
+}
+
+/// The name of a segment's memfd, by which a test or a person finds it in `/proc/*/maps`. A long run's name
+/// is cut, never what follows it.
+pub(crate) fn memfd_name(run: &str, node: &NodeId, segment: SegmentId) -> String {
+    let tail = format!("-{node}-{}-{}", segment.epoch, segment.number);
+    let room = MEMFD_NAME_BYTES_MAX - "dataflow-".len() - tail.len();
+    let run: String = run
+        .char_indices()
+        .take_while(|(at, character)| at + character.len_utf8() <= room)
+        .map(|(_, character)| character)
+        .collect();
+    format!("dataflow-{run}{tail}")
+}
+
+/// Makes a segment of `bytes` bytes, allocated and mapped for writing, then seals it.
+pub(crate) fn create(
+    run: &str,
+    node: &NodeId,
+    segment: SegmentId,
+    bytes: u64,
+) -> Result<(NewSegment, Arc<Mapping>), MapError> {
+    let fd = memfd::create(&memfd_name(run, node, segment), bytes)?;
+    let mapping = Mapping::map(&fd, bytes, Access::ReadWrite)?;
+    memfd::seal(&fd, SEGMENT_SEALS)?;
+    populate(&mapping);
+    let new = NewSegment {
+        segment,
+        length: bytes,
+        fd,
+    };
+    Ok((new, Arc::new(mapping)))
+}
+
+fn populate(mapping: &Mapping) {
+    let address = mapping.address().as_ptr().cast();
+    // SAFETY: the range is the whole of a mapping that is alive; populating changes no byte of it.
+    let _ = unsafe {
+        madvise(
+            address,
+            mapping.length_bytes() as usize,
+            Advice::LinuxPopulateWrite,
+        )
+    };
+}
