@@ -1,0 +1,9 @@
+//! Properties of the machines, over random histories.
+
+mod drain;
+mod flow;
+mod lifecycle;
+mod placement;
+mod restart;
+mod stats;
+mod world;
