@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod edge;
+pub mod edge;
 mod eventfd;
 mod fork_guard;
 mod mapping;

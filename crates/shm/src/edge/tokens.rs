@@ -1,0 +1,53 @@
+//! Which drop tokens are owed, as the slots say.
+
+use std::sync::atomic::Ordering;
+
+use dataflow_ids::Sequence;
+
+use super::layout::Layout;
+use super::slot::{SlotState, SlotWord};
+use super::words::Words;
+
+/// The tokens that a receiver owes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Messages that wait in the queue.
+    pub queued: u64,
+    /// Messages that the receiver holds, in order.
+    pub held: Vec<Sequence>,
+}
+
+impl Tokens {
+    /// Whether nothing is owed.
+    pub fn is_empty(&self) -> bool {
+        self.queued == 0 && self.held.is_empty()
+    }
+}
+
+/// Reads the tokens up to and including `upto`. Each slot is read once, so that a message on its way from
+/// the queue to the receiver is counted once.
+pub(super) fn read<W: Words>(words: &W, layout: &Layout, upto: Sequence) -> Tokens {
+    let mut tokens = Tokens::default();
+    for slot in 0..layout.slots() {
+        match SlotWord::read(words.load(layout.slot(slot), Ordering::Acquire)) {
+            Some(word) if word.sequence > upto.0 => {}
+            Some(word) if word.state == SlotState::Queued => tokens.queued += 1,
+            Some(word) if word.state == SlotState::Borrowed => {
+                tokens.held.push(Sequence(word.sequence));
+            }
+            _ => {}
+        }
+    }
+    tokens.held.sort_unstable();
+    tokens
+}
+
+/// Whether any token up to and including `upto` is owed. Allocates nothing.
+pub(super) fn any<W: Words>(words: &W, layout: &Layout, upto: u64) -> bool {
+    (0..layout.slots()).any(|slot| {
+        let word = words.load(layout.slot(slot), Ordering::Acquire);
+        SlotWord::read(word).is_some_and(|word| {
+            word.sequence <= upto && matches!(word.state, SlotState::Queued | SlotState::Borrowed)
+        })
+    })
+}
