@@ -15,17 +15,16 @@ def main():
             if event.type != "input":
                 continue
             frame = event.numpy()
-            if checksum(frame).to_bytes(8, "little") != event.metadata["checksum"]:
+            number = event.metadata["frame"]
+            if checksum(frame) != event.metadata["checksum"]:
                 wrong += 1
-                print(f"frame {event.metadata['frame']} does not have its checksum", file=sys.stderr)
-            with node.loan("image", frame.shape, "uint8") as loan:
-                negative = numpy.asarray(loan)
+                print(f"frame {number} does not have its checksum", file=sys.stderr)
+            loan = node.loan("image", frame.shape, frame.dtype)
+            with loan as negative:
                 numpy.subtract(255, frame, out=negative)
-                loan.metadata = {
-                    "frame": event.metadata["frame"],
-                    "checksum": checksum(negative).to_bytes(8, "little"),
-                }
-    print(f"filtered {filtered + wrong} frames")
+                loan.metadata.update(frame=number, checksum=checksum(negative))
+            filtered += 1
+    print(f"filtered {filtered} frames")
     return 1 if wrong else 0
 
 

@@ -4,18 +4,22 @@ With a `tick` input it sends one frame a tick; without, as fast as the receivers
 """
 
 import argparse
+import itertools
 import os
 import time
 
 import numpy
-from dataflow import Node, Stopped
+from dataflow import Node
 
 SHAPE = (1080, 1920, 3)
 
 
 def checksum(frame):
-    """The wrapping sum of the frame as little-endian words of 8 bytes (Rust: dataflow_examples::checksum)."""
-    return int(frame.reshape(-1).view("<u8").sum(dtype="u8"))
+    """The wrapping sum of the frame as little-endian words of 8 bytes, as the 8 bytes of such a word.
+
+    `checksum` of the Rust package dataflow_examples gives the same.
+    """
+    return int(frame.reshape(-1).view("<u8").sum(dtype="u8")).to_bytes(8, "little")
 
 
 def background():
@@ -24,6 +28,13 @@ def background():
     columns = numpy.arange(SHAPE[1], dtype="uint16")[None, :]
     red, green, blue = (rows + columns), (rows * 3 + columns), (rows + columns * 5)
     return numpy.stack([red, green, blue], axis=2).astype("uint8")
+
+
+def draw(picture, number, frame):
+    """The picture, brighter with each number, and a white square that falls."""
+    numpy.add(picture, number % 256, out=frame, casting="unsafe")
+    top = number * 8 % (SHAPE[0] - 100)
+    frame[top : top + 100, 200:400] = 255
 
 
 def main():
@@ -37,29 +48,15 @@ def main():
     picture = background()
     sent = 0
     with Node() as node:
-
-        def send_frame():
-            nonlocal sent
-            with node.loan("image", SHAPE, "uint8") as loan:
-                frame = numpy.asarray(loan)
-                numpy.add(picture, sent % 256, out=frame, casting="unsafe")
-                top = sent * 8 % (SHAPE[0] - 100)
-                frame[top : top + 100, 200:400] = 255
-                loan.metadata = {"frame": sent, "checksum": checksum(frame).to_bytes(8, "little")}
+        # With a timer the events set the pace; without one, nothing but the receivers does.
+        for event in node if arguments.paced else itertools.repeat(None):
+            if time.monotonic() >= ends_at or (event is not None and event.type == "stop"):
+                break
+            loan = node.loan("image", SHAPE, "uint8")
+            with loan as frame:
+                draw(picture, sent, frame)
+                loan.metadata.update(frame=sent, checksum=checksum(frame))
             sent += 1
-
-        if arguments.paced:
-            for event in node:
-                if event.type == "input":
-                    send_frame()
-                if time.monotonic() >= ends_at:
-                    break
-        else:
-            try:
-                while time.monotonic() < ends_at:
-                    send_frame()
-            except Stopped:
-                pass
     print(f"sent {sent} frames")
 
 

@@ -11,7 +11,6 @@ use dataflow_descriptor::duration_from_text;
 #[command(
     name = "dataflow",
     version,
-    max_term_width = 100,
     after_help = "Examples:
   dataflow up dataflows/quickstart.yml        run a dataflow, here, until it ends or Ctrl-C
   dataflow up -d flow.yml                     run it in the background

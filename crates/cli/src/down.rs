@@ -1,10 +1,14 @@
 //! `dataflow down`: stops a dataflow, and says for whom it waits.
 
 use std::io::{Write, stdout};
+use std::os::fd::OwnedFd;
 
 use dataflow_ids::{Forcer, StopMode};
 use dataflow_runtime::client::{Client, ClientError};
 use dataflow_wire::client::{ClientReply, ClientRequest};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
 
 use crate::arguments::DownArguments;
@@ -26,6 +30,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
         error => CliError::Client(error),
     };
     let mut client = Client::connect(&found)?;
+    let process = Process::of(client.pid());
     if arguments.force {
         let by = Forcer::DownForce;
         client
@@ -77,12 +82,31 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
                 for (what, help) in report::failures(&ended) {
                     say(&what, Some(&help));
                 }
+                process.wait();
                 return Ok(report::exit(&ended));
             }
             other => tracing::debug!(?other, "reply not asked for"),
         }
     }
     Err(vanished(ClientError::Ended))
+}
+
+/// The runtime's process: when `down` returns, nothing of the dataflow is left.
+struct Process(Option<OwnedFd>);
+
+impl Process {
+    fn of(pid: u32) -> Process {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        // One that is not there any more needs no waiting for.
+        Process(pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
+    }
+
+    /// Waits until it has ended.
+    fn wait(&self) {
+        let Some(process) = &self.0 else { return };
+        let mut ended = [PollFd::new(process, PollFlags::IN)];
+        while poll(&mut ended, None) == Err(Errno::INTR) {}
+    }
 }
 
 /// Writes a line. A reader that has gone does not keep anybody from stopping a dataflow.

@@ -7,6 +7,18 @@ use dataflow_descriptor::{Dataflow, check_file};
 use crate::diagnostics;
 use crate::error::{CliError, Exit};
 
+/// Reads and checks `file` before its nodes are built. Warnings are left for later: the builds remove some.
+///
+/// # Errors
+///
+/// [`CliError::Said`] when it has errors: they have been said.
+pub(crate) fn load_before_build(file: &Path) -> Result<Dataflow, CliError> {
+    match check_file(file).dataflow {
+        Some(dataflow) => Ok(dataflow),
+        None => load(file),
+    }
+}
+
 /// Reads and checks `file`. Every diagnostic, warnings too, goes to standard error.
 ///
 /// # Errors

@@ -31,10 +31,10 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<Exit, CliError> {
         let show = show.clone();
         move |count| show.signal(count)
     })?;
-    let dataflow = load::load(&arguments.file)?;
     if arguments.build {
-        build::all(&dataflow, &signals)?;
+        build::all(&load::load_before_build(&arguments.file)?, &signals)?;
     }
+    let dataflow = load::load(&arguments.file)?;
     if arguments.detach {
         return background::start(arguments, &show, &signals);
     }
