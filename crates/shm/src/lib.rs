@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 pub mod edge;
-pub mod edge;
 mod eventfd;
 mod fork_guard;
 mod mapping;
