@@ -44,6 +44,11 @@ impl Style {
         self.paint(text, 31)
     }
 
+    /// What is doubtful.
+    pub(crate) fn doubtful(self, text: &str) -> String {
+        self.paint(text, 33)
+    }
+
     fn paint(self, text: &str, code: u8) -> String {
         if self.coloured {
             format!("\x1b[{code}m{text}\x1b[0m")

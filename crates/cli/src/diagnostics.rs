@@ -1,0 +1,133 @@
+//! Diagnostics of a description, for people and for programs.
+
+use std::io::{Write, stderr};
+
+use dataflow_descriptor::{Checked, Diagnostic, Excerpt, Part, Place};
+use serde_json::{Value, json};
+
+use crate::style::Style;
+use crate::text::counted;
+
+/// Writes every diagnostic to standard error.
+pub(crate) fn say(checked: &Checked) {
+    let mut err = stderr().lock();
+    let text = text(checked, Style::of(&err));
+    // There is no other place to say that standard error has gone.
+    let _ = err.write_all(text.as_bytes());
+}
+
+/// All diagnostics, with a blank line between two.
+fn text(checked: &Checked, style: Style) -> String {
+    let paint = |part: Part, text: &str| match part {
+        Part::Error | Part::Mark => style.wrong(text),
+        Part::Warning => style.doubtful(text),
+        Part::Message | Part::Help => style.strong(text),
+        Part::Related | Part::Margin => style.faint(text),
+    };
+    let mut reports: Vec<String> = checked
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.render(&paint) + "\n")
+        .collect();
+    if checked.omitted > 0 {
+        reports.push(format!(
+            "and {} more; they often end with the first ones\n",
+            checked.omitted
+        ));
+    }
+    reports.join("\n")
+}
+
+/// `2 errors, 1 warning`, or `no problems`.
+pub(crate) fn summary(checked: &Checked) -> String {
+    let errors = checked.errors();
+    let warnings = checked.warnings();
+    let mut parts = Vec::new();
+    for (number, noun) in [(errors, "error"), (warnings, "warning")] {
+        if number > 0 {
+            parts.push(counted(number as u64, noun));
+        }
+    }
+    if parts.is_empty() {
+        "no problems".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// All diagnostics as a JSON list.
+pub(crate) fn json(checked: &Checked) -> Value {
+    checked.diagnostics.iter().map(one).collect()
+}
+
+fn one(diagnostic: &Diagnostic) -> Value {
+    let mut object = json!({
+        "code": diagnostic.code.to_string(),
+        "severity": diagnostic.severity.as_str(),
+        "message": diagnostic.message,
+        "file": diagnostic.file.to_string_lossy(),
+        "line": null,
+        "column": null,
+        "length": null,
+        "source_line": null,
+        "help": diagnostic.help,
+        "related": diagnostic
+            .related
+            .iter()
+            .map(|related| {
+                let mut object = json!({ "label": related.label });
+                put(&mut object, &related.place, &related.excerpt);
+                object
+            })
+            .collect::<Value>(),
+    });
+    if let Some((place, excerpt)) = &diagnostic.place {
+        put(&mut object, place, excerpt);
+    }
+    object
+}
+
+fn put(object: &mut Value, place: &Place, excerpt: &Excerpt) {
+    object["line"] = place.line.into();
+    object["column"] = place.column.into();
+    object["length"] = place.length.into();
+    object["source_line"] = excerpt.text.as_str().into();
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflow_descriptor::{Environment, check_text};
+
+    use super::*;
+
+    fn checked() -> Checked {
+        let text = "nmae: x\nnodes:\n  - { id: a, path: /bin/sh }\n  - { id: a, path: /bin/sh }\n";
+        check_text(text, "flow.yml", "/", &Environment::default())
+    }
+
+    #[test]
+    fn plain_text_is_what_the_descriptor_says() {
+        let checked = checked();
+        let expected: Vec<String> = checked
+            .diagnostics
+            .iter()
+            .map(|diagnostic| format!("{diagnostic}\n"))
+            .collect();
+        assert_eq!(text(&checked, Style::PLAIN), expected.join("\n"));
+        assert_eq!(summary(&checked), "2 errors");
+    }
+
+    #[test]
+    fn json_has_the_places_of_both_nodes() {
+        let diagnostics = json(&checked());
+        let duplicate = &diagnostics[1];
+        assert_eq!(duplicate["code"], "DF0021");
+        assert_eq!(duplicate["severity"], "error");
+        assert_eq!(
+            (&duplicate["line"], &duplicate["column"]),
+            (&4.into(), &11.into())
+        );
+        assert_eq!(duplicate["source_line"], "  - { id: a, path: /bin/sh }");
+        assert_eq!(duplicate["related"][0]["line"], 3);
+    }
+}
