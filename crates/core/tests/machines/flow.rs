@@ -7,7 +7,7 @@ use dataflow_ids::{
 };
 use proptest::prelude::*;
 
-use crate::world::{Scenario, World};
+use crate::world::{Cycles, Scenario, World};
 
 /// Far more steps than any of these dataflows needs for its end.
 const STEPS_MAX: u32 = 400_000;
@@ -55,10 +55,11 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         ]),
         0..4_u32,
         0..20_u64,
+        prop::sample::select(vec![Cycles::Endless, Cycles::Dying]),
         prop::collection::vec((0..2_000_u32, wish()), 1..4),
     )
         .prop_map(
-            |((nodes, edges), seed, on_failure, on, crashes, messages, wishes)| Scenario {
+            |((nodes, edges), seed, on_failure, on, crashes, messages, cycles, wishes)| Scenario {
                 nodes,
                 edges,
                 seed,
@@ -69,6 +70,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 },
                 crashes,
                 messages,
+                cycles,
                 wishes,
             },
         )
@@ -125,6 +127,7 @@ proptest! {
             restart: RestartPolicy::default(),
             crashes: 0,
             messages,
+            cycles: Cycles::Endless,
             wishes: vec![(at, stop(StopMode::Graceful))],
         };
         let world = run(&scenario);
@@ -150,6 +153,36 @@ proptest! {
             restart: RestartPolicy::default(),
             crashes: 0,
             messages,
+            cycles: Cycles::Endless,
+            wishes: Vec::new(),
+        };
+        let world = run(&scenario);
+        prop_assert_eq!(world.outcome, Some(Outcome::Drained));
+        prop_assert_eq!(world.flow.because(), &Because::AllEnded);
+        for edge in &world.edges {
+            prop_assert_eq!((edge.taken, edge.dropped), (edge.sent, 0), "{:?}", edge);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn without_a_stop_a_cycle_that_is_fed_ends_when_it_is_at_rest_and_loses_nothing(
+        (nodes, edges) in graph(),
+        seed: u64,
+        messages in 0..20_u64,
+    ) {
+        // One more node feeds all the others.
+        let edges: Vec<_> = edges.into_iter().chain((0..nodes).map(|node| (nodes, node))).collect();
+        let scenario = Scenario {
+            nodes: nodes + 1,
+            edges,
+            seed,
+            on_failure: OnFailure::Stop,
+            restart: RestartPolicy::default(),
+            crashes: 0,
+            messages,
+            cycles: Cycles::Dying,
             wishes: Vec::new(),
         };
         let world = run(&scenario);

@@ -29,8 +29,19 @@ pub(crate) struct Scenario {
     pub(crate) crashes: u32,
     /// How many messages each source sends before it returns by itself.
     pub(crate) messages: u64,
+    /// Whether messages go round in cycles without end.
+    pub(crate) cycles: Cycles,
     /// What is asked for, and after how many steps.
     pub(crate) wishes: Vec<(u32, FlowEvent)>,
+}
+
+/// What the members of cycles do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cycles {
+    /// Each message that comes in makes one that goes out.
+    Endless,
+    /// Each member sends only so many messages.
+    Dying,
 }
 
 /// What the dataflow actor receives, in one queue.
@@ -89,7 +100,7 @@ pub(crate) struct World {
     backoffs: Vec<(usize, Epoch)>,
     watches: Vec<(CycleIndex, QuiescenceWatch)>,
     crashes: u32,
-    pub(crate) has_crashed: bool,
+    cycles: Cycles,
     pub(crate) was_up: bool,
     pub(crate) outcome: Option<Outcome>,
     asked_now: bool,
@@ -142,7 +153,7 @@ impl World {
             backoffs: Vec::new(),
             watches: Vec::new(),
             crashes: scenario.crashes,
-            has_crashed: false,
+            cycles: scenario.cycles,
             was_up: false,
             outcome: None,
             asked_now: false,
@@ -492,7 +503,6 @@ impl World {
         let epoch = process.epoch;
         if crashes {
             self.crashes -= 1;
-            self.has_crashed = true;
             return self.exit(node, Exit::Code(1));
         }
         match process.stage {
@@ -542,11 +552,20 @@ impl World {
             let (edge, limit) = (&edges[edge], limit(edge));
             edge.queued() > 0 && limit.is_none_or(|limit| edge.taken + edge.dropped < limit)
         };
-        let readable = inputs.iter().find(|edge| may_take(**edge, &self.edges));
-        if let Some(edge) = readable.copied() {
+        let readable: Vec<usize> = inputs
+            .iter()
+            .copied()
+            .filter(|edge| may_take(*edge, &self.edges))
+            .collect();
+        if !readable.is_empty() {
+            // No input starves another one.
+            let edge = readable[self.pick(readable.len())];
             // It sends what follows from a message before it is done with it.
-            if self.send(node) {
+            if self.is_silent(node) {
                 self.edges[edge].taken += 1;
+            } else if self.send(node) {
+                self.edges[edge].taken += 1;
+                self.nodes[node].messages = self.nodes[node].messages.saturating_sub(1);
             }
             return;
         }
@@ -559,6 +578,15 @@ impl World {
         }
     }
 
+    /// Whether this member of a cycle has sent all that it will.
+    fn is_silent(&self, node: usize) -> bool {
+        self.cycles == Cycles::Dying && self.is_member(node) && self.nodes[node].messages == 0
+    }
+
+    fn is_member(&self, node: usize) -> bool {
+        matches!(self.flow.graph().roles()[node], Role::Member(_))
+    }
+
     /// Sends on every edge from this node; says whether the first `send` is past its barrier.
     fn send(&mut self, node: usize) -> bool {
         let outputs = || self.edges.iter().filter(|edge| edge.source == node);
@@ -566,10 +594,9 @@ impl World {
             return false;
         }
         let is_full = outputs().any(|edge| edge.queued() >= QUEUED_MAX);
-        let in_cycle = matches!(self.flow.graph().roles()[node], Role::Member(_));
         if is_full {
             // `block` waits; a cycle drops.
-            return in_cycle;
+            return self.is_member(node);
         }
         for edge in self.edges.iter_mut().filter(|edge| edge.source == node) {
             edge.sent += 1;
