@@ -1,6 +1,7 @@
 //! The data plane: memfd segments, edges and wake-ups. The only room with unsafe code.
 #![allow(unsafe_code)]
 
+pub mod child;
 pub mod edge;
 mod eventfd;
 mod fork_guard;
