@@ -5,6 +5,7 @@ pub mod child;
 pub mod edge;
 mod eventfd;
 mod fork_guard;
+mod inherited;
 mod mapping;
 mod memfd;
 mod memory_limit;
@@ -14,6 +15,7 @@ mod segment;
 
 pub use eventfd::{EventFd, EventFdError};
 pub use fork_guard::{ForkGuard, ForkGuardError};
+pub use inherited::{InheritedError, inherited_socket};
 pub use mapping::{Access, MapError, Mapping, OutOfBounds};
 pub use memfd::{MEMFD_NAME_BYTES_MAX, MemfdRefused, MemoryError};
 pub use memory_limit::{Headroom, MemoryBound, memory_headroom, memory_total_bytes};

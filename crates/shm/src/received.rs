@@ -149,6 +149,20 @@ impl ReceivedSegments {
         Some(Arc::clone(&entry.mapping))
     }
 
+    /// The segment; `None` if it has not come yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Retired`] when it has come and gone already.
+    pub fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {
+        let table = self.lock();
+        match table.segments.get(&segment) {
+            Some(entry) => Ok(Some(Arc::clone(&entry.mapping))),
+            None if table.is_past(segment) => Err(SegmentError::Retired { segment }),
+            None => Ok(None),
+        }
+    }
+
     /// The segment; waits for the control thread to insert it if it has not come yet.
     ///
     /// # Errors

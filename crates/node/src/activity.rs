@@ -1,0 +1,59 @@
+//! For how long the user's code has run without a call into the library: a fact for people who wait for it.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Kept by every call, read by the control thread.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// How many threads wait inside the library at this moment.
+    waiting: AtomicU32,
+    /// When a call last began, returned or stopped waiting.
+    last_call_ns: AtomicU64,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Activity {
+        Activity {
+            waiting: AtomicU32::new(0),
+            last_call_ns: AtomicU64::new(now_ns()),
+        }
+    }
+
+    /// Notes a call.
+    pub(crate) fn touch(&self) {
+        self.last_call_ns.store(now_ns(), Ordering::Relaxed);
+    }
+
+    /// Notes that a thread waits inside the library, until the guard goes.
+    pub(crate) fn waiting(&self) -> WaitingInside<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        WaitingInside(self)
+    }
+
+    /// How long ago the last call was; zero while a thread waits inside.
+    pub(crate) fn busy_for(&self) -> Duration {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_nanos(now_ns().saturating_sub(self.last_call_ns.load(Ordering::Relaxed)))
+    }
+}
+
+/// A thread waits inside the library for as long as this lives.
+pub(crate) struct WaitingInside<'a>(&'a Activity);
+
+impl Drop for WaitingInside<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The coarse clock: a few milliseconds are exact enough for people, and it costs a quarter of the exact one.
+fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    (now.tv_sec as u64).saturating_mul(1_000_000_000) + now.tv_nsec as u64
+}

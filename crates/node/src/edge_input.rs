@@ -1,0 +1,253 @@
+//! One input of a node: takes messages off its edge and turns them into what the user's code gets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflow_ids::{EdgeId, InputId, NodeId, SegmentId, Sequence};
+use dataflow_shm::edge::{
+    ChunkMessage, EdgeReceiver, Ending, Incoming, IncomingBody, ReceivedMetadata,
+};
+use dataflow_shm::{Mapping, OutOfBounds, ReceivedSegments};
+use dataflow_wire::metadata::{Metadata, MetadataError};
+use dataflow_wire::node::EdgeGrant;
+
+use crate::clock;
+use crate::event::{Input, InputInfo, Source};
+use crate::payload::Payload;
+
+/// One edge that this node receives from.
+#[derive(Debug)]
+pub(crate) struct EdgeInput {
+    info: Arc<InputInfo>,
+    edge: EdgeId,
+    target: NodeId,
+    /// Builds the names of the sender's segments.
+    source_index: dataflow_ids::NodeIndex,
+    held_max: u64,
+    held_bytes_max: u64,
+    spin: Duration,
+    /// Whether the user has been told that payloads are copied out.
+    warned: bool,
+    /// `None` when the input has closed.
+    receiver: Option<EdgeReceiver>,
+    /// A message that was taken before its segment arrived; the control thread wakes this node when it does.
+    pending: Option<Incoming>,
+}
+
+/// What a look at an input finds.
+#[allow(clippy::large_enum_variant)] // a small message travels in it: a box would cost an allocation each
+pub(crate) enum Look {
+    /// Nothing at this moment.
+    Nothing,
+    /// A message, and perhaps something that its user should know.
+    Message {
+        input: Input,
+        warning: Option<String>,
+    },
+    /// The sender has ended for good and everything was taken. Said once.
+    Closed,
+    /// The edge holds what no correct sender writes; it is closed now. Said once.
+    Damaged { what: String },
+}
+
+/// What is wrong with a message that was taken.
+#[derive(Debug, thiserror::Error)]
+enum BadMessage {
+    #[error(transparent)]
+    Bounds(#[from] OutOfBounds),
+    #[error("message {sequence} has metadata that cannot be read: {error}")]
+    Metadata {
+        sequence: Sequence,
+        error: MetadataError,
+    },
+}
+
+impl EdgeInput {
+    pub(crate) fn new(grant: &EdgeGrant, spin: Duration, receiver: EdgeReceiver) -> EdgeInput {
+        EdgeInput {
+            info: Arc::new(InputInfo {
+                id: grant.input.clone(),
+                source: Source::Output {
+                    node: grant.source.clone(),
+                    output: grant.output.clone(),
+                },
+            }),
+            edge: grant.edge,
+            target: grant.target.clone(),
+            source_index: grant.source_index,
+            held_max: grant.held_max.into(),
+            held_bytes_max: grant.held_bytes_max,
+            spin,
+            warned: false,
+            receiver: Some(receiver),
+            pending: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &InputId {
+        &self.info.id
+    }
+
+    pub(crate) fn edge(&self) -> EdgeId {
+        self.edge
+    }
+
+    pub(crate) fn spin(&self) -> Duration {
+        self.spin
+    }
+
+    /// From now on takes nothing after `upto`.
+    pub(crate) fn set_upto(&mut self, upto: Sequence) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.set_upto(upto);
+        }
+    }
+
+    /// Whether nothing more is to be delivered: the input has closed, or its limit is reached.
+    pub(crate) fn is_done(&self) -> bool {
+        self.pending.is_none()
+            && self
+                .receiver
+                .as_ref()
+                .is_none_or(EdgeReceiver::upto_reached)
+    }
+
+    /// Takes the next message, or sees the end.
+    pub(crate) fn look(&mut self, segments: &ReceivedSegments) -> Look {
+        let Some(receiver) = &mut self.receiver else {
+            return Look::Nothing;
+        };
+        let incoming = match self.pending.take() {
+            Some(incoming) => incoming,
+            None => match receiver.take() {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => return self.look_for_the_end(),
+                Err(damaged) => return self.close_damaged(damaged.what.to_string()),
+            },
+        };
+        let (sequence, sent_at_ns) = (incoming.sequence, incoming.sent_at_ns);
+        let (metadata, payload, warning) = match incoming.body {
+            IncomingBody::Inline(inline) => match decode(sequence, inline.metadata()) {
+                Ok(metadata) => (metadata, Payload::Inline(inline), None),
+                Err(bad) => return self.close_damaged(bad.to_string()),
+            },
+            IncomingBody::Chunk(chunk) => {
+                let segment = SegmentId {
+                    node: self.source_index,
+                    epoch: chunk.epoch,
+                    number: chunk.number,
+                };
+                match segments.look_up(segment) {
+                    Ok(Some(mapping)) => match self.open(sequence, chunk, mapping) {
+                        Ok(opened) => opened,
+                        Err(bad) => return self.close_damaged(bad.to_string()),
+                    },
+                    // The sender told the runtime of the segment before it named it: it is on its way.
+                    Ok(None) => {
+                        self.pending = Some(Incoming {
+                            body: IncomingBody::Chunk(chunk),
+                            ..incoming
+                        });
+                        return Look::Nothing;
+                    }
+                    Err(error) => return self.close_damaged(error.to_string()),
+                }
+            }
+        };
+        if let Some(receiver) = &mut self.receiver {
+            receiver.observe_latency(sequence, sent_at_ns, clock::monotonic_now_ns);
+        }
+        Look::Message {
+            input: Input {
+                info: self.info.clone(),
+                sequence,
+                sent_at_ns,
+                missed: 0,
+                metadata,
+                payload,
+            },
+            warning,
+        }
+    }
+
+    fn look_for_the_end(&mut self) -> Look {
+        match self.receiver.as_mut().map(EdgeReceiver::ending) {
+            Some(Ending::Closed {
+                everything_taken: true,
+                ..
+            }) => {
+                self.receiver = None;
+                Look::Closed
+            }
+            _ => Look::Nothing,
+        }
+    }
+
+    /// Finds the payload of a message in the sender's memory; copies it out when too much is held.
+    fn open(
+        &mut self,
+        sequence: Sequence,
+        chunk: ChunkMessage,
+        mapping: Arc<Mapping>,
+    ) -> Result<(Metadata, Payload, Option<String>), BadMessage> {
+        let metadata = match &chunk.metadata {
+            ReceivedMetadata::Slot(bytes) => decode(sequence, bytes.as_slice())?,
+            ReceivedMetadata::Chunk { offset, length } => {
+                decode(sequence, mapping.slice(*offset, u64::from(*length))?)?
+            }
+        };
+        let bytes = mapping.slice(chunk.offset, chunk.payload_length)?;
+        // This message is among those held already.
+        let (held_messages, held_bytes) = self
+            .receiver
+            .as_ref()
+            .map(EdgeReceiver::held)
+            .unwrap_or_default();
+        if held_messages <= self.held_max && held_bytes <= self.held_bytes_max {
+            let payload = Payload::held(chunk.lease, mapping, chunk.offset, chunk.payload_length);
+            return Ok((metadata, payload, None));
+        }
+        let payload = Payload::copied(bytes);
+        let warning = (!self.warned).then(|| {
+            self.warned = true;
+            self.copying(held_messages - 1, held_bytes - chunk.payload_length)
+        });
+        Ok((metadata, payload, warning))
+    }
+
+    fn copying(&self, held_messages: u64, held_bytes: u64) -> String {
+        let plural = if held_messages == 1 { "" } else { "s" };
+        format!(
+            "node {} holds {held_messages} message{plural} of {} ({held_bytes} bytes): from now on payloads of its \
+             input {} are copied while it holds more than {} messages or {} bytes; release them sooner, or raise \
+             `max_held` at the input",
+            self.target, self.info.source, self.info.id, self.held_max, self.held_bytes_max,
+        )
+    }
+
+    fn close_damaged(&mut self, what: String) -> Look {
+        self.receiver = None;
+        self.pending = None;
+        Look::Damaged { what }
+    }
+
+    /// Says that this node is about to sleep. `false`: look again instead.
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
+        match &mut self.receiver {
+            // Nothing that its edge has comes before the message that waits for its segment.
+            Some(receiver) if self.pending.is_none() => receiver.prepare_sleep(),
+            _ => true,
+        }
+    }
+
+    /// Says that this node is awake.
+    pub(crate) fn finish_sleep(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.finish_sleep();
+        }
+    }
+}
+
+fn decode(sequence: Sequence, bytes: &[u8]) -> Result<Metadata, BadMessage> {
+    Metadata::decode(bytes).map_err(|error| BadMessage::Metadata { sequence, error })
+}

@@ -1,0 +1,203 @@
+//! The sending half of a node: one message to all edges of an output, waiting only where that is the policy.
+
+pub(crate) mod memory;
+pub(crate) mod output;
+mod write;
+
+use std::borrow::Borrow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dataflow_ids::{DataflowName, Epoch, NodeId, OutputId};
+use dataflow_wire::metadata::Metadata;
+use dataflow_wire::node::Welcome;
+
+use crate::error::SendError;
+use crate::loan::Loan;
+use crate::shared::Shared;
+use crate::wait::{OnSignal, SignalHook};
+use dataflow_shm::edge::{ChunkKey, INLINE_BYTES_MAX};
+use memory::{Memory, Returns};
+use output::{Output, OutputEdge};
+use write::Writer;
+
+pub(crate) use write::metadata_behind;
+
+/// The sending half of a node. Clones are the same half: any thread may send, one at a time; a thread that
+/// waits for room keeps the others waiting, so messages of a node have one order.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    inner: Arc<SenderInner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SenderInner {
+    shared: Arc<Shared>,
+    /// The names of the outputs, in the order of their places in the writer.
+    names: Vec<OutputId>,
+    writer: Mutex<Writer>,
+    returns: Arc<Returns>,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        welcome: &Welcome,
+        edges: Vec<(OutputId, OutputEdge)>,
+    ) -> Sender {
+        let mut outputs: Vec<Output> = welcome
+            .outputs
+            .iter()
+            .map(|id| Output {
+                id: id.clone(),
+                edges: Vec::new(),
+                begun: false,
+            })
+            .collect();
+        for (id, edge) in edges {
+            match outputs.iter_mut().find(|output| output.id == id) {
+                Some(output) => output.edges.push(edge),
+                None => outputs.push(Output {
+                    id,
+                    edges: vec![edge],
+                    begun: false,
+                }),
+            }
+        }
+        let names = outputs.iter().map(|output| output.id.clone()).collect();
+        let returns = Arc::new(Returns::default());
+        let memory = Memory::new(welcome);
+        let writer = Writer::new(shared.clone(), outputs, memory, returns.clone());
+        Sender {
+            inner: Arc::new(SenderInner {
+                shared,
+                names,
+                writer: Mutex::new(writer),
+                returns,
+            }),
+        }
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &NodeId {
+        &self.inner.shared.node
+    }
+
+    /// The dataflow's name.
+    pub fn dataflow(&self) -> &DataflowName {
+        &self.inner.shared.dataflow
+    }
+
+    /// This incarnation of the node.
+    pub fn epoch(&self) -> Epoch {
+        self.inner.shared.epoch
+    }
+
+    /// The outputs that the description declares.
+    pub fn outputs(&self) -> &[OutputId] {
+        &self.inner.names
+    }
+
+    /// Tells the runtime that this node is ready; the first receive or send does so too.
+    pub fn ready(&self) {
+        self.inner.shared.say_ready();
+    }
+
+    /// Sends a copy of `payload` to every input that is connected to `output`.
+    ///
+    /// Waits until every one of them is ready (the first time), and until there is room on those that block.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], never [`SendError::Interrupted`].
+    pub fn send(
+        &self,
+        output: &str,
+        payload: impl AsRef<[u8]>,
+        metadata: impl Borrow<Metadata>,
+    ) -> Result<(), SendError> {
+        self.send_with(output, payload.as_ref(), metadata.borrow(), &mut || {
+            OnSignal::GoOn
+        })
+    }
+
+    /// As [`Sender::send`], and asks `on_signal` whenever a signal has interrupted a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; [`SendError::Interrupted`] when `on_signal` gives up.
+    pub fn send_with(
+        &self,
+        output: &str,
+        payload: &[u8],
+        metadata: &Metadata,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        let place = self.inner.place(output)?;
+        let metadata = metadata.encode()?;
+        let mut writer = self.inner.writer();
+        writer.begin(place)?;
+        writer.send(place, payload, &metadata, on_signal)
+    }
+
+    /// Lends `length` bytes of memory, aligned to 64, for a message on `output`: fill them in place, then
+    /// [`Loan::send`]. Their content is whatever an earlier message has left there.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], never [`SendError::Interrupted`].
+    pub fn loan(&self, output: &str, length: usize) -> Result<Loan, SendError> {
+        self.loan_with(output, length, &mut || OnSignal::GoOn)
+    }
+
+    /// As [`Sender::loan`], and asks `on_signal` whenever a signal has interrupted a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; [`SendError::Interrupted`] when `on_signal` gives up.
+    pub fn loan_with(
+        &self,
+        output: &str,
+        length: usize,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<Loan, SendError> {
+        let place = self.inner.place(output)?;
+        let mut writer = self.inner.writer();
+        writer.begin(place)?;
+        if length <= INLINE_BYTES_MAX {
+            drop(writer);
+            return Ok(Loan::small(self.inner.clone(), place, length));
+        }
+        let chunk = writer.obtain(place, length, on_signal)?;
+        drop(writer);
+        Ok(Loan::chunk(self.inner.clone(), place, length, chunk))
+    }
+}
+
+impl SenderInner {
+    fn place(&self, output: &str) -> Result<usize, SendError> {
+        self.names
+            .iter()
+            .position(|name| name.as_str() == output)
+            .ok_or_else(|| SendError::UnknownOutput {
+                node: self.shared.node.clone(),
+                output: output.to_owned(),
+                declared: self.names.clone(),
+            })
+    }
+
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a loan.
+    pub(crate) fn loan_begins(&self) {
+        self.returns.loan_begins();
+    }
+
+    /// A loan is over; gives back the hold on a chunk that its view still had. Never waits.
+    pub(crate) fn loan_ends(&self, key: Option<ChunkKey>) {
+        self.returns.loan_ends(key);
+        // Somebody may wait for exactly this memory.
+        self.shared.send_wake.notify();
+    }
+}

@@ -1,0 +1,190 @@
+//! One output of a node and the edges that leave it.
+
+use dataflow_ids::{EdgeId, InputId, NodeId, OutputId, QueuePolicy};
+use dataflow_shm::edge::{
+    ChunkKey, EdgeDamaged, EdgeSender, Outgoing, PublishError, Published, Room, WaitFor,
+};
+use dataflow_wire::node::{EdgeGrant, ToRuntime};
+
+use crate::error::Holder;
+use crate::shared::Shared;
+
+/// An output: every message sent on it goes to all of its edges.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) id: OutputId,
+    pub(crate) edges: Vec<OutputEdge>,
+    /// Whether every receiver has been ready: nothing is sent before.
+    pub(crate) begun: bool,
+}
+
+/// One edge that this node sends on.
+#[derive(Debug)]
+pub(crate) struct OutputEdge {
+    edge: EdgeId,
+    target: NodeId,
+    input: InputId,
+    policy: QueuePolicy,
+    /// How many chunks it has: in its queue, or held by its receiver.
+    chunks: u64,
+    /// `None` when it was found damaged; its chunks are then never used again.
+    sender: Option<EdgeSender>,
+}
+
+/// What became of a message on one edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The edge has it, and its chunk.
+    Kept,
+    /// It was counted and dropped, or the edge is damaged: the chunk is not needed.
+    NotKept,
+    /// The edge blocks and has no room.
+    Full,
+}
+
+impl OutputEdge {
+    pub(crate) fn new(grant: &EdgeGrant, sender: EdgeSender) -> OutputEdge {
+        OutputEdge {
+            edge: grant.edge,
+            target: grant.target.clone(),
+            input: grant.input.clone(),
+            policy: grant.policy,
+            chunks: 0,
+            sender: Some(sender),
+        }
+    }
+
+    /// Whether a message on it finds its receiver, or nobody for good.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.sender
+            .as_ref()
+            .is_none_or(|sender| sender.receiver_ready() || sender.receiver_gone())
+    }
+
+    /// Whether waiting can bring chunks back: its receiver takes them in its own time.
+    pub(crate) fn blocks_with_chunks(&self) -> bool {
+        self.policy == QueuePolicy::Block && self.chunks > 0 && self.sender.is_some()
+    }
+
+    /// Who has how much of this node's memory by it.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        (self.chunks > 0).then(|| Holder {
+            node: self.target.clone(),
+            input: self.input.clone(),
+            messages: self.chunks,
+        })
+    }
+
+    /// Publishes, and wakes nobody.
+    pub(crate) fn publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        is_chunk: bool,
+        freed: &mut Vec<ChunkKey>,
+        shared: &Shared,
+    ) -> Written {
+        let Some(sender) = &mut self.sender else {
+            return Written::NotKept;
+        };
+        let before = freed.len();
+        let published = sender.publish(message, freed);
+        self.count_freed(freed.len() - before);
+        match published {
+            Ok(Published::Queued(_)) => {
+                self.chunks += u64::from(is_chunk);
+                Written::Kept
+            }
+            Ok(Published::ReceiverClosed(_) | Published::DroppedFull(_)) => Written::NotKept,
+            Err(PublishError::Full { .. }) => Written::Full,
+            Err(PublishError::Damaged(damaged)) => {
+                self.close_damaged(&damaged, shared);
+                Written::NotKept
+            }
+            Err(PublishError::TooLong { .. }) => {
+                unreachable!("the message was laid out by its lengths")
+            }
+        }
+    }
+
+    /// Wakes the receiver if it sleeps.
+    pub(crate) fn wake(&self) {
+        if let Some(sender) = &self.sender {
+            sender.wake();
+        }
+    }
+
+    /// Collects the chunks that came back.
+    pub(crate) fn sweep(&mut self, freed: &mut Vec<ChunkKey>, shared: &Shared) {
+        if self.chunks == 0 {
+            return;
+        }
+        self.collect(freed, shared, |sender, freed| sender.sweep(freed));
+    }
+
+    /// Drops queued messages until a chunk comes back, if the edge drops at all.
+    pub(crate) fn evict(&mut self, freed: &mut Vec<ChunkKey>, shared: &Shared) {
+        if self.chunks == 0 {
+            return;
+        }
+        self.collect(freed, shared, |sender, freed| {
+            sender.evict_oldest(freed).map(drop)
+        });
+    }
+
+    fn collect(
+        &mut self,
+        freed: &mut Vec<ChunkKey>,
+        shared: &Shared,
+        act: impl FnOnce(&mut EdgeSender, &mut Vec<ChunkKey>) -> Result<(), EdgeDamaged>,
+    ) {
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        let before = freed.len();
+        let result = act(sender, freed);
+        self.count_freed(freed.len() - before);
+        if let Err(damaged) = result {
+            self.close_damaged(&damaged, shared);
+        }
+    }
+
+    fn count_freed(&mut self, count: usize) {
+        self.chunks = self.chunks.saturating_sub(count as u64);
+    }
+
+    /// Says that this node is about to sleep until a message fits. `false`: try again instead.
+    pub(crate) fn prepare_sleep_for_room(&mut self) -> bool {
+        let Some(sender) = &mut self.sender else {
+            return false;
+        };
+        match sender.room() {
+            Ok(Room::QueueFull) => sender.prepare_sleep(WaitFor::Queue),
+            Ok(Room::SlotsHeld) => sender.prepare_sleep(WaitFor::Release),
+            // Damage shows itself when it is tried again.
+            Ok(Room::Free) | Err(_) => false,
+        }
+    }
+
+    /// Says that this node is about to sleep until a chunk comes back. `false`: sweep again instead.
+    pub(crate) fn prepare_sleep_for_chunks(&mut self) -> bool {
+        match &mut self.sender {
+            Some(sender) if self.chunks > 0 => sender.prepare_sleep(WaitFor::Release),
+            _ => true,
+        }
+    }
+
+    /// Says that this node is awake, and how long it has slept because of this edge.
+    pub(crate) fn finish_sleep(&mut self, slept_ns: u64) {
+        if let Some(sender) = &mut self.sender {
+            sender.finish_sleep(slept_ns);
+        }
+    }
+
+    fn close_damaged(&mut self, damaged: &EdgeDamaged, shared: &Shared) {
+        self.sender = None;
+        shared.note(&ToRuntime::EdgeDamaged {
+            edge: self.edge,
+            what: damaged.what.to_string(),
+        });
+    }
+}

@@ -1,0 +1,405 @@
+//! Writing a message to all edges of an output: first those that need not wait, then the others as room comes.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dataflow_shm::Chunk;
+use dataflow_shm::edge::{
+    ChunkKey, INLINE_BYTES_MAX, Outgoing, OutgoingBody, OutgoingMetadata, SLOT_METADATA_BYTES_MAX,
+};
+
+use super::memory::{Memory, NoChunk, Returns};
+use super::output::{Output, OutputEdge, Written};
+use crate::clock;
+use crate::error::SendError;
+use crate::shared::Shared;
+use crate::wait::{OnSignal, SignalHook, Woken, wait};
+
+/// Everything that one thread at a time sends with.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    outputs: Vec<Output>,
+    memory: Memory,
+    returns: Arc<Returns>,
+    /// The edges of the message under way that have no room yet; kept to be used again.
+    full: Vec<usize>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        outputs: Vec<Output>,
+        memory: Memory,
+        returns: Arc<Returns>,
+    ) -> Writer {
+        Writer {
+            shared,
+            outputs,
+            memory,
+            returns,
+            full: Vec::new(),
+        }
+    }
+
+    /// What every send and every loan begins with.
+    pub(crate) fn begin(&self, place: usize) -> Result<(), SendError> {
+        self.shared.activity.touch();
+        if !self.shared.fork_guard.holds() {
+            return Err(SendError::Forked);
+        }
+        if self.shared.is_runtime_gone() {
+            return Err(SendError::RuntimeGone);
+        }
+        if self.shared.stop.is_for_senders() {
+            // A source that never receives learns of the stop in this way.
+            self.shared.say_stop_delivered();
+            return Err(self.stopped(place, 0));
+        }
+        self.shared.say_ready();
+        Ok(())
+    }
+
+    /// Sends a copy of `payload`.
+    pub(crate) fn send(
+        &mut self,
+        place: usize,
+        payload: &[u8],
+        metadata: &[u8],
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        self.wait_for_receivers(place, on_signal)?;
+        if self.outputs[place].edges.is_empty() {
+            return Ok(());
+        }
+        if payload.len() + metadata.len() <= INLINE_BYTES_MAX {
+            let body = OutgoingBody::Inline { payload, metadata };
+            return self.write(place, body, on_signal);
+        }
+        let length = payload.len() + metadata_behind(metadata);
+        let mut chunk = self.obtain(place, length, on_signal)?;
+        chunk.bytes_mut()[..payload.len()].copy_from_slice(payload);
+        let (result, key) = self.send_chunk(place, chunk, payload.len(), metadata, on_signal);
+        self.memory.release(key);
+        result
+    }
+
+    /// Sends what stands in `chunk`, which has room for the metadata behind the payload if that is long. The
+    /// caller keeps one hold on the chunk, whatever the outcome.
+    pub(crate) fn send_chunk(
+        &mut self,
+        place: usize,
+        mut chunk: Chunk,
+        payload_length: usize,
+        metadata: &[u8],
+        on_signal: &mut SignalHook<'_>,
+    ) -> (Result<(), SendError>, ChunkKey) {
+        let placed = match metadata_behind(metadata) {
+            0 => OutgoingMetadata::Slot(metadata),
+            length => {
+                chunk.bytes_mut()[payload_length..payload_length + length]
+                    .copy_from_slice(metadata);
+                // Metadata is at most 64 KiB.
+                OutgoingMetadata::Chunk(length as u32)
+            }
+        };
+        let key = self.memory.share(chunk);
+        if let Err(error) = self.wait_for_receivers(place, on_signal) {
+            return (Err(error), key);
+        }
+        let body = OutgoingBody::Chunk {
+            chunk: key,
+            payload_length: payload_length as u64,
+            metadata: placed,
+        };
+        let edges = self.outputs[place].edges.len();
+        if edges == 0 {
+            return (Ok(()), key);
+        }
+        self.memory.retain(key, edges);
+        (self.write(place, body, on_signal), key)
+    }
+
+    /// A chunk of at least `length` bytes. At the limit: drops what edges may drop, else waits for what edges
+    /// that block have, else says who has it.
+    pub(crate) fn obtain(
+        &mut self,
+        place: usize,
+        length: usize,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<Chunk, SendError> {
+        loop {
+            // Forgotten before the look, so that a wake-up after it is not. Only who waits has any.
+            let limit_bytes = match self.allocate_swept(length) {
+                Ok(chunk) => return Ok(chunk),
+                Err(NoChunk::AtLimit { limit_bytes }) => limit_bytes,
+                Err(NoChunk::TooLarge { limit_bytes }) => {
+                    return Err(SendError::TooLarge {
+                        node: self.shared.node.clone(),
+                        output: self.outputs[place].id.clone(),
+                        length_bytes: length,
+                        limit_bytes,
+                    });
+                }
+                Err(NoChunk::Refused(why)) => {
+                    return Err(SendError::NoMemory {
+                        output: self.outputs[place].id.clone(),
+                        length_bytes: length,
+                        why,
+                    });
+                }
+            };
+            if self.evict() {
+                continue;
+            }
+            if !self.edges().any(|edge| edge.blocks_with_chunks()) {
+                return Err(SendError::MemoryFull {
+                    node: self.shared.node.clone(),
+                    output: self.outputs[place].id.clone(),
+                    length_bytes: length,
+                    limit_bytes,
+                    holders: self.edges().filter_map(|edge| edge.holder()).collect(),
+                    loans: self.returns.loans(),
+                });
+            }
+            self.wait_for_chunks(place, length, on_signal)?;
+        }
+    }
+
+    /// Takes back what loans and edges have given back, then allocates: so a hot chunk is used again.
+    fn allocate_swept(&mut self, length: usize) -> Result<Chunk, NoChunk> {
+        let freed = &mut self.memory.freed;
+        self.returns.collect(freed);
+        for edge in self.outputs.iter_mut().flat_map(|output| &mut output.edges) {
+            edge.sweep(freed, &self.shared);
+        }
+        self.memory.release_freed();
+        self.memory.allocate(length, &self.shared)
+    }
+
+    /// Drops the oldest queued message of each edge that drops. `false`: there is none.
+    fn evict(&mut self) -> bool {
+        for edge in self.outputs.iter_mut().flat_map(|output| &mut output.edges) {
+            edge.evict(&mut self.memory.freed, &self.shared);
+        }
+        self.memory.release_freed()
+    }
+
+    fn edges(&self) -> impl Iterator<Item = &OutputEdge> {
+        self.outputs.iter().flat_map(|output| &output.edges)
+    }
+
+    /// Sleeps until a chunk may have come back.
+    fn wait_for_chunks(
+        &mut self,
+        place: usize,
+        length: usize,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        self.may_wait(place, 0)?;
+        let mut edges: Vec<&mut OutputEdge> = self
+            .outputs
+            .iter_mut()
+            .flat_map(|output| &mut output.edges)
+            .collect();
+        self.shared.send_wake.drain();
+        let quiet = edges.iter_mut().all(|edge| edge.prepare_sleep_for_chunks());
+        // What loans gave back before the eventfd was drained has to be looked for again.
+        let mut nothing_returned = Vec::new();
+        self.returns.collect(&mut nothing_returned);
+        self.memory.freed.append(&mut nothing_returned);
+        let _ = length;
+        if !quiet || !self.memory.freed.is_empty() {
+            edges.iter_mut().for_each(|edge| edge.finish_sleep(0));
+            return Ok(());
+        }
+        let (slept_ns, woken) = sleep(&self.shared);
+        for edge in edges {
+            let because = edge.blocks_with_chunks();
+            edge.finish_sleep(if because { slept_ns } else { 0 });
+        }
+        self.woken(place, woken, on_signal)
+    }
+
+    /// The first message of an output waits until everybody who is to get it is ready.
+    fn wait_for_receivers(
+        &mut self,
+        place: usize,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        while !self.outputs[place].begun {
+            self.shared.send_wake.drain();
+            if self.outputs[place].edges.iter().all(OutputEdge::may_begin) {
+                self.outputs[place].begun = true;
+                break;
+            }
+            self.may_wait(place, 0)?;
+            let (_, woken) = sleep(&self.shared);
+            self.woken(place, woken, on_signal)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes on every edge, then wakes every receiver; then waits for those that had no room.
+    fn write(
+        &mut self,
+        place: usize,
+        body: OutgoingBody<'_>,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        let outgoing = Outgoing {
+            sent_at_ns: clock::monotonic_now_ns(),
+            body,
+        };
+        self.full.clear();
+        for number in 0..self.outputs[place].edges.len() {
+            if !self.publish(place, number, &outgoing) {
+                self.full.push(number);
+            }
+        }
+        for edge in &self.outputs[place].edges {
+            edge.wake();
+        }
+        let result = if self.full.is_empty() {
+            Ok(())
+        } else {
+            self.write_when_there_is_room(place, &outgoing, on_signal)
+        };
+        if let Some(key) = chunk_of(&body) {
+            // The edges that were not written have no use for it.
+            for _ in 0..self.full.len() {
+                self.memory.freed.push(key);
+            }
+        }
+        self.memory.release_freed();
+        self.shared.say_running();
+        result
+    }
+
+    /// Publishes on one edge, without waking anybody. `false`: it has no room and waits for some.
+    fn publish(&mut self, place: usize, number: usize, outgoing: &Outgoing<'_>) -> bool {
+        let chunk = chunk_of(&outgoing.body);
+        let edge = &mut self.outputs[place].edges[number];
+        let freed = &mut self.memory.freed;
+        match edge.publish(outgoing, chunk.is_some(), freed, &self.shared) {
+            Written::Kept => true,
+            Written::NotKept => {
+                freed.extend(chunk);
+                true
+            }
+            Written::Full => false,
+        }
+    }
+
+    #[cold]
+    fn write_when_there_is_room(
+        &mut self,
+        place: usize,
+        outgoing: &Outgoing<'_>,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        let edges = self.outputs[place].edges.len();
+        loop {
+            // Forgotten before the look, so that a wake-up after it is not.
+            self.shared.send_wake.drain();
+            let mut full = std::mem::take(&mut self.full);
+            full.retain(|&number| {
+                let written = self.publish(place, number, outgoing);
+                if written {
+                    self.outputs[place].edges[number].wake();
+                }
+                !written
+            });
+            self.full = full;
+            if self.full.is_empty() {
+                return Ok(());
+            }
+            self.may_wait(place, edges - self.full.len())?;
+            let output = &mut self.outputs[place];
+            let quiet = self
+                .full
+                .iter()
+                .all(|&number| output.edges[number].prepare_sleep_for_room());
+            let (slept_ns, woken) = if quiet {
+                sleep(&self.shared)
+            } else {
+                (0, Ok(Woken::Readable))
+            };
+            for &number in &self.full {
+                output.edges[number].finish_sleep(slept_ns);
+            }
+            self.woken(place, woken, on_signal)
+                .map_err(|error| match error {
+                    // Told with what had been reached by then.
+                    SendError::Stopped { .. } => self.stopped(place, edges - self.full.len()),
+                    other => other,
+                })?;
+        }
+    }
+
+    /// Whether a send that has begun may wait: only `now`, or the end of the runtime, ends it.
+    fn may_wait(&self, place: usize, written: usize) -> Result<(), SendError> {
+        if self.shared.is_runtime_gone() {
+            return Err(SendError::RuntimeGone);
+        }
+        if self.shared.stop.is_now() {
+            self.shared.say_stop_delivered();
+            return Err(self.stopped(place, written));
+        }
+        Ok(())
+    }
+
+    fn woken(
+        &self,
+        place: usize,
+        woken: Result<Woken, rustix::io::Errno>,
+        on_signal: &mut SignalHook<'_>,
+    ) -> Result<(), SendError> {
+        match woken {
+            Ok(Woken::Readable | Woken::TimedOut) => Ok(()),
+            Ok(Woken::Signal) => match on_signal() {
+                OnSignal::GoOn => Ok(()),
+                OnSignal::GiveUp => Err(SendError::Interrupted),
+            },
+            Err(errno) => Err(SendError::Wait {
+                output: self.outputs[place].id.clone(),
+                errno,
+            }),
+        }
+    }
+
+    fn stopped(&self, place: usize, written: usize) -> SendError {
+        let output = &self.outputs[place];
+        SendError::Stopped {
+            output: output.id.clone(),
+            written,
+            edges: output.edges.len(),
+        }
+    }
+}
+
+/// Sleeps until the send waiter is woken; gives for how long.
+fn sleep(shared: &Shared) -> (u64, Result<Woken, rustix::io::Errno>) {
+    let _inside = shared.activity.waiting();
+    let since = Instant::now();
+    let woken = wait(&[shared.send_wake.as_fd()], None);
+    let slept_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    (slept_ns, woken)
+}
+
+/// How many bytes the metadata takes behind the payload: none if it fits into the slot.
+pub(crate) fn metadata_behind(metadata: &[u8]) -> usize {
+    if metadata.len() <= SLOT_METADATA_BYTES_MAX {
+        0
+    } else {
+        metadata.len()
+    }
+}
+
+fn chunk_of(body: &OutgoingBody<'_>) -> Option<ChunkKey> {
+    match body {
+        OutgoingBody::Inline { .. } => None,
+        OutgoingBody::Chunk { chunk, .. } => Some(*chunk),
+    }
+}
