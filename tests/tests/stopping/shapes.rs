@@ -151,3 +151,22 @@ nodes:
     up.wait().expect_code(0);
     assert_eq!(project.report().outcome, Outcome::Drained);
 }
+
+#[test]
+fn what_a_node_leaves_in_its_process_group_ends_with_it() {
+    let project = Project::new("left-behind");
+    project.flow(
+        "
+nodes:
+  - id: foreign
+    path: /bin/sh
+    args: [-c, 'sleep 1000 & echo leaving']
+",
+    );
+    project
+        .up()
+        .wait()
+        .expect_code(0)
+        .expect_line(&["foreign", "leaving"]);
+    assert_eq!(project.processes(), []);
+}
