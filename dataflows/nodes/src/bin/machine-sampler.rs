@@ -35,7 +35,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             let reading = Reading::take(proc, began.elapsed())?;
             let earlier = earlier(&mut readings, &reading);
             let figures = Figures::between(earlier, &reading);
-            match node.send("sample", &cores(&figures), &metadata(&figures, samples)) {
+            match node.send("sample", cores(&figures), metadata(&figures, samples)) {
                 Ok(()) => {}
                 // The stop came between the tick and its sample.
                 Err(SendError::Stopped { .. }) => break,
