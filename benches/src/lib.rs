@@ -1,1 +1,7 @@
-//! Benches and the side-by-side harness.
+//! What the benches share: the clock, the figures, the controls, and one measured dataflow.
+
+pub mod arguments;
+pub mod clock;
+pub mod controls;
+pub mod figures;
+pub mod measured;

@@ -1,0 +1,62 @@
+//! Medians and percentiles, and how people read them.
+
+/// Latencies of one measurement, in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub struct Latencies {
+    sorted_ns: Vec<u64>,
+}
+
+impl Latencies {
+    /// Takes the samples of a measurement, in any order.
+    pub fn new(mut samples_ns: Vec<u64>) -> Self {
+        samples_ns.sort_unstable();
+        Latencies {
+            sorted_ns: samples_ns,
+        }
+    }
+
+    /// The smallest sample that at least `percent` of all samples do not exceed (nearest rank); 0 without
+    /// samples.
+    pub fn percentile_ns(&self, percent: f64) -> u64 {
+        let rank = (percent / 100.0 * self.sorted_ns.len() as f64).ceil() as usize;
+        let place = rank.clamp(1, self.sorted_ns.len().max(1)) - 1;
+        self.sorted_ns.get(place).copied().unwrap_or(0)
+    }
+
+    /// The median.
+    pub fn median_ns(&self) -> u64 {
+        self.percentile_ns(50.0)
+    }
+}
+
+/// A time in the unit that fits a table: `1.3 µs`, `2.4 ms`.
+pub fn time(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        _ => format!("{:.2} ms", ns as f64 / 1e6),
+    }
+}
+
+/// A size as the tables name it: `64 B`, `400 KB`.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} KB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let latencies = Latencies::new((1..=100).rev().collect());
+        assert_eq!(latencies.percentile_ns(50.0), 50);
+        assert_eq!(latencies.percentile_ns(99.0), 99);
+        assert_eq!(latencies.percentile_ns(100.0), 100);
+        assert_eq!(Latencies::new(Vec::new()).median_ns(), 0);
+    }
+}
