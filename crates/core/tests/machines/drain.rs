@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::drain::{
-    Afterwards, DrainCommand, DrainEvent, DrainLedger, REPEAT_AFTER_MAX, REPEAT_AFTER_MIN, Receiver,
+    Afterwards, DrainCommand, DrainEvent, DrainLedger, Presence, REPEAT_AFTER_MAX,
+    REPEAT_AFTER_MIN, Receiver,
 };
 use dataflow_ids::{EdgeId, Epoch, Sequence};
 use proptest::prelude::*;
@@ -160,11 +161,15 @@ impl World {
                 }
             }
         }
-        // Requests repeat for ever, with bounded waits, while somebody can be asked.
-        let asks = self
-            .ledger
-            .waiting()
-            .any(|waiting| waiting.receiver == dataflow_core::drain::Presence::Alive);
+        // It knows who can be asked, and asks them for ever, with bounded waits.
+        for waiting in self.ledger.waiting() {
+            let truth = &self.edges[&waiting.edge];
+            assert_eq!(waiting.epoch, truth.epoch);
+            let is_alive = truth.standing == Standing::Alive;
+            assert_eq!(waiting.receiver == Presence::Alive, is_alive);
+        }
+        let mut waiting = self.ledger.waiting();
+        let asks = waiting.any(|waiting| waiting.receiver == Presence::Alive);
         assert_eq!(self.ledger.wake_at().is_some(), asks);
         if let Some(at) = self.ledger.wake_at() {
             assert!(at.since(self.now) <= REPEAT_AFTER_MAX);
@@ -435,26 +440,51 @@ fn a_process_that_connects_late_is_asked_again_at_once() {
     assert!(asks, "{commands:?}");
 }
 
-#[test]
-fn what_a_receiver_said_last_is_there_for_the_report() {
-    let mut ledger = DrainLedger::new(0);
-    close(&mut ledger, 9, Receiver::Alive { epoch: Epoch(1) });
-    let ack = |released_upto, held: &[u64], busy_ms| DrainEvent::Ack {
+fn ack(epoch: u32, released_upto: u64, held: &[u64], busy_ms: u64) -> DrainEvent {
+    DrainEvent::Ack {
         edge: EdgeId(0),
-        epoch: Epoch(1),
+        epoch: Epoch(epoch),
         released_upto: Sequence(released_upto),
         queued: 0,
         held: held.iter().copied().map(Sequence).collect(),
         busy_for: Duration::from_millis(busy_ms),
+    }
+}
+
+#[test]
+fn an_answer_of_another_incarnation_settles_nothing() {
+    let mut ledger = DrainLedger::new(0);
+    close(&mut ledger, 9, Receiver::Alive { epoch: Epoch(2) });
+    assert_eq!(ledger.handle(Time::START, ack(1, 9, &[], 0)), []);
+    assert_eq!(ledger.handle(Time::START, ack(3, 9, &[], 0)), []);
+    let died = DrainEvent::ReceiverDied {
+        edge: EdgeId(0),
+        epoch: Epoch(2),
+        afterwards: Afterwards::Restart { queued: 1 },
     };
-    ledger.handle(Time::START, ack(7, &[8, 9], 12_300));
+    ledger.handle(Time::START, died);
+    assert_eq!(ledger.handle(Time::START, ack(2, 9, &[], 0)), []);
+    assert!(!ledger.is_drained(EdgeId(0)));
+}
+
+#[test]
+fn an_answer_that_contradicts_itself_settles_nothing() {
+    let mut ledger = DrainLedger::new(0);
+    close(&mut ledger, 9, Receiver::Alive { epoch: Epoch(1) });
+    assert_eq!(ledger.handle(Time::START, ack(1, 9, &[9], 0)), []);
+    assert_eq!(ledger.handle(Time::START, ack(1, 8, &[], 0)), []);
+    assert_eq!(ledger.handle(Time::START, ack(1, 9, &[], 0)), [DRAINED]);
+}
+
+#[test]
+fn what_a_receiver_said_last_is_there_for_the_report() {
+    let mut ledger = DrainLedger::new(0);
+    close(&mut ledger, 9, Receiver::Alive { epoch: Epoch(1) });
+    ledger.handle(Time::START, ack(1, 7, &[8, 9], 12_300));
     // This one was overtaken.
-    ledger.handle(Time::START, ack(2, &[3, 8, 9], 10));
+    ledger.handle(Time::START, ack(1, 2, &[3, 8, 9], 10));
     let waiting: Vec<_> = ledger.waiting().collect();
     let answer = waiting[0].answer.as_ref().expect("answered");
     assert_eq!(answer.held, [Sequence(8), Sequence(9)]);
     assert_eq!(answer.busy_for, Duration::from_millis(12_300));
-    // One that contradicts itself settles nothing.
-    assert_eq!(ledger.handle(Time::START, ack(9, &[9], 0)), []);
-    assert_eq!(ledger.handle(Time::START, ack(9, &[], 0)), [DRAINED]);
 }

@@ -387,17 +387,19 @@ fn a_node_is_finished_only_when_all_of_its_outputs_are_drained() {
     up(&mut flow, 3);
     flow.handle(closed(0));
     flow.handle(closed(1));
-    assert_eq!(flow.handle(drained(0)), []);
-    assert_eq!(flow.handle(drained(0)), []);
-    assert_eq!(
-        flow.handle(state(0, LifeCycle::Draining, Some(End::Drained))),
-        []
-    );
     let node = NodeIndex(0);
-    assert_eq!(
-        flow.handle(drained(1)),
-        [FlowCommand::OutputsDrained { node }]
-    );
+    let draining = state(0, LifeCycle::Draining, Some(End::Drained));
+    let mut last = flow.clone();
+    assert_eq!(flow.handle(draining.clone()), []);
+    assert_eq!(flow.handle(drained(0)), []);
+    assert_eq!(flow.handle(drained(0)), []);
+    let finish = [FlowCommand::OutputsDrained { node }];
+    assert_eq!(flow.handle(drained(1)), finish);
+
+    // The same when the end is heard last.
+    assert_eq!(last.handle(drained(0)), []);
+    assert_eq!(last.handle(drained(1)), []);
+    assert_eq!(last.handle(draining), finish);
 }
 
 #[test]

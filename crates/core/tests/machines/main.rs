@@ -3,6 +3,7 @@
 mod drain;
 mod flow;
 mod lifecycle;
+mod lifecycle_rules;
 mod placement;
 mod restart;
 mod stats;
