@@ -78,6 +78,7 @@ pub fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
         control,
         descriptor_limit,
     } = config;
+    SpawnError::refuse_what_a_shell_would_guess(&program, &folder)?;
     let mut command = Command::new(&program);
     command
         .args(args)
@@ -103,7 +104,7 @@ pub fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
     let setup = ChildSetup {
         parent: rustix::process::getpid(),
         control: control.as_ref().map(AsRawFd::as_raw_fd),
-        soft_limit: descriptor_limit.map(DescriptorLimit::before),
+        descriptor_limit,
     };
     // SAFETY: `in_child` runs between fork and exec of a process that has threads. It makes only system calls:
     // it allocates nothing, takes no lock, and cannot panic. All it needs was copied into `setup` before.
@@ -154,7 +155,7 @@ fn out_of_the_way(fd: OwnedFd) -> Result<OwnedFd, SpawnError> {
 struct ChildSetup {
     parent: Pid,
     control: Option<RawFd>,
-    soft_limit: Option<Option<u64>>,
+    descriptor_limit: Option<DescriptorLimit>,
 }
 
 impl ChildSetup {
@@ -165,6 +166,12 @@ impl ChildSetup {
         if rustix::process::getppid() != Some(self.parent) {
             return Err(Errno::SRCH.into());
         }
+        // A program stays deaf to a signal that its starter ignores, as a shell does for what it runs in the
+        // background. A node must hear a stop, and must be able to wait for children of its own.
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD] {
+            // SAFETY: a system call that sets the default for a signal in this child alone.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         // What this process itself inherited from its starter is not the node's: only 0 to 2 stay, and the
         // control socket. Marked and not closed, since the standard library still reports through one.
         close_on_exec_from(FIRST_OTHER_FD);
@@ -173,11 +180,10 @@ impl ChildSetup {
             let control = unsafe { std::os::fd::BorrowedFd::borrow_raw(control) };
             rustix::io::fcntl_setfd(control, FdFlags::empty())?;
         }
-        if let Some(soft_limit) = self.soft_limit {
-            let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        if let Some(limit) = self.descriptor_limit {
             let limit = Rlimit {
-                current: soft_limit,
-                maximum,
+                current: limit.before(),
+                maximum: rustix::process::getrlimit(Resource::Nofile).maximum,
             };
             rustix::process::setrlimit(Resource::Nofile, limit)?;
         }

@@ -98,6 +98,30 @@ impl SpawnError {
         SpawnError::NoResources { errno }
     }
 
+    /// Refuses an executable text without `#!`.
+    ///
+    /// The C library would have a shell run it, and a shell that reads Python does strange things (`import` is
+    /// a command that takes a picture of the screen). If other formats are registered with the kernel, it may
+    /// be one of them, and the kernel decides.
+    pub(super) fn refuse_what_a_shell_would_guess(
+        program: &Path,
+        folder: &Path,
+    ) -> Result<(), SpawnError> {
+        let file = folder.join(program);
+        if !is_path(program) || !file.is_file() || !is_executable(&file) || others_registered() {
+            return Ok(());
+        }
+        match beginning_of(&file) {
+            Some(begin) if !begin.starts_with(b"#!") && !begin.starts_with(b"\x7fELF") => {
+                Err(SpawnError::NotAProgram {
+                    program: program.to_owned(),
+                })
+            }
+            // What cannot be read can still be executed.
+            _ => Ok(()),
+        }
+    }
+
     /// Looks at the disk to tell apart what the kernel answers alike.
     pub(super) fn explain(program: PathBuf, folder: PathBuf, error: io::Error) -> Self {
         let errno = Errno::from_io_error(&error);
@@ -113,8 +137,7 @@ impl SpawnError {
             }
             _ => {}
         }
-        // A program that is not named by a path was looked for in PATH.
-        let by_path = program.as_os_str().as_bytes().contains(&b'/');
+        let by_path = is_path(&program);
         let file = folder.join(&program);
         match errno {
             Some(Errno::NOENT) if !by_path => SpawnError::ProgramNotInPath { program },
@@ -142,16 +165,32 @@ fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
 }
 
+/// A program that is not named by a path is looked for in PATH.
+fn is_path(program: &Path) -> bool {
+    program.as_os_str().as_bytes().contains(&b'/')
+}
+
+/// Whether the kernel knows formats besides its own (Java, other machines' programs, …).
+fn others_registered() -> bool {
+    fs::read_dir("/proc/sys/fs/binfmt_misc").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name() != "register" && entry.file_name() != "status")
+    })
+}
+
+/// As much as the kernel looks at.
+fn beginning_of(file: &Path) -> Option<Vec<u8>> {
+    let mut begin = Vec::new();
+    let file = File::open(file).ok()?;
+    file.take(256).read_to_end(&mut begin).ok()?;
+    Some(begin)
+}
+
 /// What a script's first line names, if that does not exist.
 fn interpreter_of(file: &Path) -> Option<PathBuf> {
-    // The kernel looks at no more than this.
-    let mut first = Vec::new();
-    File::open(file)
-        .ok()?
-        .take(256)
-        .read_to_end(&mut first)
-        .ok()?;
-    let line = first
+    let begin = beginning_of(file)?;
+    let line = begin
         .strip_prefix(b"#!")?
         .split(|&byte| byte == b'\n')
         .next()?;
