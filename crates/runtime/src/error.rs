@@ -169,6 +169,17 @@ pub enum RunError {
         /// What the data plane said.
         why: String,
     },
+    /// A part of the runtime has panicked again and again.
+    #[error(
+        "the runtime's {actor} actor cannot go on ({what}); every node was killed. This is a fault of ours: \
+         please report it with the run's logs"
+    )]
+    Actor {
+        /// Which one.
+        actor: String,
+        /// What it said.
+        what: String,
+    },
 }
 
 impl RunError {

@@ -4,17 +4,26 @@
 //! gives its thread to [`Run::block_on`]. Other commands find a run through [`registry`], talk to it with
 //! [`client`], and read what its nodes said with [`logs`].
 
+mod actors;
 pub mod client;
 mod controls;
+mod env;
 mod error;
 mod events;
+mod limits;
 pub mod logs;
 mod options;
 mod prepare;
+mod programs;
 pub mod registry;
+mod root;
+mod supervision;
 
 pub use controls::Controls;
 pub use error::{ErrorClass, RunError, UpError};
 pub use events::RunEvent;
 pub use options::RunOptions;
 pub use prepare::{Run, prepare};
+
+#[cfg(test)]
+mod tests;

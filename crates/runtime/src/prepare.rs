@@ -2,17 +2,20 @@
 
 use std::io;
 use std::sync::mpsc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dataflow_descriptor::Dataflow;
+use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
 use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::controls::{Control, Controls};
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
-use crate::logs::RunFolder;
+use crate::logs::{self, RunFolder};
 use crate::options::RunOptions;
 use crate::registry::{Claim, Registry, RegistryError};
+use crate::{limits, programs, root};
 
 /// A run that has been prepared: its name is claimed, its socket is there, nothing has been started.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub struct Run {
     options: RunOptions,
     claim: Claim,
     folder: RunFolder,
+    descriptor_limit: DescriptorLimit,
     controls: Controls,
     control: UnboundedReceiver<Control>,
 }
@@ -34,29 +38,30 @@ pub fn prepare(dataflow: Dataflow, options: RunOptions) -> Result<Run, UpError> 
     prepare_in(&Registry::of_this_process(), dataflow, options)
 }
 
+/// As [`prepare`], with a registry somewhere else.
 pub(crate) fn prepare_in(
     registry: &Registry,
     dataflow: Dataflow,
     options: RunOptions,
 ) -> Result<Run, UpError> {
+    programs::check(&dataflow)?;
+    let descriptor_limit = raise_descriptor_limit().map_err(|error| UpError::System {
+        what: "cannot raise the limit of open descriptors",
+        source: io::Error::from(error.errno),
+    })?;
+    limits::check_descriptors(&dataflow, descriptor_limit)?;
+
     let folder = RunFolder::create(&dataflow.folder, &dataflow.name)?;
-    let claim = match registry.claim(
-        &dataflow.name,
-        folder.run(),
-        &dataflow.file,
-        &dataflow.folder,
-    ) {
+    let claimed = claim(registry, &dataflow, &folder).and_then(|claim| {
+        let nodes = dataflow.nodes.iter().map(|node| node.id.clone()).collect();
+        folder.begin(&dataflow.folder, &dataflow.name, &dataflow.file, nodes)?;
+        Ok(claim)
+    });
+    let claim = match claimed {
         Ok(claim) => claim,
         Err(error) => {
             folder.abandon();
-            return Err(match error {
-                RegistryError::RunsAlready(found) => UpError::RunsAlready {
-                    name: found.name,
-                    pid: found.pid,
-                    file: found.file,
-                },
-                error => error.into(),
-            });
+            return Err(error);
         }
     };
     let (to_root, control) = unbounded_channel();
@@ -65,9 +70,29 @@ pub(crate) fn prepare_in(
         options,
         claim,
         folder,
+        descriptor_limit,
         controls: Controls::new(to_root),
         control,
     })
+}
+
+fn claim(registry: &Registry, dataflow: &Dataflow, folder: &RunFolder) -> Result<Claim, UpError> {
+    let Dataflow {
+        name,
+        file,
+        folder: project,
+        ..
+    } = dataflow;
+    registry
+        .claim(name, folder.run(), file, project)
+        .map_err(|error| match error {
+            RegistryError::RunsAlready(found) => UpError::RunsAlready {
+                name: found.name,
+                pid: found.pid,
+                file: found.file,
+            },
+            error => error.into(),
+        })
 }
 
 impl Run {
@@ -83,20 +108,53 @@ impl Run {
 
     /// Runs the dataflow on the calling thread until it has ended, and tells `events` what happens.
     ///
+    /// The thread must not be one of a tokio runtime.
+    ///
     /// # Errors
     ///
     /// [`RunError`] when the runtime itself cannot go on. A node's failure is no such error: the report says it.
     pub fn block_on(self, events: mpsc::Sender<RunEvent>) -> Result<Report, RunError> {
-        let _ = (
-            self.dataflow,
-            self.options,
-            self.claim,
-            self.control,
-            events,
-        );
-        Err(RunError::System {
-            what: "not yet",
-            source: io::Error::other("not yet"),
-        })
+        let Run {
+            dataflow,
+            options,
+            mut claim,
+            folder,
+            descriptor_limit,
+            control,
+            ..
+        } = self;
+        let refused = |what| move |source| RunError::System { what, source };
+        let (logs, writer) = logs::spawn_writer(folder.path(), events.clone())
+            .map_err(refused("cannot start the thread that writes logs"))?;
+        let listener = claim.take_listener();
+        let seed = options.seed.unwrap_or_else(seed_of_the_clock);
+        tracing::debug!(run = folder.run(), seed, "run begins");
+        let result = actix_rt::System::new().block_on(root::run(root::Start {
+            dataflow,
+            run: folder.run().to_owned(),
+            options,
+            seed,
+            descriptor_limit,
+            listener,
+            logs,
+            events: events.clone(),
+            control,
+        }));
+        // What was said is on the disk before the end is announced. The writer has no panic to pass on.
+        let _ = writer.join();
+        let report = result?;
+        if let Err(error) = logs::write_report(folder.path(), &report) {
+            tracing::warn!(%error, "report not written");
+        }
+        // The name is free before the end is announced, so that the next `up` may follow at once.
+        drop(claim);
+        let _ = events.send(RunEvent::Ended(Box::new(report.clone())));
+        Ok(report)
     }
+}
+
+fn seed_of_the_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Any part of it will do.
+    since.map_or(0, |since| since.as_nanos() as u64)
 }

@@ -1,8 +1,23 @@
 //! The actors: shells around the machines of `core`.
+//!
+//! Each has one message type and one handler, which translates the message to an event, lets a machine decide,
+//! commits, and performs what follows. They own nothing that must outlive a panic.
+
+mod committed;
+mod dataflow;
+mod node;
+mod scheduler;
+mod stats;
 
 use std::fmt;
 
 use dataflow_ids::NodeIndex;
+
+pub(crate) use committed::Committed;
+pub(crate) use dataflow::{DataflowActor, DataflowCommand, DataflowMessage, Lead};
+pub(crate) use node::{NodeActor, NodeMessage};
+pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage, this_machine};
+pub(crate) use stats::{StatsActor, StatsMessage};
 
 /// Which actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

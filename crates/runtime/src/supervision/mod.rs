@@ -9,10 +9,7 @@ mod mailbox;
 mod shell;
 mod supervisor;
 
-#[cfg(test)]
-mod tests;
-
-pub(crate) use guard::{Down, Guard};
-pub(crate) use mailbox::{Counts, Handle, Mailbox, Reply, TellError};
-pub(crate) use shell::{Behaviour, start};
+pub(crate) use guard::Down;
+pub(crate) use mailbox::{Handle, Mailbox, Reply};
+pub(crate) use shell::{Behaviour, panic_text};
 pub(crate) use supervisor::{Supervisor, Verdict};

@@ -25,9 +25,12 @@ pub(crate) trait Behaviour: Unpin + 'static {
 }
 
 /// "Look into your mailbox."
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub(super) struct Nudge;
+
+impl Message for Nudge {
+    type Result = ();
+}
 
 struct Shell<B: Behaviour> {
     behaviour: B,
@@ -36,11 +39,7 @@ struct Shell<B: Behaviour> {
 }
 
 /// Starts an incarnation on the current arbiter.
-pub(crate) fn start<B: Behaviour>(
-    behaviour: B,
-    mailbox: &Rc<Mailbox<B::Message>>,
-    guard: Guard,
-) {
+pub(crate) fn start<B: Behaviour>(behaviour: B, mailbox: &Rc<Mailbox<B::Message>>, guard: Guard) {
     let shell = Shell {
         behaviour,
         mailbox: Rc::clone(mailbox),

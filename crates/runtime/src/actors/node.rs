@@ -1,0 +1,162 @@
+//! `NodeActor`: the life of one node, its process and its restarts.
+
+use dataflow_core::lifecycle::{Exit, NodeCommand, NodeEvent};
+use dataflow_ids::{EdgeId, Epoch, Forcer, NodeIndex, Sequence, StopMode};
+
+use super::dataflow::DataflowMessage;
+use crate::root::{ProcessFact, RootRef};
+use crate::supervision::Behaviour;
+
+/// What a node's actor may be told.
+#[derive(Debug)]
+pub(crate) enum NodeMessage {
+    /// What the node needs is reserved.
+    Placed,
+    /// Start it.
+    Start,
+    /// Its process runs.
+    Spawned { epoch: Epoch, pid: u32 },
+    /// Its process could not be started.
+    SpawnFailed { epoch: Epoch, cause: String },
+    /// Its library was welcomed.
+    Connected { epoch: Epoch },
+    /// Its library says that it is ready.
+    Ready { epoch: Epoch },
+    /// Its library says that messages flow.
+    Running { epoch: Epoch },
+    /// Its process was reaped.
+    Exited { epoch: Epoch, exit: Exit },
+    /// Its user's code has seen the stop.
+    StopDelivered { epoch: Epoch },
+    /// A backoff is over.
+    BackoffElapsed { epoch: Epoch },
+    /// The dataflow's stop has begun.
+    StopBegun,
+    /// Stop it.
+    Stop {
+        mode: StopMode,
+        upto: Vec<(EdgeId, Sequence)>,
+    },
+    /// Every sender of its edges has ended for good.
+    InputsClosed,
+    /// Nobody owes a token of its outputs.
+    OutputsDrained,
+    /// Kill it, on a person's word.
+    Force { by: Forcer },
+}
+
+impl NodeMessage {
+    fn event(&self) -> NodeEvent {
+        match *self {
+            NodeMessage::Placed => NodeEvent::Placed,
+            NodeMessage::Start => NodeEvent::Start,
+            NodeMessage::Spawned { epoch, pid } => NodeEvent::Spawned { epoch, pid },
+            NodeMessage::SpawnFailed { epoch, ref cause } => NodeEvent::SpawnFailed {
+                epoch,
+                cause: cause.clone(),
+            },
+            NodeMessage::Connected { epoch } => NodeEvent::Connected { epoch },
+            NodeMessage::Ready { epoch } => NodeEvent::Ready { epoch },
+            NodeMessage::Running { epoch } => NodeEvent::Running { epoch },
+            NodeMessage::Exited { epoch, exit } => NodeEvent::Exited { epoch, exit },
+            NodeMessage::StopDelivered { epoch } => NodeEvent::StopDelivered { epoch },
+            NodeMessage::BackoffElapsed { epoch } => NodeEvent::BackoffElapsed { epoch },
+            NodeMessage::StopBegun => NodeEvent::StopBegun,
+            NodeMessage::Stop { mode, ref upto } => NodeEvent::Stop {
+                mode,
+                upto: upto.clone(),
+            },
+            NodeMessage::InputsClosed => NodeEvent::InputsClosed,
+            NodeMessage::OutputsDrained => NodeEvent::OutputsDrained,
+            NodeMessage::Force { by } => NodeEvent::Force { by },
+        }
+    }
+}
+
+/// The actor of one node. It owns nothing: the process, the edges and what it decided are the root's.
+pub(crate) struct NodeActor {
+    root: RootRef,
+    node: NodeIndex,
+}
+
+impl NodeActor {
+    pub(crate) fn new(root: RootRef, node: NodeIndex) -> NodeActor {
+        NodeActor { root, node }
+    }
+
+    fn take(&self, event: NodeEvent) {
+        let now = self.root.env().now();
+        let committed = self.root.memory().node(self.node);
+        committed.decide(|machine| machine.handle(now, event));
+        self.perform();
+    }
+
+    fn perform(&self) {
+        let committed = self.root.memory().node(self.node);
+        if committed.perform(|command| self.perform_one(command)) > 0 {
+            self.root.give_up_on(self.node);
+        }
+    }
+
+    fn perform_one(&self, command: NodeCommand) {
+        let (root, node) = (&self.root, self.node);
+        let lead = &root.handles().dataflow;
+        match command {
+            NodeCommand::Spawn { epoch } => root.spawn_node(node, epoch),
+            NodeCommand::SendStop { epoch, mode, upto } => root.send_stop(node, epoch, mode, upto),
+            NodeCommand::Terminate { epoch } => root.terminate(node, epoch),
+            NodeCommand::Kill { epoch } => root.kill(node, epoch),
+            NodeCommand::ArmBackoff { epoch, after } => {
+                let handle = root.handles().node(node).clone();
+                root.later(after, move |_| {
+                    handle.fact(NodeMessage::BackoffElapsed { epoch });
+                });
+            }
+            NodeCommand::Repair { epoch } => {
+                root.repair(node);
+                lead.fact(DataflowMessage::ReceiverDied { node, epoch });
+            }
+            NodeCommand::MarkReady => root.mark_ready(node),
+            NodeCommand::CloseInputs => {
+                root.close_inputs(node);
+                let epoch = root.memory().node(node).read().epoch();
+                lead.fact(DataflowMessage::ReceiverDied { node, epoch });
+            }
+            NodeCommand::CloseOutputs => {
+                for (edge, upto) in root.close_outputs(node) {
+                    lead.fact(DataflowMessage::EdgeClosed { edge, upto });
+                }
+            }
+            NodeCommand::Report {
+                from,
+                to,
+                epoch,
+                end,
+                because,
+            } => root.node_changed(node, from, to, epoch, end, because),
+            NodeCommand::FailUp { why } => lead.fact(DataflowMessage::UpFailed { node, why }),
+        }
+    }
+}
+
+impl Behaviour for NodeActor {
+    type Message = NodeMessage;
+
+    /// Performs what an earlier incarnation did not get to, and adopts the process that runs.
+    fn begin(&mut self) {
+        self.perform();
+        let Some((epoch, fact)) = self.root.process_fact(self.node) else {
+            return;
+        };
+        self.take(match fact {
+            ProcessFact::Spawned { pid } => NodeEvent::Spawned { epoch, pid },
+            ProcessFact::Connected => NodeEvent::Connected { epoch },
+            ProcessFact::SpawnFailed { cause } => NodeEvent::SpawnFailed { epoch, cause },
+            ProcessFact::Exited { exit } => NodeEvent::Exited { epoch, exit },
+        });
+    }
+
+    fn handle(&mut self, message: &NodeMessage) {
+        self.take(message.event());
+    }
+}

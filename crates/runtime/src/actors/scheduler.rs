@@ -1,0 +1,108 @@
+//! `SchedulerActor`: which peer a node runs on, and what is promised there.
+
+use std::collections::BTreeMap;
+
+use dataflow_core::placement::{Capabilities, Ledger, PeerId, Requirement};
+use dataflow_ids::NodeIndex;
+
+use super::dataflow::DataflowMessage;
+use crate::root::RootRef;
+use crate::supervision::Behaviour;
+
+/// What the scheduler may be told.
+#[derive(Debug)]
+pub(crate) enum SchedulerMessage {
+    /// Reserve what all these nodes require, or nothing. The answer is `DataflowMessage::Placed`.
+    Place {
+        nodes: Vec<(NodeIndex, Requirement)>,
+    },
+    /// Give back what was reserved for a node.
+    Release { node: NodeIndex },
+}
+
+/// What the scheduler has to do.
+#[derive(Debug, Clone)]
+pub(crate) enum SchedulerCommand {
+    /// Say how the placement went.
+    Answer(Result<(), (NodeIndex, String)>),
+}
+
+/// The actor that owns the ledger of reserved capabilities. One peer for now: this machine.
+pub(crate) struct SchedulerActor {
+    root: RootRef,
+}
+
+impl SchedulerActor {
+    pub(crate) fn new(root: RootRef) -> SchedulerActor {
+        SchedulerActor { root }
+    }
+
+    fn perform(&self) {
+        self.root
+            .memory()
+            .scheduler
+            .perform(|command| match command {
+                SchedulerCommand::Answer(result) => {
+                    let lead = &self.root.handles().dataflow;
+                    lead.fact(DataflowMessage::Placed { result });
+                }
+            });
+    }
+}
+
+impl Behaviour for SchedulerActor {
+    type Message = SchedulerMessage;
+
+    fn begin(&mut self) {
+        self.perform();
+    }
+
+    fn handle(&mut self, message: &SchedulerMessage) {
+        self.root.memory().scheduler.decide(|ledger| match message {
+            SchedulerMessage::Place { nodes } => {
+                let result = place(ledger, nodes);
+                vec![SchedulerCommand::Answer(result)]
+            }
+            SchedulerMessage::Release { node } => {
+                ledger.release(*node);
+                Vec::new()
+            }
+        });
+        self.perform();
+    }
+}
+
+/// All, or nothing and the first node that has no place.
+fn place(
+    ledger: &mut Ledger,
+    nodes: &[(NodeIndex, Requirement)],
+) -> Result<(), (NodeIndex, String)> {
+    for (place, (node, requirement)) in nodes.iter().enumerate() {
+        if let Err(infeasible) = ledger.reserve(*node, requirement.clone()) {
+            for (placed, _) in &nodes[..place] {
+                ledger.release(*placed);
+            }
+            return Err((*node, infeasible.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// What this machine offers.
+pub(crate) fn this_machine() -> (PeerId, Capabilities) {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let capabilities = Capabilities {
+        memory_bytes: dataflow_shm::memory_total_bytes().unwrap_or(0),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        gpu: has_gpu(),
+        labels: BTreeMap::new(),
+    };
+    (PeerId("this machine".to_owned()), capabilities)
+}
+
+/// Whether a driver for computing has put its device where the common ones do.
+fn has_gpu() -> bool {
+    ["/dev/nvidia0", "/dev/kfd"]
+        .iter()
+        .any(|device| std::path::Path::new(device).exists())
+}

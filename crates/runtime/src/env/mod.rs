@@ -1,0 +1,140 @@
+//! What the actors have instead of the world: a clock, a random source, a launcher, a place to spawn tasks.
+
+mod launcher;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::random::Random;
+use dataflow_ids::{Epoch, NodeIndex};
+use tokio::sync::mpsc::UnboundedSender;
+
+pub(crate) use launcher::{Launcher, ThreadLauncher};
+
+use crate::supervision::panic_text;
+
+/// Which task, so that the root knows what a panic in it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskName {
+    /// Anything that belongs to one incarnation of a node: its start, its socket, its end.
+    Node(NodeIndex, Epoch),
+    /// A pipe of a node.
+    Pump(NodeIndex),
+    /// A wait of the root or of an actor.
+    Timer,
+    /// The socket for commands, or one connection on it.
+    Client,
+}
+
+/// A task has panicked. Nothing else of the runtime is touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TaskPanicked {
+    pub(crate) task: TaskName,
+    pub(crate) what: String,
+}
+
+/// The world, as the runtime uses it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Env {
+    start: tokio::time::Instant,
+    random: Rc<RefCell<Random>>,
+    launcher: Rc<dyn Launcher>,
+    panics: UnboundedSender<TaskPanicked>,
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+impl Env {
+    /// The world from now on. Panics of tasks go to `panics`.
+    pub(crate) fn new(
+        seed: u64,
+        launcher: Rc<dyn Launcher>,
+        panics: UnboundedSender<TaskPanicked>,
+    ) -> Env {
+        Env {
+            start: tokio::time::Instant::now(),
+            random: Rc::new(RefCell::new(Random::new(seed))),
+            launcher,
+            panics,
+        }
+    }
+
+    /// The moment, on tokio's clock.
+    pub(crate) fn now(&self) -> Time {
+        Time(self.start.elapsed())
+    }
+
+    /// The next number of the run's random source.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().draw()
+    }
+
+    /// Starts processes.
+    pub(crate) fn launcher(&self) -> &dyn Launcher {
+        &*self.launcher
+    }
+
+    /// Waits until `at`.
+    pub(crate) async fn sleep_until(&self, at: Time) {
+        tokio::time::sleep_until(self.start + at.0).await;
+    }
+
+    /// Waits for `wait`.
+    pub(crate) async fn sleep(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Runs a future on the control arbiter. A panic in it becomes an event for the root.
+    pub(crate) fn spawn(&self, task: TaskName, future: impl Future<Output = ()> + 'static) -> Task {
+        let panics = self.panics.clone();
+        let guarded = async move {
+            let mut future = pin!(future);
+            poll_fn(|context| {
+                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+                    Ok(poll) => poll,
+                    Err(panic) => {
+                        let what = panic_text(&*panic);
+                        // A root that is gone has ended the run.
+                        let _ = panics.send(TaskPanicked { task, what });
+                        Poll::Ready(())
+                    }
+                }
+            })
+            .await;
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the one way to spawn")]
+        let handle = actix_rt::spawn(guarded);
+        Task(Some(handle))
+    }
+}
+
+/// A running task. Dropping it aborts the task.
+#[derive(Debug)]
+#[must_use = "dropping it aborts the task: keep it, or detach it"]
+pub(crate) struct Task(Option<tokio::task::JoinHandle<()>>);
+
+impl Task {
+    /// Lets the task run to its end by itself.
+    pub(crate) fn detach(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a run will take of this machine's limits, reckoned before anything is started.
+
+use dataflow_descriptor::Dataflow;
+use dataflow_shm::child::DescriptorLimit;
+
+use crate::error::UpError;
+
+/// What the runtime has open besides its nodes: standard streams, the event loop, the registry, the log's
+/// folder, commands that are connected, and a process that is being started.
+const RUNTIME_BASE: u64 = 40;
+/// What the runtime has open for one node: pidfd, control socket, two pipes, two eventfds, the log file.
+const RUNTIME_PER_NODE: u64 = 7;
+/// Duplicates of segments that a sender with edges has at a time, as its library makes them.
+const RUNTIME_PER_SENDER: u64 = 4;
+/// What the runtime has open for one edge: its memory, and its own copies of both wake-ups.
+const RUNTIME_PER_EDGE: u64 = 3;
+/// What a node has open besides its edges: standard streams, control socket, its three wake-ups, and room for
+/// its interpreter and its own files.
+const NODE_BASE: u64 = 32;
+/// What a node has open for one edge at its start: its memory, and the other side's wake-up.
+const NODE_PER_EDGE: u64 = 2;
+
+/// The part of the machine's memory that the outputs of one node may take, unless the description says.
+const MEMORY_SHARE: u64 = 4;
+/// What they may take when nothing tells how much memory there is, in bytes.
+const MEMORY_FALLBACK_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What the outputs of a node may take that says nothing about it, in bytes.
+pub(crate) fn output_memory_bytes() -> u64 {
+    dataflow_shm::memory_total_bytes().map_or(MEMORY_FALLBACK_BYTES, |total| total / MEMORY_SHARE)
+}
+
+/// How many descriptors the runtime will have open, about.
+fn runtime_need(dataflow: &Dataflow) -> u64 {
+    let nodes = dataflow.nodes.len() as u64;
+    let edges = dataflow.edges.len() as u64;
+    let is_sender =
+        |node: &&dataflow_descriptor::Node| dataflow.edges_from(node.index).next().is_some();
+    let senders = dataflow.nodes.iter().filter(is_sender).count() as u64;
+    RUNTIME_BASE
+        + nodes * RUNTIME_PER_NODE
+        + senders * RUNTIME_PER_SENDER
+        + edges * RUNTIME_PER_EDGE
+}
+
+/// Compares what the dataflow needs with the limits of descriptors: the runtime's own, which was raised, and the
+/// one that nodes get.
+pub(crate) fn check_descriptors(
+    dataflow: &Dataflow,
+    limit: DescriptorLimit,
+) -> Result<(), UpError> {
+    let need = runtime_need(dataflow);
+    if let Some(limit) = limit.now().filter(|limit| *limit < need) {
+        return Err(UpError::TooFewDescriptors { need, limit });
+    }
+    for node in &dataflow.nodes {
+        let edges =
+            dataflow.edges_from(node.index).count() + dataflow.edges_into(node.index).count();
+        let need = NODE_BASE + edges as u64 * NODE_PER_EDGE;
+        if let Some(limit) = limit.before().filter(|limit| *limit < need) {
+            return Err(UpError::TooFewDescriptorsForNode {
+                node: node.id.clone(),
+                need,
+                limit,
+            });
+        }
+    }
+    Ok(())
+}

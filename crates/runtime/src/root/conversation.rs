@@ -1,0 +1,474 @@
+//! The conversation with a node over its control socket. What a node says is checked before it is believed.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use dataflow_core::drain::DrainEvent;
+use dataflow_descriptor::{Edge, InputSource};
+use dataflow_ids::{EdgeId, Epoch, NodeIndex, SegmentId, Sequence, StopMode};
+use dataflow_shm::EventFd;
+use dataflow_wire::node::{
+    EdgeGrant, EdgeRole, NODE_PROTOCOL, TimerSpec, ToNode, ToRuntime, Welcome,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgid, pidfd_open};
+
+use super::Root;
+use super::edges::edge_config;
+use super::socket::FramedSocket;
+use super::table::LifeWord;
+use crate::actors::{DataflowMessage, NodeMessage};
+
+/// How much may wait for a node to read it, in bytes. A node that reads never has so much waiting.
+pub(super) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From here on, what will be said again anyway is not queued.
+const QUEUE_BYTES_PATIENT: usize = 64 * 1024;
+/// The longest warning of a node that is logged, in bytes.
+const WARNING_BYTES_MAX: usize = 4096;
+
+impl Root {
+    /// Listens to a node until its socket ends.
+    pub(super) async fn listen(
+        self: Rc<Self>,
+        node: NodeIndex,
+        epoch: Epoch,
+        socket: Rc<FramedSocket>,
+    ) {
+        loop {
+            match socket.next::<ToRuntime>().await {
+                Ok(Some((frame, fds))) => {
+                    if let Some(answer) = self.hear(node, epoch, frame, fds) {
+                        // A full mailbox lets this node wait, and nobody else. An answer that is not taken is
+                        // asked for again.
+                        let _ = self.handles().dataflow.deliver(answer).await;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => return self.refuse(node, epoch, &error.to_string()),
+            }
+        }
+    }
+
+    /// Hears everything that a node whose process has ended had said, without waiting.
+    pub(super) fn hear_rest(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, socket: &FramedSocket) {
+        while let Ok(Some((frame, fds))) = socket.next_there::<ToRuntime>() {
+            // The dead have released what they held, so their answers about that are of no use any more.
+            drop(self.hear(node, epoch, frame, fds));
+        }
+    }
+
+    /// Takes what a node says. An answer about tokens is given back, to be told with patience; everything else is
+    /// dealt with at once, and it is little: a node's life has few facts.
+    fn hear(
+        self: &Rc<Self>,
+        node: NodeIndex,
+        epoch: Epoch,
+        frame: ToRuntime,
+        fds: Vec<OwnedFd>,
+    ) -> Option<DataflowMessage> {
+        let (is_connected, is_refused) = {
+            let table = self.table.borrow();
+            let running = table.node(node).process.running(epoch)?;
+            (running.is_connected, running.is_refused)
+        };
+        if is_refused {
+            return None;
+        }
+        let is_hello = matches!(frame, ToRuntime::Hello { .. });
+        if is_hello == is_connected {
+            let why = if is_hello {
+                "it said hello twice"
+            } else {
+                "it did not say hello first"
+            };
+            self.refuse(node, epoch, why);
+            return None;
+        }
+        match frame {
+            ToRuntime::Hello {
+                protocol,
+                library,
+                pid,
+            } => {
+                if protocol != NODE_PROTOCOL {
+                    let why = format!(
+                        "its library ({library}) speaks version {protocol} of the control protocol, this \
+                         runtime speaks {NODE_PROTOCOL}: rebuild the node with the library of this version"
+                    );
+                    self.refuse(node, epoch, &why);
+                    return None;
+                }
+                tracing::debug!(node = %self.spec(node).id, %library, pid, "node connected");
+                if let Err(why) = self.welcome(node, epoch, pid) {
+                    self.refuse(node, epoch, &why);
+                    return None;
+                }
+                let lead = &self.handles().dataflow;
+                lead.fact(DataflowMessage::Connected { node, epoch });
+                let this = self.handles().node(node);
+                this.fact(NodeMessage::Connected { epoch });
+                None
+            }
+            ToRuntime::Ready => self.hear_life(node, epoch, LifeWord::Ready),
+            ToRuntime::Running => self.hear_life(node, epoch, LifeWord::Running),
+            ToRuntime::StopDelivered => self.hear_life(node, epoch, LifeWord::StopDelivered),
+            ToRuntime::SegmentCreated { segment, length } => {
+                let created =
+                    self.table
+                        .borrow_mut()
+                        .segments
+                        .created((node, epoch), segment, length, fds);
+                match created {
+                    Ok(()) => self.forward_segment(segment, length),
+                    Err(error) => self.refuse(node, epoch, &error.to_string()),
+                }
+                None
+            }
+            ToRuntime::SegmentRetired { segment } => {
+                if segment.node == node && segment.epoch == epoch {
+                    self.retire_segment(segment);
+                }
+                None
+            }
+            ToRuntime::SegmentUnmapped { segment } => {
+                self.table.borrow_mut().segments.unmapped(segment, node);
+                None
+            }
+            ToRuntime::ReleaseAck {
+                edge,
+                epoch: answering,
+                released_upto,
+                queued,
+                held,
+                busy_for,
+            } => {
+                if self.target_of(edge) != Some(node) {
+                    self.refuse(
+                        node,
+                        epoch,
+                        "it acknowledged tokens of an edge that is not its own",
+                    );
+                    return None;
+                }
+                Some(DataflowMessage::Ack(DrainEvent::Ack {
+                    edge,
+                    epoch: answering,
+                    released_upto,
+                    queued,
+                    held,
+                    busy_for,
+                }))
+            }
+            ToRuntime::EdgeDamaged { edge, what } => {
+                self.edge_damaged(node, edge, &what);
+                None
+            }
+            ToRuntime::Warning { mut text } => {
+                let mut end = text.len().min(WARNING_BYTES_MAX);
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                text.truncate(end);
+                self.say(node, text);
+                None
+            }
+        }
+    }
+
+    /// A library speaks of its node's life: each word counts once, so that nobody can fill a mailbox with them.
+    fn hear_life(&self, node: NodeIndex, epoch: Epoch, word: LifeWord) -> Option<DataflowMessage> {
+        let mut table = self.table.borrow_mut();
+        let said = &mut table.node_mut(node).process.running_mut(epoch)?.said;
+        if !said.contains(&word) {
+            said.push(word);
+            self.handles().node(node).fact(match word {
+                LifeWord::Ready => NodeMessage::Ready { epoch },
+                LifeWord::Running => NodeMessage::Running { epoch },
+                LifeWord::StopDelivered => NodeMessage::StopDelivered { epoch },
+            });
+        }
+        None
+    }
+
+    /// Hands a node everything that is there at its start.
+    fn welcome(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, pid: u32) -> Result<(), String> {
+        let spec = self.spec(node);
+        let no_descriptor = |error: &dyn std::fmt::Display| {
+            format!("its edges cannot be handed over: {error}; raise the limit with `ulimit -n`")
+        };
+        let mut table = self.table.borrow_mut();
+        let table = &mut *table;
+        let mut frames: Vec<(ToNode, Vec<OwnedFd>)> = Vec::new();
+        let clone = |eventfd: &EventFd| {
+            let eventfd = eventfd.try_clone().map_err(|error| no_descriptor(&error))?;
+            Ok::<OwnedFd, String>(eventfd.into_fd())
+        };
+
+        let edges: Vec<(&Edge, End)> = (self.dataflow.edges_from(node))
+            .map(|edge| (edge, End::Sender))
+            .chain(
+                self.dataflow
+                    .edges_into(node)
+                    .map(|edge| (edge, End::Receiver)),
+            )
+            .collect();
+        let row = table.node(node);
+        frames.push((
+            ToNode::Welcome(Welcome {
+                protocol: NODE_PROTOCOL,
+                dataflow: self.dataflow.name.clone(),
+                run: self.run.clone(),
+                node: spec.id.clone(),
+                index: node,
+                epoch,
+                outputs: spec.outputs.clone(),
+                timers: spec
+                    .inputs
+                    .iter()
+                    .filter_map(|input| match input.source {
+                        InputSource::Timer(period) => Some(TimerSpec {
+                            input: input.id.clone(),
+                            period,
+                        }),
+                        InputSource::Edge(_) => None,
+                    })
+                    .collect(),
+                edges: u32::try_from(edges.len()).unwrap_or(u32::MAX),
+                output_memory_bytes: spec.output_memory_bytes.unwrap_or(self.output_memory_bytes),
+            }),
+            vec![clone(&row.receive)?, clone(&row.send)?],
+        ));
+        for (edge, end) in &edges {
+            let other = match end {
+                End::Sender => &table.node(edge.target.index).receive,
+                End::Receiver => &table.node(edge.source.index).send,
+            };
+            let Some(row) = table.edge(edge.id) else {
+                continue;
+            };
+            let memory = row
+                .keeper
+                .fd()
+                .try_clone_to_owned()
+                .map_err(|error| no_descriptor(&error))?;
+            let grant = self.grant(edge, end);
+            frames.push((ToNode::Edge(grant), vec![memory, clone(other)?]));
+        }
+        let mut senders: Vec<NodeIndex> = (self.dataflow.edges_into(node))
+            .map(|edge| edge.source.index)
+            .collect();
+        senders.sort_unstable();
+        senders.dedup();
+        for sender in senders {
+            for (segment, length) in table.segments.living_of(sender) {
+                if let Some(fd) = table.segments.give(segment, node) {
+                    let fd = fd
+                        .try_clone_to_owned()
+                        .map_err(|error| no_descriptor(&error))?;
+                    frames.push((ToNode::Segment { segment, length }, vec![fd]));
+                }
+            }
+        }
+        frames.push((ToNode::Begin, Vec::new()));
+
+        if let Some(running) = table.node_mut(node).process.running_mut(epoch) {
+            running.is_connected = true;
+            running.speaker = speaker(running.pid, pid);
+            for (frame, fds) in frames {
+                let sent = running.socket.send(&frame, fds);
+                sent.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&self, edge: &Edge, end: &End) -> EdgeGrant {
+        let config = edge_config(&self.dataflow, edge, self.output_memory_bytes);
+        EdgeGrant {
+            edge: edge.id,
+            role: match end {
+                End::Sender => EdgeRole::Sender {
+                    output: edge.source.output.clone(),
+                },
+                End::Receiver => EdgeRole::Receiver {
+                    input: edge.target.input.clone(),
+                    spin: edge.spin,
+                },
+            },
+            source: edge.source.node.clone(),
+            source_index: edge.source.index,
+            output: edge.source.output.clone(),
+            target: edge.target.node.clone(),
+            input: edge.target.input.clone(),
+            policy: config.policy,
+            queue_size: config.queue_size,
+            held_max: config.held_max,
+            held_bytes_max: config.held_bytes_max,
+        }
+    }
+
+    /// Hands a new segment to every receiver of its sender that is there.
+    fn forward_segment(self: &Rc<Self>, segment: SegmentId, length: u64) {
+        let mut receivers: Vec<NodeIndex> = (self.dataflow.edges_from(segment.node))
+            .map(|edge| edge.target.index)
+            .collect();
+        receivers.sort_unstable();
+        receivers.dedup();
+        for receiver in receivers {
+            let fd = {
+                let mut table = self.table.borrow_mut();
+                let process = &table.node(receiver).process;
+                // One that connects later is given it with its welcome.
+                if !process
+                    .running(process.epoch())
+                    .is_some_and(|running| running.is_connected)
+                {
+                    continue;
+                }
+                (table.segments.give(segment, receiver)).map(|fd| fd.try_clone_to_owned())
+            };
+            match fd {
+                Some(Ok(fd)) => {
+                    self.tell_node(receiver, &ToNode::Segment { segment, length }, vec![fd]);
+                }
+                Some(Err(error)) => {
+                    let epoch = self.table.borrow().node(receiver).process.epoch();
+                    let why = format!(
+                        "segment {segment} cannot be handed over ({error}): raise the limit with `ulimit -n`"
+                    );
+                    self.refuse(receiver, epoch, &why);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// No slot will name a segment any more: its receivers are told, and it is closed once they have let go.
+    pub(super) fn retire_segment(self: &Rc<Self>, segment: SegmentId) {
+        let receivers = self.table.borrow_mut().segments.retire(segment);
+        for receiver in receivers {
+            self.tell_node(receiver, &ToNode::SegmentRetire { segment }, Vec::new());
+        }
+    }
+
+    /// Tells a node to stop.
+    pub(crate) fn send_stop(
+        self: &Rc<Self>,
+        node: NodeIndex,
+        epoch: Epoch,
+        mode: StopMode,
+        upto: Vec<(EdgeId, Sequence)>,
+    ) {
+        if self.table.borrow().node(node).process.epoch() == epoch {
+            self.tell_node(node, &ToNode::Stop { mode, upto }, Vec::new());
+        }
+    }
+
+    /// Asks a receiver for its tokens. It is asked again, so this may go missing.
+    pub(crate) fn send_release_request(
+        self: &Rc<Self>,
+        edge: EdgeId,
+        epoch: Epoch,
+        upto: Sequence,
+        attempt: u32,
+    ) {
+        let Some(node) = self.target_of(edge) else {
+            return;
+        };
+        let is_asked = {
+            let table = self.table.borrow();
+            table
+                .node(node)
+                .process
+                .running(epoch)
+                .is_some_and(|running| {
+                    running.is_connected && running.socket.queued_bytes() < QUEUE_BYTES_PATIENT
+                })
+        };
+        if is_asked {
+            let request = ToNode::ReleaseRequest {
+                edge,
+                epoch,
+                upto,
+                attempt,
+            };
+            self.tell_node(node, &request, Vec::new());
+        }
+    }
+
+    fn tell_node(self: &Rc<Self>, node: NodeIndex, frame: &ToNode, fds: Vec<OwnedFd>) {
+        let (epoch, sent) = {
+            let table = self.table.borrow();
+            let process = &table.node(node).process;
+            let epoch = process.epoch();
+            let Some(running) = process.running(epoch).filter(|it| it.is_connected) else {
+                return;
+            };
+            (epoch, running.socket.send(frame, fds))
+        };
+        if let Err(error) = sent {
+            self.refuse(node, epoch, &error.to_string());
+        }
+    }
+
+    /// Ends the conversation with a node that does not keep to it. Its library ends it at the end of its socket;
+    /// a program that is none of ours gets SIGTERM. It counts as failed.
+    pub(super) fn refuse(&self, node: NodeIndex, epoch: Epoch, why: &str) {
+        {
+            let mut table = self.table.borrow_mut();
+            let Some(running) = table.node_mut(node).process.running_mut(epoch) else {
+                return;
+            };
+            if std::mem::replace(&mut running.is_refused, true) {
+                return;
+            }
+            let reason = why.to_owned();
+            // Best effort: it may not even read.
+            let _ = running.socket.send(&ToNode::Refused { reason }, Vec::new());
+            running.socket.finish();
+        }
+        tracing::warn!(node = %self.spec(node).id, why, "node refused");
+        let id = &self.spec(node).id;
+        self.say(
+            node,
+            format!("the runtime ends its conversation with {id}: {why}"),
+        );
+        self.signal_group(node, epoch, Signal::TERM);
+    }
+
+    /// A node has found what no correct peer writes, and has closed its end of the edge.
+    fn edge_damaged(&self, node: NodeIndex, edge: EdgeId, what: &str) {
+        let Some(spec) = self.dataflow.edge(edge) else {
+            return;
+        };
+        let is_receiver = spec.target.index == node;
+        if !is_receiver && spec.source.index != node {
+            return;
+        }
+        self.say(
+            node,
+            format!(
+                "edge {}/{} → {}/{} is damaged and closed: {what}",
+                spec.source.node, spec.source.output, spec.target.node, spec.target.input
+            ),
+        );
+        if is_receiver && let Some(row) = self.table.borrow().edge(edge) {
+            // It will not read it again; who sends must not wait for it.
+            row.keeper.receiver_gone();
+        }
+    }
+}
+
+/// Which end of an edge a node has.
+enum End {
+    Sender,
+    Receiver,
+}
+
+/// A descriptor of the process that speaks, if it is another one of the group that was started.
+fn speaker(started: Pid, says: u32) -> Option<OwnedFd> {
+    let says = Pid::from_raw(i32::try_from(says).ok()?)?;
+    if says == started || getpgid(Some(says)).ok()? != started {
+        return None;
+    }
+    pidfd_open(says, PidfdFlags::empty()).ok()
+}

@@ -1,0 +1,324 @@
+//! The root's part on the edges: making, repairing, closing, reading.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use dataflow_core::drain::Receiver;
+use dataflow_core::flow::Cycle;
+use dataflow_core::quiesce::{Activity, CycleReading, EdgePosition, MemberReading};
+use dataflow_descriptor::{Dataflow, Edge};
+use dataflow_ids::{EdgeId, Epoch, NodeIndex, Sequence};
+use dataflow_shm::EventFd;
+use dataflow_shm::edge::{EdgeConfig, EdgeKeeper};
+
+use super::Root;
+use super::segments::Segments;
+use super::table::{EdgeRow, NodeRow, Process, Table};
+use crate::error::RunError;
+
+/// How soon the segments of a dead incarnation are looked at again; doubles up to the longest.
+const OLD_SEGMENTS_FIRST: Duration = Duration::from_millis(100);
+/// How seldom they are looked at.
+const OLD_SEGMENTS_LONGEST: Duration = Duration::from_secs(10);
+/// How many sequences a log line lists.
+const LISTED_MAX: usize = 8;
+
+/// What both ends of an edge are told about it.
+pub(super) fn edge_config(dataflow: &Dataflow, edge: &Edge, default_memory: u64) -> EdgeConfig {
+    let sender = dataflow.node(edge.source.index);
+    let limit = sender
+        .and_then(|node| node.output_memory_bytes)
+        .unwrap_or(default_memory);
+    let edges = dataflow.edges_from(edge.source.index).count().max(1) as u64;
+    EdgeConfig {
+        edge: edge.id,
+        policy: edge.policy,
+        queue_size: edge.queue_size,
+        held_max: edge.held_max,
+        held_bytes_max: limit / (2 * edges),
+    }
+}
+
+/// Makes the eventfds of all nodes and the memory of all edges.
+pub(super) fn make_table(
+    dataflow: &Dataflow,
+    run: &str,
+    default_memory: u64,
+) -> Result<Table, RunError> {
+    let eventfd = || {
+        EventFd::new().map_err(|error| RunError::System {
+            what: "cannot make a node's wake-ups",
+            source: std::io::Error::other(error),
+        })
+    };
+    let mut nodes = Vec::with_capacity(dataflow.nodes.len());
+    for _ in &dataflow.nodes {
+        nodes.push(NodeRow {
+            receive: eventfd()?,
+            send: eventfd()?,
+            process: Process::None,
+        });
+    }
+    let mut edges = Vec::with_capacity(dataflow.edges.len());
+    for edge in &dataflow.edges {
+        let refused = |why: String| RunError::Edge {
+            output: format!("{}/{}", edge.source.node, edge.source.output),
+            input: format!("{}/{}", edge.target.node, edge.target.input),
+            why,
+        };
+        let clone = |eventfd: &EventFd| {
+            eventfd
+                .try_clone()
+                .map_err(|error| refused(error.to_string()))
+        };
+        let sender = clone(&nodes[edge.source.index.0 as usize].send)?;
+        let receiver = clone(&nodes[edge.target.index.0 as usize].receive)?;
+        let config = edge_config(dataflow, edge, default_memory);
+        let keeper = EdgeKeeper::create(run, &config, sender, receiver)
+            .map_err(|error| refused(error.to_string()))?;
+        edges.push(EdgeRow {
+            keeper,
+            is_closed: false,
+            is_drained: false,
+        });
+    }
+    Ok(Table {
+        nodes,
+        edges,
+        segments: Segments::default(),
+    })
+}
+
+impl Root {
+    /// The edges that end in a node.
+    pub(crate) fn edges_into(&self, node: NodeIndex) -> Vec<EdgeId> {
+        self.dataflow.edges_into(node).map(|edge| edge.id).collect()
+    }
+
+    /// The receiver of an edge.
+    pub(crate) fn target_of(&self, edge: EdgeId) -> Option<NodeIndex> {
+        self.dataflow.edge(edge).map(|edge| edge.target.index)
+    }
+
+    /// A node begins an incarnation: both ends of its edges learn it.
+    pub(super) fn set_epoch(&self, node: NodeIndex, epoch: Epoch) {
+        let table = self.table.borrow();
+        for edge in self.dataflow.edges_from(node) {
+            if let Some(row) = table.edge(edge.id) {
+                row.keeper.set_sender_epoch(epoch);
+            }
+        }
+        for edge in self.dataflow.edges_into(node) {
+            if let Some(row) = table.edge(edge.id) {
+                row.keeper.set_receiver_epoch(epoch);
+            }
+        }
+    }
+
+    /// A node is ready: who waits to send to it may.
+    pub(crate) fn mark_ready(&self, node: NodeIndex) {
+        let table = self.table.borrow();
+        for edge in self.dataflow.edges_into(node) {
+            if let Some(row) = table.edge(edge.id) {
+                row.keeper.set_receiver_ready();
+            }
+        }
+    }
+
+    /// A node's process has been reaped: plays its part on its edges to the end.
+    pub(crate) fn repair(self: &Rc<Self>, node: NodeIndex) {
+        let mut lines = Vec::new();
+        {
+            let table = self.table.borrow();
+            for edge in self.dataflow.edges_into(node) {
+                let Some(row) = table.edge(edge.id) else {
+                    continue;
+                };
+                let lost = row.keeper.repair_receiver();
+                if !lost.is_empty() {
+                    lines.push(lost_line(edge, &lost));
+                }
+            }
+            for edge in self.dataflow.edges_from(node) {
+                if let Some(row) = table.edge(edge.id) {
+                    row.keeper.repair_sender();
+                }
+            }
+        }
+        for line in lines {
+            self.say(node, line);
+        }
+        self.watch_old_segments(node, OLD_SEGMENTS_FIRST);
+    }
+
+    /// No incarnation of a node will read again.
+    pub(crate) fn close_inputs(&self, node: NodeIndex) {
+        let mut lines = Vec::new();
+        {
+            let table = self.table.borrow();
+            for edge in self.dataflow.edges_into(node) {
+                let dropped = table
+                    .edge(edge.id)
+                    .map_or(0, |row| row.keeper.receiver_gone());
+                if dropped > 0 {
+                    lines.push(format!(
+                        "{dropped} messages of {}/{} were left unread",
+                        edge.source.node, edge.source.output
+                    ));
+                }
+            }
+        }
+        for line in lines {
+            self.say(node, line);
+        }
+    }
+
+    /// No incarnation of a node will send again. Gives the last sequence of each of its edges.
+    pub(crate) fn close_outputs(&self, node: NodeIndex) -> Vec<(EdgeId, Sequence)> {
+        let mut table = self.table.borrow_mut();
+        let mut closed = Vec::new();
+        for edge in self.dataflow.edges_from(node) {
+            if let Some(row) = table.edge_mut(edge.id) {
+                row.is_closed = true;
+                closed.push((edge.id, row.keeper.close()));
+            }
+        }
+        closed
+    }
+
+    /// How the receiver of an edge is at this moment, for the tokens up to `upto`.
+    pub(crate) fn receiver_of(&self, edge: EdgeId, upto: Sequence) -> Receiver {
+        let Some(target) = self.target_of(edge) else {
+            return Receiver::Gone;
+        };
+        let machine = self.memory.node(target).read();
+        let epoch = machine.epoch();
+        if machine.has_process() {
+            return Receiver::Alive { epoch };
+        }
+        if machine.end().is_some() {
+            return Receiver::Gone;
+        }
+        let queued = self
+            .table
+            .borrow()
+            .edge(edge)
+            .map_or(0, |row| row.keeper.tokens(upto).queued);
+        Receiver::Restarting { epoch, queued }
+    }
+
+    /// The last sequences that were sent on these edges.
+    pub(crate) fn last_sequences(&self, edges: &[EdgeId]) -> Vec<(EdgeId, Sequence)> {
+        let table = self.table.borrow();
+        edges
+            .iter()
+            .filter_map(|edge| {
+                let row = table.edge(*edge)?;
+                Some((*edge, Sequence(row.keeper.read().tail)))
+            })
+            .collect()
+    }
+
+    /// A cycle at this moment.
+    pub(crate) fn read_cycle(&self, cycle: &Cycle) -> CycleReading {
+        let table = self.table.borrow();
+        let mut reading = CycleReading::default();
+        for member in &cycle.members {
+            let machine = self.memory.node(member.node).read();
+            if machine.end().is_some() {
+                continue;
+            }
+            let mut is_idle = machine.is_ready();
+            for edge in self.dataflow.edges_into(member.node) {
+                let Some(row) = table.edge(edge.id) else {
+                    continue;
+                };
+                let now = row.keeper.read();
+                // A receiver does not sleep on an edge that it has seen the end of.
+                is_idle &= now.receiver_idle || row.is_drained;
+                reading.edges.push(EdgePosition {
+                    edge: edge.id,
+                    sent: Sequence(now.tail),
+                    head: now.head,
+                    queued: now.counts.queued,
+                });
+            }
+            let activity = if is_idle {
+                Activity::Idle
+            } else {
+                Activity::Busy
+            };
+            reading.members.push(MemberReading {
+                node: member.node,
+                activity,
+            });
+        }
+        reading
+    }
+
+    /// Gives back the segments of incarnations of a node that are over, once no message lies in them any more.
+    /// Looks again, less and less often, while one does.
+    fn watch_old_segments(self: &Rc<Self>, node: NodeIndex, wait: Duration) {
+        let living = {
+            let machine = self.memory.node(node).read();
+            machine.has_process().then(|| machine.epoch())
+        };
+        let dead_upto = match living {
+            Some(epoch) => Epoch(epoch.0.saturating_sub(1)),
+            None => Epoch(u32::MAX),
+        };
+        let (free, any_left) = {
+            let table = self.table.borrow();
+            let mut used = Vec::new();
+            for edge in self.dataflow.edges_from(node) {
+                if let Some(row) = table.edge(edge.id) {
+                    used.extend(row.keeper.segments());
+                }
+            }
+            let old = table.segments.of_epochs_upto(node, dead_upto);
+            let all = old.len();
+            let free: Vec<_> = old
+                .into_iter()
+                .filter(|id| !used.contains(&(id.epoch, id.number)))
+                .collect();
+            let any_left = free.len() < all;
+            (free, any_left)
+        };
+        for segment in free {
+            self.retire_segment(segment);
+        }
+        if any_left {
+            let again = (wait * 2).min(OLD_SEGMENTS_LONGEST);
+            self.later(wait, move |root| root.watch_old_segments(node, again));
+        }
+    }
+
+    /// A node has ended and all of its tokens have come back: no message lies in its segments.
+    pub(super) fn retire_all(self: &Rc<Self>, node: NodeIndex) {
+        let segments = {
+            let table = self.table.borrow();
+            table.segments.of_epochs_upto(node, Epoch(u32::MAX))
+        };
+        for segment in segments {
+            self.retire_segment(segment);
+        }
+    }
+}
+
+fn lost_line(edge: &Edge, lost: &[Sequence]) -> String {
+    let mut listed: Vec<String> = lost
+        .iter()
+        .take(LISTED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    if lost.len() > LISTED_MAX {
+        listed.push("…".to_owned());
+    }
+    format!(
+        "held {} messages of {}/{} when it ended, which are lost: {}",
+        lost.len(),
+        edge.source.node,
+        edge.source.output,
+        listed.join(", ")
+    )
+}

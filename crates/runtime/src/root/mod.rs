@@ -1,0 +1,285 @@
+//! The root: the table of processes, sockets, edges and segments, and the task that supervises the actors.
+//!
+//! It cannot be restarted, so it must not need to be: it decides nothing. Actors borrow what is here for the
+//! length of a call, and own none of it.
+
+mod clients;
+mod conversation;
+mod edges;
+mod process;
+mod pump;
+mod readiness;
+mod segments;
+mod socket;
+mod status;
+mod table;
+mod task;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::flow::{Because, Phase as FlowPhase};
+use dataflow_core::lifecycle::NodeMachine;
+use dataflow_core::outcome::Outcome;
+use dataflow_core::placement::{Ledger, Requirement};
+use dataflow_core::stats::{Statistics, Transition};
+use dataflow_descriptor::Dataflow;
+use dataflow_ids::{EdgeId, End, Epoch, LifeCycle, NodeIndex};
+use dataflow_shm::child::DescriptorLimit;
+use dataflow_wire::status::{Phase, Report, Waiting};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+
+use crate::actors::{
+    ActorName, Committed, DataflowCommand, DataflowMessage, Lead, NodeMessage, SchedulerCommand,
+    SchedulerMessage, StatsMessage,
+};
+use crate::env::{Env, TaskName};
+use crate::events::RunEvent;
+use crate::logs::{LogSink, LogStream};
+use crate::options::RunOptions;
+use crate::supervision::Handle;
+
+pub(crate) use process::ProcessFact;
+pub(crate) use task::{Start, run};
+
+use table::Table;
+
+/// The root, as actors and tasks hold it.
+pub(crate) type RootRef = Rc<Root>;
+
+/// What every actor has decided: it survives them.
+pub(crate) struct Memory {
+    pub(crate) lead: Committed<Lead, DataflowCommand>,
+    nodes: Vec<Committed<NodeMachine, dataflow_core::lifecycle::NodeCommand>>,
+    pub(crate) scheduler: Committed<Ledger, SchedulerCommand>,
+    pub(crate) stats: Committed<Statistics, ()>,
+}
+
+impl Memory {
+    /// What a node's actor has decided.
+    pub(crate) fn node(
+        &self,
+        node: NodeIndex,
+    ) -> &Committed<NodeMachine, dataflow_core::lifecycle::NodeCommand> {
+        &self.nodes[node.0 as usize]
+    }
+}
+
+/// Where to tell the actors something.
+pub(crate) struct Handles {
+    pub(crate) dataflow: Handle<DataflowMessage>,
+    pub(crate) nodes: Vec<Handle<NodeMessage>>,
+    pub(crate) scheduler: Handle<SchedulerMessage>,
+    pub(crate) stats: Handle<StatsMessage>,
+}
+
+impl Handles {
+    /// Where to tell a node's actor something.
+    pub(crate) fn node(&self, node: NodeIndex) -> &Handle<NodeMessage> {
+        &self.nodes[node.0 as usize]
+    }
+}
+
+/// What the root's task is told by the rest of the root.
+#[derive(Debug)]
+enum RootEvent {
+    /// It is time to build an actor again.
+    Rebuild(ActorName),
+    /// The dataflow has ended.
+    Ended(Box<Report>),
+}
+
+/// What clients that stay are told: the last of it counts.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// Whom the stop waits for, each time it says so.
+    waiting: Option<(u64, Vec<Waiting>)>,
+    ended: Option<Box<Report>>,
+}
+
+/// What belongs to the run and to nobody in particular.
+pub(crate) struct Root {
+    env: Env,
+    dataflow: Dataflow,
+    run: String,
+    options: RunOptions,
+    /// The limit of descriptors that children get back.
+    descriptor_limit: DescriptorLimit,
+    /// What a node's outputs may take that says nothing.
+    output_memory_bytes: u64,
+    table: RefCell<Table>,
+    logs: Rc<RefCell<LogSink>>,
+    events: mpsc::Sender<RunEvent>,
+    memory: Memory,
+    handles: Handles,
+    to_task: UnboundedSender<RootEvent>,
+    progress: watch::Sender<Progress>,
+    phase: Cell<Phase>,
+    began: Time,
+}
+
+impl Root {
+    /// The world.
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// What the actors have decided.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Where to tell them something.
+    pub(crate) fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    /// What the caller has chosen.
+    pub(crate) fn options(&self) -> &RunOptions {
+        &self.options
+    }
+
+    /// What the description says about a node. Every index comes from the description.
+    fn spec(&self, node: NodeIndex) -> &dataflow_descriptor::Node {
+        &self.dataflow.nodes[node.0 as usize]
+    }
+
+    /// Does something after a wait, unless the run has ended.
+    pub(crate) fn later(self: &Rc<Self>, wait: Duration, act: impl FnOnce(&RootRef) + 'static) {
+        self.at(self.env.now().after(wait), act);
+    }
+
+    /// Does something at a moment, unless the run has ended.
+    pub(crate) fn at(self: &Rc<Self>, at: Time, act: impl FnOnce(&RootRef) + 'static) {
+        let env = self.env.clone();
+        let root = Rc::downgrade(self);
+        self.env
+            .spawn(TaskName::Timer, async move {
+                env.sleep_until(at).await;
+                if let Some(root) = root.upgrade() {
+                    act(&root);
+                }
+            })
+            .detach();
+    }
+
+    /// What every node requires.
+    pub(crate) fn requirements(&self) -> Vec<(NodeIndex, Requirement)> {
+        let nodes = self.dataflow.nodes.iter();
+        nodes
+            .map(|node| {
+                let requirement = Requirement {
+                    memory_bytes: node.requires.memory_bytes,
+                    cpus: 0,
+                    gpu: node.requires.gpu,
+                    labels: node.requires.labels.clone(),
+                    peer: None,
+                };
+                (node.index, requirement)
+            })
+            .collect()
+    }
+
+    /// Writes a line of the runtime into a node's log.
+    pub(crate) fn say(&self, node: NodeIndex, line: String) {
+        let node = &self.spec(node).id;
+        self.logs.borrow_mut().line(node, LogStream::Runtime, line);
+    }
+
+    /// A node has changed its state: everybody who keeps count is told.
+    pub(crate) fn node_changed(
+        self: &Rc<Self>,
+        node: NodeIndex,
+        from: LifeCycle,
+        to: LifeCycle,
+        epoch: Epoch,
+        end: Option<End>,
+        because: Option<String>,
+    ) {
+        let id = self.spec(node).id.clone();
+        tracing::info!(node = %id, %from, %to, %epoch, because = because.as_deref(), "node changed");
+        let state = to;
+        self.handles
+            .dataflow
+            .fact(DataflowMessage::NodeChanged { node, state, end });
+        self.handles
+            .stats
+            .fact(StatsMessage::Transition(Transition {
+                node,
+                to,
+                epoch,
+                at: self.env.now(),
+            }));
+        if to.is_final() {
+            self.retire_all(node);
+            let release = SchedulerMessage::Release { node };
+            self.handles.scheduler.fact(release);
+        }
+        // A caller that listens no more is no reason to stop.
+        let _ = self.events.send(RunEvent::State {
+            node: id,
+            from,
+            to,
+            epoch,
+            because,
+        });
+    }
+
+    /// The dataflow stands here now.
+    pub(crate) fn phase_is(&self, phase: FlowPhase) {
+        let phase = match phase {
+            FlowPhase::Starting => Phase::Starting,
+            FlowPhase::Running => Phase::Running,
+            FlowPhase::Stopping => Phase::Stopping,
+            FlowPhase::Ended => Phase::Ended,
+        };
+        if self.phase.replace(phase) != phase {
+            tracing::info!(%phase, "phase changed");
+            let _ = self.events.send(RunEvent::Phase(phase));
+        }
+    }
+
+    /// Every token of an edge has come back.
+    pub(crate) fn edge_drained(&self, edge: EdgeId) {
+        if let Some(row) = self.table.borrow_mut().edge_mut(edge) {
+            row.is_drained = true;
+        }
+        tracing::debug!(%edge, "edge drained");
+    }
+
+    /// Tells everybody who listens whom the stop waits for.
+    pub(crate) fn say_waiting(&self) {
+        let waiting = self.waiting();
+        if waiting.is_empty() {
+            return;
+        }
+        self.progress.send_modify(|progress| {
+            let count = progress.waiting.as_ref().map_or(0, |(count, _)| *count);
+            progress.waiting = Some((count + 1, waiting.clone()));
+        });
+        let _ = self.events.send(RunEvent::Waiting(waiting));
+    }
+
+    /// Every node has ended.
+    pub(crate) fn ended(&self, outcome: Outcome, because: &Because) {
+        let report = Box::new(self.report(outcome, because));
+        // The task ends at the first of these.
+        let _ = self.to_task.send(RootEvent::Ended(report));
+    }
+
+    /// A node's actor cannot go on with it: what drives it panics again and again.
+    pub(crate) fn give_up_on(&self, node: NodeIndex) {
+        let why = "the runtime's own actor for this node panicked twice over one thing".to_owned();
+        tracing::error!(node = %self.spec(node).id, "node given up");
+        self.say(node, why.clone());
+        let epoch = self.table.borrow().node(node).process.epoch();
+        if !self.signal_group(node, epoch, rustix::process::Signal::KILL) {
+            let lead = &self.handles.dataflow;
+            lead.fact(DataflowMessage::UpFailed { node, why });
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A stream socket of frames that nobody waits for: nonblocking, with a bounded queue of what is to be sent.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use dataflow_wire::frame::{
+    EnqueueError, Flushed, FrameError, FrameReader, FrameWriter, ReceiveError, Received, SendError,
+};
+use rustix::net::{Shutdown, shutdown};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+use super::readiness::watched;
+
+/// How long a writer waits when the kernel holds too many descriptors that are on their way.
+const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(10);
+
+/// Why a socket gives nothing more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    /// Reading failed.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// What came is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The event loop refused.
+    #[error("the event loop refused the socket: {0}")]
+    Loop(#[from] io::Error),
+}
+
+/// A frame and its descriptors.
+pub(crate) type Frame<T> = (T, Vec<OwnedFd>);
+
+/// One end of a conversation.
+#[derive(Debug)]
+pub(crate) struct FramedSocket {
+    fd: AsyncFd<OwnedFd>,
+    reader: RefCell<FrameReader>,
+    writer: RefCell<FrameWriter>,
+    ended: Cell<bool>,
+    /// Something is to be sent that the socket did not take at once, or the socket is closed.
+    to_write: Notify,
+    written: Notify,
+}
+
+impl FramedSocket {
+    /// Takes over a nonblocking socket. At most `queue_bytes_max` bytes wait to be sent.
+    pub(crate) fn new(fd: OwnedFd, queue_bytes_max: usize) -> io::Result<FramedSocket> {
+        Ok(FramedSocket {
+            fd: watched(fd)?,
+            reader: RefCell::new(FrameReader::new()),
+            writer: RefCell::new(FrameWriter::new(queue_bytes_max)),
+            ended: Cell::new(false),
+            to_write: Notify::new(),
+            written: Notify::new(),
+        })
+    }
+
+    /// The next frame; `None` when the other side has closed and everything was read.
+    pub(crate) async fn next<T: DeserializeOwned>(&self) -> Result<Option<Frame<T>>, SocketError> {
+        loop {
+            if let Some(frame) = self.reader.borrow_mut().next()? {
+                return Ok(Some(frame));
+            }
+            if self.ended.get() {
+                return Ok(None);
+            }
+            let mut ready = self.fd.readable().await?;
+            match self.reader.borrow_mut().receive(self.fd.get_ref())? {
+                Received::Bytes(_) => {}
+                Received::WouldBlock => ready.clear_ready(),
+                Received::End => self.ended.set(true),
+            }
+        }
+    }
+
+    /// The next frame that is there at this moment, without waiting.
+    pub(crate) fn next_there<T: DeserializeOwned>(&self) -> Result<Option<Frame<T>>, SocketError> {
+        loop {
+            if let Some(frame) = self.reader.borrow_mut().next()? {
+                return Ok(Some(frame));
+            }
+            if self.ended.get() {
+                return Ok(None);
+            }
+            match self.reader.borrow_mut().receive(self.fd.get_ref())? {
+                Received::Bytes(_) => {}
+                Received::WouldBlock => return Ok(None),
+                Received::End => self.ended.set(true),
+            }
+        }
+    }
+
+    /// Sends a frame now, or queues it. A side that has closed takes frames as the dead do: its end is learned
+    /// elsewhere.
+    pub(crate) fn send<T: Serialize>(
+        &self,
+        message: &T,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), EnqueueError> {
+        let mut writer = self.writer.borrow_mut();
+        let was_empty = writer.is_empty();
+        writer.enqueue(message, descriptors)?;
+        if was_empty && !matches!(writer.flush(self.fd.get_ref()), Ok(Flushed::All)) {
+            self.to_write.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends what the socket did not take at once, whenever it can. Ends when the socket cannot be written any
+    /// more.
+    pub(crate) async fn write_queued(&self) -> Result<(), SocketError> {
+        loop {
+            if self.writer.borrow().is_empty() {
+                self.written.notify_waiters();
+                self.to_write.notified().await;
+                continue;
+            }
+            let mut ready = self.fd.writable().await?;
+            let flushed = self.writer.borrow_mut().flush(self.fd.get_ref());
+            match flushed {
+                Ok(Flushed::All) => {}
+                Ok(Flushed::WouldBlock) => ready.clear_ready(),
+                Err(SendError::TooManyOnTheWay) => tokio::time::sleep(DESCRIPTORS_PAUSE).await,
+                Err(_) => {
+                    self.written.notify_waiters();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Waits until nothing is queued, or until nothing can be sent any more. Needs somebody in
+    /// [`FramedSocket::write_queued`].
+    pub(crate) async fn flushed(&self) {
+        loop {
+            let written = self.written.notified();
+            if self.writer.borrow().is_empty() {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// How much waits to be sent, in bytes.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.writer.borrow().queued_bytes()
+    }
+
+    /// Closes both directions, for every process that has the other end.
+    pub(crate) fn close(&self) {
+        // A socket that is not connected any more is closed already.
+        let _ = shutdown(self.fd.get_ref(), Shutdown::Both);
+    }
+
+    /// Closes what this side sends; the other side can still be read.
+    pub(crate) fn finish(&self) {
+        let _ = shutdown(self.fd.get_ref(), Shutdown::Write);
+    }
+}

@@ -1,0 +1,146 @@
+//! The root's table: everything that must outlive a panic of an actor.
+
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::rc::Rc;
+
+use dataflow_core::lifecycle::Exit;
+use dataflow_ids::{EdgeId, Epoch, NodeIndex};
+use dataflow_shm::EventFd;
+use dataflow_shm::edge::EdgeKeeper;
+use rustix::process::Pid;
+use tokio::io::unix::AsyncFd;
+
+use super::pump::Pump;
+use super::segments::Segments;
+use super::socket::FramedSocket;
+use crate::env::Task;
+
+/// What the root holds for one node.
+#[derive(Debug)]
+pub(crate) struct NodeRow {
+    /// Wakes the node's receive waiter. Made once, kept over restarts.
+    pub(crate) receive: EventFd,
+    /// Wakes the node's send waiter.
+    pub(crate) send: EventFd,
+    /// Its process.
+    pub(crate) process: Process,
+}
+
+/// The process of a node, as far as the root has come with it.
+#[derive(Debug, Default)]
+pub(crate) enum Process {
+    /// None was ever started.
+    #[default]
+    None,
+    /// It is being started.
+    Starting { epoch: Epoch, task: Task },
+    /// It runs.
+    Running(Box<Running>),
+    /// It could not be started.
+    Failed { epoch: Epoch, cause: String },
+    /// It has been reaped.
+    Reaped { epoch: Epoch, exit: Exit },
+}
+
+impl Process {
+    /// The incarnation that this is about.
+    pub(crate) fn epoch(&self) -> Epoch {
+        match self {
+            Process::None => Epoch::NONE,
+            Process::Starting { epoch, .. }
+            | Process::Failed { epoch, .. }
+            | Process::Reaped { epoch, .. } => *epoch,
+            Process::Running(running) => running.epoch,
+        }
+    }
+
+    /// The running process, if it is of this incarnation.
+    pub(crate) fn running(&self, epoch: Epoch) -> Option<&Running> {
+        match self {
+            Process::Running(running) if running.epoch == epoch => Some(running),
+            _ => None,
+        }
+    }
+
+    /// As [`Process::running`], to change it.
+    pub(crate) fn running_mut(&mut self, epoch: Epoch) -> Option<&mut Running> {
+        match self {
+            Process::Running(running) if running.epoch == epoch => Some(running),
+            _ => None,
+        }
+    }
+}
+
+/// What a library says about the life of its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LifeWord {
+    Ready,
+    Running,
+    StopDelivered,
+}
+
+/// A process that runs, and everything that leads to it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) epoch: Epoch,
+    /// Also the number of its process group. Valid until the child is reaped.
+    pub(crate) pid: Pid,
+    pub(crate) child: Child,
+    pub(crate) pidfd: Rc<AsyncFd<OwnedFd>>,
+    pub(crate) socket: Rc<FramedSocket>,
+    pub(crate) pumps: Vec<Rc<Pump>>,
+    /// Whether its library was welcomed.
+    pub(crate) is_connected: bool,
+    /// Whether it was told that the conversation is over.
+    pub(crate) is_refused: bool,
+    /// The process that speaks, when it is a child of the one that was started.
+    pub(crate) speaker: Option<OwnedFd>,
+    /// What its library has said about its life. Each counts once for an incarnation.
+    pub(crate) said: Vec<LifeWord>,
+    #[expect(
+        dead_code,
+        reason = "what reads and writes for it ends when this is dropped"
+    )]
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// What the root holds for one edge.
+#[derive(Debug)]
+pub(crate) struct EdgeRow {
+    pub(crate) keeper: EdgeKeeper,
+    /// Its sender has ended for good.
+    pub(crate) is_closed: bool,
+    /// Nobody owes a token of it.
+    pub(crate) is_drained: bool,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) nodes: Vec<NodeRow>,
+    pub(crate) edges: Vec<EdgeRow>,
+    pub(crate) segments: Segments,
+}
+
+impl Table {
+    /// The row of a node. Every index comes from the description that the table was made of.
+    pub(crate) fn node(&self, node: NodeIndex) -> &NodeRow {
+        &self.nodes[node.0 as usize]
+    }
+
+    /// As [`Table::node`], to change it.
+    pub(crate) fn node_mut(&mut self, node: NodeIndex) -> &mut NodeRow {
+        &mut self.nodes[node.0 as usize]
+    }
+
+    /// The row of an edge, which a node may have named.
+    pub(crate) fn edge(&self, edge: EdgeId) -> Option<&EdgeRow> {
+        self.edges.get(edge.0 as usize)
+    }
+
+    /// As [`Table::edge`], to change it.
+    pub(crate) fn edge_mut(&mut self, edge: EdgeId) -> Option<&mut EdgeRow> {
+        self.edges.get_mut(edge.0 as usize)
+    }
+}

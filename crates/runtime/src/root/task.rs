@@ -1,0 +1,321 @@
+//! The root's task: builds everything, supervises the actors, and takes everything down at the end.
+
+use std::cell::{Cell, RefCell};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use dataflow_core::drain::DrainLedger;
+use dataflow_core::flow::{FlowEdge, FlowMachine, Graph};
+use dataflow_core::lifecycle::{NodeMachine, NodeSettings, Program};
+use dataflow_core::placement::Ledger;
+use dataflow_core::stats::Statistics;
+use dataflow_descriptor::{Dataflow, Node, Program as Runs};
+use dataflow_ids::NodeIndex;
+use dataflow_shm::child::DescriptorLimit;
+use dataflow_wire::status::{Phase, Report};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+
+use super::edges::make_table;
+use super::{Handles, Memory, Progress, Root, RootEvent, RootRef, clients};
+use crate::actors::{
+    ActorName, Committed, DataflowActor, DataflowMessage, Lead, NodeActor, SchedulerActor,
+    StatsActor, StatsMessage, this_machine,
+};
+use crate::controls::Control;
+use crate::env::{Env, TaskName, TaskPanicked, ThreadLauncher};
+use crate::error::RunError;
+use crate::events::RunEvent;
+use crate::limits;
+use crate::logs::LogSink;
+use crate::options::RunOptions;
+use crate::supervision::{Down, Handle, Mailbox, Supervisor, Verdict};
+
+/// How many messages may wait for one actor.
+const MAILBOX_CAPACITY: usize = 256;
+/// How long commands that stay are waited for, to read how it ended.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// Everything that a run is started with.
+pub(crate) struct Start {
+    pub(crate) dataflow: Dataflow,
+    pub(crate) run: String,
+    pub(crate) options: RunOptions,
+    pub(crate) seed: u64,
+    pub(crate) descriptor_limit: DescriptorLimit,
+    pub(crate) listener: Option<UnixListener>,
+    pub(crate) logs: LogSink,
+    pub(crate) events: mpsc::Sender<RunEvent>,
+    pub(crate) control: UnboundedReceiver<Control>,
+}
+
+/// Runs a dataflow to its end.
+pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
+    let (to_task, events) = unbounded_channel();
+    let (to_root, downs) = unbounded_channel();
+    let (panicked, panics) = unbounded_channel();
+    let launcher = ThreadLauncher::new().map_err(|source| RunError::System {
+        what: "cannot start the thread that starts processes",
+        source,
+    })?;
+    let env = Env::new(start.seed, Rc::new(launcher), panicked);
+    let output_memory_bytes = limits::output_memory_bytes();
+    let table = make_table(&start.dataflow, &start.run, output_memory_bytes)?;
+    let mailboxes = Mailboxes::new(&start.dataflow);
+    let root = Rc::new(Root {
+        memory: memory(&env, &start.dataflow),
+        handles: mailboxes.handles(),
+        began: env.now(),
+        env,
+        run: start.run,
+        options: start.options,
+        descriptor_limit: start.descriptor_limit,
+        output_memory_bytes,
+        table: RefCell::new(table),
+        logs: Rc::new(RefCell::new(start.logs)),
+        events: start.events,
+        to_task,
+        progress: watch::Sender::new(Progress::default()),
+        phase: Cell::new(Phase::Starting),
+        dataflow: start.dataflow,
+    });
+    let mut supervisor = Supervisor::new(to_root);
+    mailboxes.supervise(&root, &mut supervisor);
+    let server = start.listener.map(|listener| {
+        let served = Rc::clone(&root);
+        root.env.spawn(TaskName::Client, async move {
+            if let Err(error) = clients::serve(served, listener).await {
+                tracing::error!(%error, "commands cannot reach this run any more");
+            }
+        })
+    });
+    // What the description says is said once to whoever listens.
+    let _ = root.events.send(RunEvent::Phase(Phase::Starting));
+    root.handles.dataflow.fact(DataflowMessage::Up);
+
+    let mut task = RootTask {
+        root,
+        supervisor,
+        events,
+        downs,
+        panics,
+        control: start.control,
+    };
+    let result = task.supervise().await;
+    task.take_down(&result).await;
+    drop(server);
+    result
+}
+
+struct RootTask {
+    root: RootRef,
+    supervisor: Supervisor,
+    events: UnboundedReceiver<RootEvent>,
+    downs: UnboundedReceiver<Down>,
+    panics: UnboundedReceiver<TaskPanicked>,
+    control: UnboundedReceiver<Control>,
+}
+
+impl RootTask {
+    /// Goes on until the dataflow has ended, or the runtime cannot go on.
+    async fn supervise(&mut self) -> Result<Report, RunError> {
+        loop {
+            tokio::select! {
+                Some(event) = self.events.recv() => match event {
+                    RootEvent::Rebuild(actor) => {
+                        let now = self.root.env.now();
+                        self.supervisor.build(now, actor);
+                    }
+                    RootEvent::Ended(report) => return Ok(*report),
+                },
+                Some(down) = self.downs.recv() => self.down(&down)?,
+                Some(panic) = self.panics.recv() => self.task_panicked(&panic),
+                Some(control) = self.control.recv() => self.steer(control),
+            }
+        }
+    }
+
+    /// An actor has ended: another one is built, which adopts what the table holds.
+    fn down(&mut self, down: &Down) -> Result<(), RunError> {
+        let (now, random) = (self.root.env.now(), self.root.env.random());
+        match self.supervisor.down(now, random, down) {
+            Verdict::Nothing => Ok(()),
+            Verdict::Rebuild {
+                after,
+                what,
+                is_poisoned,
+            } => {
+                let actor = down.actor;
+                tracing::error!(%actor, incarnation = down.incarnation, %what, "actor panicked");
+                if is_poisoned && let ActorName::Node(node) = actor {
+                    self.root.give_up_on(node);
+                }
+                self.root.later(after, move |root| {
+                    // The task hears it unless the run has ended.
+                    let _ = root.to_task.send(RootEvent::Rebuild(actor));
+                });
+                Ok(())
+            }
+            Verdict::GiveUp { what } => Err(RunError::Actor {
+                actor: down.actor.to_string(),
+                what,
+            }),
+        }
+    }
+
+    fn task_panicked(&self, panicked: &TaskPanicked) {
+        let what = &panicked.what;
+        tracing::error!(task = ?panicked.task, %what, "task panicked");
+        if let TaskName::Node(node, epoch) = panicked.task {
+            Root::node_task_panicked(&self.root, node, epoch, what);
+        }
+    }
+
+    fn steer(&self, control: Control) {
+        self.root.handles.dataflow.fact(match control {
+            Control::Stop {
+                mode,
+                force_after,
+                by,
+            } => DataflowMessage::Stop {
+                mode,
+                force_after,
+                by,
+            },
+            Control::Force { by } => DataflowMessage::Force { by },
+        });
+    }
+
+    /// Tells everybody how it ended, and leaves nothing behind.
+    async fn take_down(&mut self, result: &Result<Report, RunError>) {
+        let root = &self.root;
+        match result {
+            Ok(report) => {
+                if let Ok(statistics) = root.handles.stats.ask(StatsMessage::Audit).await
+                    && let Err(error) = statistics
+                {
+                    tracing::error!(%error, "statistics do not add up");
+                }
+                let report = Box::new(report.clone());
+                root.progress
+                    .send_modify(|progress| progress.ended = Some(report));
+                // Commands that stay let go of it once they have read the end.
+                let farewell = root.progress.closed();
+                let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the run breaks off");
+                root.kill_all();
+            }
+        }
+        for (actor, counts) in self.supervisor.end() {
+            tracing::debug!(%actor, ?counts, "actor ended");
+            debug_assert!(counts.balances(), "I-10: {actor} {counts:?}");
+        }
+    }
+}
+
+/// The mailboxes of all actors.
+struct Mailboxes {
+    dataflow: Rc<Mailbox<DataflowMessage>>,
+    nodes: Vec<Rc<Mailbox<crate::actors::NodeMessage>>>,
+    scheduler: Rc<Mailbox<crate::actors::SchedulerMessage>>,
+    stats: Rc<Mailbox<StatsMessage>>,
+}
+
+impl Mailboxes {
+    fn new(dataflow: &Dataflow) -> Mailboxes {
+        let nodes = dataflow.nodes.iter();
+        Mailboxes {
+            dataflow: Mailbox::new(ActorName::Dataflow, MAILBOX_CAPACITY),
+            nodes: nodes
+                .map(|node| Mailbox::new(ActorName::Node(node.index), MAILBOX_CAPACITY))
+                .collect(),
+            scheduler: Mailbox::new(ActorName::Scheduler, MAILBOX_CAPACITY),
+            stats: Mailbox::new(ActorName::Stats, MAILBOX_CAPACITY),
+        }
+    }
+
+    fn handles(&self) -> Handles {
+        Handles {
+            dataflow: Handle::new(Rc::clone(&self.dataflow)),
+            nodes: (self.nodes.iter())
+                .map(|mailbox| Handle::new(Rc::clone(mailbox)))
+                .collect(),
+            scheduler: Handle::new(Rc::clone(&self.scheduler)),
+            stats: Handle::new(Rc::clone(&self.stats)),
+        }
+    }
+
+    /// Takes every actor into care, with the factory that builds it.
+    fn supervise(self, root: &RootRef, supervisor: &mut Supervisor) {
+        let now = root.env.now();
+        let held = || Rc::clone(root);
+        let (a, b, c) = (held(), held(), held());
+        supervisor.add(now, ActorName::Stats, self.stats, move || {
+            StatsActor::new(Rc::clone(&a))
+        });
+        supervisor.add(now, ActorName::Scheduler, self.scheduler, move || {
+            SchedulerActor::new(Rc::clone(&b))
+        });
+        for (index, mailbox) in (0..).map(NodeIndex).zip(self.nodes) {
+            let root = held();
+            supervisor.add(now, ActorName::Node(index), mailbox, move || {
+                NodeActor::new(Rc::clone(&root), index)
+            });
+        }
+        supervisor.add(now, ActorName::Dataflow, self.dataflow, move || {
+            DataflowActor::new(Rc::clone(&c))
+        });
+    }
+}
+
+/// What the actors know before anything has happened.
+fn memory(env: &Env, dataflow: &Dataflow) -> Memory {
+    let edges: Vec<FlowEdge> = (dataflow.edges.iter())
+        .map(|edge| FlowEdge {
+            edge: edge.id,
+            source: edge.source.index,
+            target: edge.target.index,
+        })
+        .collect();
+    let count = u32::try_from(dataflow.nodes.len()).unwrap_or(u32::MAX);
+    let graph = Graph::new(count, &edges).expect("the descriptor has resolved every edge");
+    let mut statistics = Statistics::new();
+    for node in &dataflow.nodes {
+        statistics.add_node(node.index, env.now());
+    }
+    for edge in &dataflow.edges {
+        statistics.add_edge(edge.id, edge.source.index, edge.target.index);
+    }
+    let machine = |node: &Node| {
+        NodeMachine::new(NodeSettings {
+            program: program(node),
+            restart: node.restart,
+            seed: env.random(),
+        })
+    };
+    Memory {
+        lead: Committed::new(Lead::new(
+            FlowMachine::new(graph, dataflow.on_failure),
+            DrainLedger::new(env.random()),
+        )),
+        nodes: (dataflow.nodes.iter())
+            .map(|node| Committed::new(machine(node)))
+            .collect(),
+        scheduler: Committed::new(Ledger::new([this_machine()])),
+        stats: Committed::new(statistics),
+    }
+}
+
+/// Whether a node must speak to the runtime: with inputs or outputs it cannot do without, and a Python node is
+/// written for us.
+fn program(node: &Node) -> Program {
+    if node.inputs.is_empty() && node.outputs.is_empty() && node.program == Runs::Executable {
+        Program::MayLackLibrary
+    } else {
+        Program::UsesLibrary
+    }
+}

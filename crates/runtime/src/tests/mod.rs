@@ -1,0 +1,4 @@
+//! Runs of real processes that need no library, from `prepare` to the report.
+
+mod library_less;
+mod support;
