@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_is_not_inherited_and_a_child_unmaps_nothing() {
+    fn a_mapping_is_not_inherited_by_children() {
         let mapping = mapping(4096);
         let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let start = format!("{:x}-", mapping.address().as_ptr() as usize);
@@ -232,6 +232,43 @@ mod tests {
             .find(|line| line.starts_with("VmFlags:"))
             .unwrap();
         assert!(flags.split(' ').any(|flag| flag == "dc"), "{flags}");
+    }
+
+    #[test]
+    fn the_drop_in_a_child_leaves_alone_what_is_at_its_address() {
+        let mapping = mapping(4096);
+        let address = mapping.address().as_ptr();
+        // SAFETY: the child makes system calls, drops a value that owns nothing on the heap, and never returns
+        // into the test harness.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            // SAFETY: the address is free in the child (the mapping was not inherited), or the call fails; the
+            // read is of what was mapped there.
+            let code = unsafe {
+                let other = libc::mmap(
+                    address.cast(),
+                    4096,
+                    libc::PROT_READ,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+                    -1,
+                    0,
+                );
+                let free = other == address.cast();
+                drop(mapping);
+                i32::from(!free) | i32::from(address.read_volatile())
+            };
+            // SAFETY: ends the child at once, without running anything of the parent's.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child made above; `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(
+            status, 0,
+            "the child was killed by the read, or the address was not free"
+        );
+        assert_eq!(mapping.slice(0, 1).unwrap(), [0]);
     }
 
     proptest! {

@@ -312,8 +312,8 @@ impl SegmentPool {
         Ok(())
     }
 
-    /// Gives idle segments back: those without a chunk in use, as long as more memory is free than was in use
-    /// at any time since the last call, and never the one used last. Receivers are to be told.
+    /// Gives idle segments back: those without a chunk in use, as long as what stays free is at least what was
+    /// in use at any time since the last call, and never the one used last. Receivers are to be told.
     pub fn retire_idle(&mut self) -> Vec<SegmentId> {
         self.take_returns();
         let mut idle: Vec<_> = self
@@ -326,14 +326,10 @@ impl SegmentPool {
         let hottest = self.segments.values().map(|segment| segment.used_at).max();
         let mut retired = Vec::new();
         for (used_at, number, bytes) in idle {
-            let free_bytes = self.total_bytes - self.in_use_bytes;
-            let needed_bytes = self.peak_in_use_bytes;
-            // What stays must do for the load of the time since the last look, twice over.
-            let enough = free_bytes.saturating_sub(bytes) >= needed_bytes;
-            if Some(used_at) == hottest || free_bytes <= needed_bytes || !enough {
-                continue;
+            let free_after_bytes = self.total_bytes - self.in_use_bytes - bytes;
+            if Some(used_at) != hottest && free_after_bytes >= self.peak_in_use_bytes {
+                retired.push(self.retire(number));
             }
-            retired.push(self.retire(number));
         }
         self.peak_in_use_bytes = self.in_use_bytes;
         retired

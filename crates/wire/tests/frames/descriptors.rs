@@ -204,6 +204,46 @@ fn too_many_descriptors_at_once_are_refused_and_closed() {
     }
 }
 
+/// Says to `plays_a_process_without_descriptors` that it is run as a process of its own.
+const PLAY_FULL: &str = "DATAFLOW_TEST_PLAY_FULL";
+
+/// Not a test by itself: the limit would hold for all tests of this process.
+#[test]
+fn plays_a_process_without_descriptors() {
+    if std::env::var_os(PLAY_FULL).is_none() {
+        return;
+    }
+    let (here, there) = UnixStream::pair().unwrap();
+    let (end, writer) = pipe();
+    send(&here, &warning("no room"), &[writer.as_fd()]).unwrap();
+    drop(writer);
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let none = rustix::process::Rlimit {
+        current: Some(3),
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, none).unwrap();
+    let mut reader = FrameReader::new();
+    let error = reader.receive(&there).unwrap_err();
+    assert_eq!(error, ReceiveError::NoDescriptorLeft);
+    assert!(error.to_string().contains("ulimit -n"));
+    assert_closed(end);
+}
+
+#[test]
+fn a_process_without_descriptors_is_told_so() {
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "descriptors::plays_a_process_without_descriptors",
+        ])
+        .env(PLAY_FULL, "yes")
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
 #[test]
 fn descriptors_of_an_unfinished_frame_are_closed_with_the_reader() {
     let (here, there) = UnixStream::pair().unwrap();
