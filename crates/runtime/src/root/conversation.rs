@@ -43,7 +43,10 @@ impl Root {
                     }
                 }
                 Ok(None) => return,
-                Err(error) => return self.refuse(node, epoch, &error.to_string()),
+                Err(error) => {
+                    self.refuse(node, epoch, &error.to_string());
+                    return socket.discard_rest().await;
+                }
             }
         }
     }

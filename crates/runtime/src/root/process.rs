@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
+use std::time::Duration;
 
 use dataflow_core::lifecycle::Exit;
 use dataflow_descriptor::Program;
@@ -28,6 +29,10 @@ use super::{Root, RootRef};
 use crate::actors::NodeMessage;
 use crate::env::TaskName;
 use crate::logs::LogStream;
+
+/// How long the rest of a process group that was sent SIGKILL is waited for. Its leader, and the process that
+/// speaks, are waited for without a limit.
+const GROUP_END_MAX: Duration = Duration::from_secs(1);
 
 /// What the table knows about a node's process, for an actor that adopts it.
 pub(crate) enum ProcessFact {
@@ -231,13 +236,19 @@ impl Root {
         }
         // Not reaped yet, so its number and its group are still its own.
         let _ = kill_process_group(pid, Signal::KILL);
-        let speaker = (self.table.borrow_mut().node_mut(node).process)
+        let Some((socket, speaker)) = (self.table.borrow_mut().node_mut(node).process)
             .running_mut(epoch)
-            .and_then(|running| running.speaker.take());
+            .map(|running| (Rc::clone(&running.socket), running.speaker.take()))
+        else {
+            return;
+        };
         if let Some(Ok(speaker)) = speaker.map(watched) {
             // It was killed with its group; nobody repairs its edges before the kernel says that it is gone.
             let _ = speaker.readable().await;
         }
+        // The others of the group die now too, and with the last one its end of the socket. Whoever keeps it open
+        // for longer has left the group, and is waited for no more.
+        let _ = tokio::time::timeout(GROUP_END_MAX, socket.ended()).await;
         self.bury(node, epoch);
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dataflow_wire::frame::{
     EnqueueError, Flushed, FrameError, FrameReader, FrameWriter, ReceiveError, Received, SendError,
 };
+use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,7 @@ pub(crate) struct FramedSocket {
     /// Something is to be sent that the socket did not take at once, or the socket is closed.
     to_write: Notify,
     written: Notify,
+    end: Notify,
 }
 
 impl FramedSocket {
@@ -58,6 +60,7 @@ impl FramedSocket {
             ended: Cell::new(false),
             to_write: Notify::new(),
             written: Notify::new(),
+            end: Notify::new(),
         })
     }
 
@@ -74,7 +77,7 @@ impl FramedSocket {
             match self.reader.borrow_mut().receive(self.fd.get_ref())? {
                 Received::Bytes(_) => {}
                 Received::WouldBlock => ready.clear_ready(),
-                Received::End => self.ended.set(true),
+                Received::End => self.has_ended(),
             }
         }
     }
@@ -91,8 +94,39 @@ impl FramedSocket {
             match self.reader.borrow_mut().receive(self.fd.get_ref())? {
                 Received::Bytes(_) => {}
                 Received::WouldBlock => return Ok(None),
-                Received::End => self.ended.set(true),
+                Received::End => self.has_ended(),
             }
+        }
+    }
+
+    fn has_ended(&self) {
+        self.ended.set(true);
+        self.end.notify_waiters();
+    }
+
+    /// Reads on after a refusal, and forgets what comes, until the other side has closed.
+    pub(crate) async fn discard_rest(&self) {
+        let mut bytes = [0; 4096];
+        while !self.ended.get() {
+            let Ok(mut ready) = self.fd.readable().await else {
+                return;
+            };
+            match rustix::io::read(self.fd.get_ref(), &mut bytes) {
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Ok(1..) | Err(Errno::INTR) => {}
+                Ok(0) | Err(_) => self.has_ended(),
+            }
+        }
+    }
+
+    /// Waits until the other side has closed, in every process that had it. Needs somebody who reads.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let end = self.end.notified();
+            if self.ended.get() {
+                return;
+            }
+            end.await;
         }
     }
 

@@ -145,7 +145,7 @@ fn it_is_restarted_as_its_policy_says() {
         "echo start; test -e second && exec sleep 1000; touch second; exit 1",
     );
     let started = project.start(&format!(
-        "{ONE}    restart: {{ policy: on-failure, max: 3, window: 60s, backoff: 1ms }}\n"
+        "{ONE}    restart: {{ policy: on-failure, max: 3, window: 60s, backoff: 1ms..5ms }}\n"
     ));
     started.wait(|event| match event {
         RunEvent::State { to, epoch, .. } if *to == LifeCycle::Ready && epoch.0 == 2 => Some(()),
