@@ -60,9 +60,19 @@ pub(crate) enum CliError {
         /// Their names, or their files where names repeat.
         names: Vec<String>,
     },
+    /// The dataflow runs already.
+    #[error("`{name}` runs already (pid {pid}, {})", .file.display())]
+    RunsAlready {
+        /// Its name.
+        name: String,
+        /// The process that runs it.
+        pid: u32,
+        /// The YAML it was started from.
+        file: PathBuf,
+    },
     /// A run could not begin.
-    #[error("{0}")]
-    Up(#[from] UpError),
+    #[error(transparent)]
+    Up(UpError),
     /// A run broke off.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -141,6 +151,19 @@ pub(crate) enum CliError {
     Said(Exit),
 }
 
+impl From<UpError> for CliError {
+    fn from(error: UpError) -> CliError {
+        match error {
+            UpError::RunsAlready { name, pid, file } => CliError::RunsAlready {
+                name: name.to_string(),
+                pid,
+                file,
+            },
+            error => CliError::Up(error),
+        }
+    }
+}
+
 impl CliError {
     /// The error of a system call, said with what was tried.
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
@@ -160,8 +183,8 @@ impl CliError {
                     .to_owned()
             }
             CliError::Several { names } => format!("name the one you mean, as `{}`", names[0]),
-            CliError::Up(UpError::RunsAlready { name, .. }) => format!(
-                "`dataflow ps {name}` shows it; to start it anew, stop it first with `dataflow down {name}`"
+            CliError::RunsAlready { name, .. } => format!(
+                "stop it first with `dataflow down {name}`, or give this one another `name`"
             ),
             CliError::BuildFailed { .. } => {
                 "what it said stands above; nothing was started".to_owned()
@@ -188,6 +211,7 @@ impl CliError {
         match self {
             CliError::NothingRuns { .. }
             | CliError::DoesNotRun { .. }
+            | CliError::RunsAlready { .. }
             | CliError::Several { .. }
             | CliError::NoLogs { .. }
             | CliError::UnknownNode { .. } => Exit::WrongInput,

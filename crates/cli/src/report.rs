@@ -30,26 +30,24 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
     ));
     let unconsumed: Vec<String> = report.edges.iter().filter_map(unconsumed).collect();
     let sent: u64 = report.edges.iter().map(|edge| edge.counts.sent).sum();
-    lines.push(match (report.outcome, unconsumed.is_empty()) {
-        (Outcome::Drained, true) => format!(
-            "drained: everything that was sent was consumed ({} on {})",
+    let end = match report.outcome {
+        Outcome::Drained => "drained".to_owned(),
+        Outcome::Failed => "failed".to_owned(),
+        Outcome::Forced => match report.forced {
+            Some(forcer) => format!("forced by {forcer}"),
+            None => "forced".to_owned(),
+        },
+    };
+    let consumed = match (sent, unconsumed.is_empty()) {
+        (0, true) => "no message was sent".to_owned(),
+        (_, true) => format!(
+            "everything that was sent was consumed ({} on {})",
             counted(sent, "message"),
             counted(report.edges.len() as u64, "edge")
         ),
-        (Outcome::Drained, false) => "drained; these were sent and not consumed:".to_owned(),
-        (Outcome::Failed, true) => {
-            "failed; everything that was sent was consumed all the same".to_owned()
-        }
-        (Outcome::Failed, false) => "failed; these were sent and not consumed:".to_owned(),
-        (Outcome::Forced, true) => {
-            let by = forcer(report);
-            format!("forced by {by}; everything that was sent had been consumed")
-        }
-        (Outcome::Forced, false) => {
-            let by = forcer(report);
-            format!("forced by {by}; these were sent and not consumed:")
-        }
-    });
+        (_, false) => "these messages were sent and not consumed:".to_owned(),
+    };
+    lines.push(format!("{end}: {consumed}"));
     lines.extend(unconsumed.into_iter().map(|line| format!("  {line}")));
     let forced: Vec<&str> = report
         .nodes
@@ -85,13 +83,6 @@ pub(crate) fn failures(report: &Report) -> Vec<(String, String)> {
     report.nodes.iter().filter_map(failure).collect()
 }
 
-fn forcer(report: &Report) -> String {
-    match report.forced {
-        Some(forcer) => forcer.to_string(),
-        None => "a person".to_owned(),
-    }
-}
-
 /// What was sent on an edge and not consumed, by count and cause; `None` when there is nothing to say.
 fn unconsumed(edge: &EdgeStatus) -> Option<String> {
     let counts = &edge.counts;
@@ -120,13 +111,13 @@ fn unconsumed(edge: &EdgeStatus) -> Option<String> {
         .collect();
     (!said.is_empty()).then(|| {
         format!(
-            "{}/{} → {}/{}: {} of {}",
+            "{}/{} → {}/{}: {}, of {} sent",
             edge.source,
             edge.output,
             edge.target,
             edge.input,
             said.join(", "),
-            counted(counts.sent, "message"),
+            text::count(counts.sent),
         )
     })
 }
@@ -205,9 +196,9 @@ mod tests {
         assert_eq!(
             lines(&report)[1..],
             [
-                "drained; these were sent and not consumed:",
+                "drained: these messages were sent and not consumed:",
                 "  camera/image → detector/image: 4 dropped (the queue of 4 was full), \
-                 1 lost (the receiver died with them) of 10 messages",
+                 1 lost (the receiver died with them), of 10 sent",
             ]
         );
     }
@@ -227,7 +218,10 @@ mod tests {
         let by = Forcer::SecondInterrupt;
         let forced = report(Outcome::Forced, EdgeCounts::default(), End::Forced { by });
         assert_eq!(exit(&forced), Exit::Forced);
-        assert!(lines(&forced)[1].starts_with("forced by a second Ctrl-C"));
+        assert_eq!(
+            lines(&forced)[1],
+            "forced by a second Ctrl-C: no message was sent"
+        );
         assert_eq!(lines(&forced)[2], "killed: detector");
     }
 }

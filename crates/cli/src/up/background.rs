@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write, stdout};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dataflow_wire::status::{Report, Waiting};
@@ -109,20 +110,18 @@ pub(super) fn tell(news: &News) {
         .and_then(|()| out.flush());
 }
 
-/// Tells the starter that the dataflow is up, and lets go of its streams: from now on what this process itself
-/// says goes into the folder of the run.
+/// Tells the starter that the dataflow is up, and lets go of its streams: nobody listens to news any more, and
+/// what this process logs goes into the folder of the run.
 pub(super) fn is_up(started: &Started) {
     tell(&News::Up);
-    let path = started.folder().join("runtime-output.txt");
-    let let_go = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|file| {
-            rustix::stdio::dup2_stdout(&file)?;
-            Ok(rustix::stdio::dup2_stderr(&file)?)
-        });
-    if let Err(error) = let_go {
+    let path = started.folder().join("runtime-log.txt");
+    let open = |path: &Path| OpenOptions::new().append(true).create(true).open(path);
+    let let_go = || {
+        rustix::stdio::dup2_stdout(open(Path::new("/dev/null"))?)?;
+        rustix::stdio::dup2_stderr(open(&path)?)?;
+        io::Result::Ok(())
+    };
+    if let Err(error) = let_go() {
         tracing::warn!(%error, path = %path.display(), "still attached to the streams of `up -d`");
     }
 }

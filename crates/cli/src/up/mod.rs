@@ -54,7 +54,7 @@ fn run_here(
         terminal: show.terminal(),
         ..RunOptions::default()
     };
-    let show = show.with_nodes(&dataflow);
+    show.align(&dataflow);
     let started = show::Started::of(&dataflow);
     let run = prepare(dataflow, options)?;
     let started = started.named(run.name());

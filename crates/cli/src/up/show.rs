@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use dataflow_descriptor::Dataflow;
@@ -33,10 +33,8 @@ enum Reader {
 #[derive(Debug, Clone)]
 pub(super) struct Show {
     reader: Reader,
-    /// The nodes' names, in the order of the description.
-    nodes: Arc<[NodeId]>,
-    /// The widest of them.
-    width: usize,
+    /// The nodes' names, in the order of the description, once they are known.
+    nodes: Arc<OnceLock<Vec<NodeId>>>,
 }
 
 /// A run that has begun.
@@ -94,23 +92,24 @@ impl Show {
                 (false, true) => Reader::Program,
                 (false, false) => Reader::Person(Style::of(&stdout())),
             },
-            nodes: Arc::new([]),
-            width: 0,
+            nodes: Arc::default(),
         }
     }
 
-    /// With the names of the nodes of `dataflow`, so that lines are aligned.
-    pub(super) fn with_nodes(&self, dataflow: &Dataflow) -> Show {
-        let nodes: Arc<[NodeId]> = dataflow.nodes.iter().map(|node| node.id.clone()).collect();
-        Show {
-            reader: self.reader,
-            width: nodes
-                .iter()
-                .map(|node| node.as_str().len())
-                .max()
-                .unwrap_or(0),
-            nodes,
-        }
+    /// From now on lines are aligned by the names of the nodes of `dataflow`.
+    pub(super) fn align(&self, dataflow: &Dataflow) {
+        self.nodes
+            .get_or_init(|| dataflow.nodes.iter().map(|node| node.id.clone()).collect());
+    }
+
+    fn nodes(&self) -> &[NodeId] {
+        self.nodes.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The length of the longest name.
+    fn width(&self) -> usize {
+        let lengths = self.nodes().iter().map(|node| node.as_str().len());
+        lengths.max().unwrap_or(0)
     }
 
     /// The terminal that nodes may draw on: ours, when people read there.
@@ -268,18 +267,17 @@ impl Show {
         let Reader::Person(style) = self.reader else {
             return;
         };
-        let margin = if self.width == 0 {
-            String::new()
-        } else {
-            format!("{:width$} = ", "", width = self.width)
+        let margin = match self.width() {
+            0 => String::new(),
+            width => format!("{:width$} = ", ""),
         };
         line(&format!("{}{}", style.faint(&margin), style.strong(text)));
     }
 
     fn name(&self, node: &NodeId, style: Style) -> String {
-        let place = self.nodes.iter().position(|other| other == node);
+        let place = self.nodes().iter().position(|other| other == node);
         style.name(
-            &format!("{node:<width$}", width = self.width),
+            &format!("{node:<width$}", width = self.width()),
             place.unwrap_or(0),
         )
     }
