@@ -1,1 +1,100 @@
-//! x
+//! `recv_async` under an executor that knows nothing of this library.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use dataflow_ids::StopMode;
+use dataflow_node::{Event, Metadata, RecvError, Source};
+
+use crate::world::{Edge, World, pattern};
+
+/// The smallest executor: the thread sleeps until it is woken.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[test]
+fn messages_timers_and_the_end_wake_a_future() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .timer("sink", "tick", Duration::from_millis(3))
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    let mut source = world.connect("source");
+    let sender = thread::spawn(move || {
+        for number in 0..200 {
+            source
+                .send("out", pattern(number, 20 * number), Metadata::new())
+                .unwrap();
+        }
+    });
+    let mut messages = 0;
+    let mut ticks = 0;
+    while messages < 200 || ticks < 3 {
+        match block_on(sink.recv_async()).unwrap().unwrap() {
+            Event::Input(input) if *input.source() == Source::Timer => ticks += 1,
+            Event::Input(input) => {
+                assert!(input.payload() == pattern(messages, 20 * messages));
+                messages += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    sender.join().unwrap();
+    let closer = {
+        let world = world.clone();
+        thread::spawn(move || world.close(0))
+    };
+    let mut closed = false;
+    loop {
+        match block_on(sink.recv_async()).unwrap().unwrap() {
+            Event::Input(input) => assert_eq!(*input.source(), Source::Timer),
+            Event::InputClosed(_) => closed = true,
+            Event::AllInputsClosed => break,
+            Event::Stop => panic!("nobody asked for it"),
+        }
+    }
+    assert!(closed);
+    closer.join().unwrap();
+    assert!(block_on(sink.recv_async()).unwrap().is_none());
+}
+
+#[test]
+fn a_stop_and_the_end_of_the_runtime_wake_a_future() {
+    let world = World::new().node("source", &[]).node("other", &[]);
+    let mut source = world.connect("source");
+    let receiver = thread::spawn(move || block_on(source.recv_async()));
+    world.hears("source", |said| {
+        matches!(said, dataflow_wire::node::ToRuntime::Ready).then_some(())
+    });
+    world.stop("source", StopMode::Graceful, &[]);
+    assert!(matches!(receiver.join().unwrap(), Ok(Some(Event::Stop))));
+
+    let mut other = world.connect("other");
+    let receiver = thread::spawn(move || block_on(other.recv_async()).map(|_| ()));
+    world.hears("other", |said| {
+        matches!(said, dataflow_wire::node::ToRuntime::Ready).then_some(())
+    });
+    world.hang_up("other");
+    assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
+}

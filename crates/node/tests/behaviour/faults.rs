@@ -1,1 +1,136 @@
-//! x
+//! Faults of others: a damaged edge, a runtime that ends or refuses, a program outside a dataflow.
+
+use std::thread;
+
+use dataflow_node::{ConnectError, Event, Metadata, Node, RecvError, RuntimeLost, SendError};
+use dataflow_shm::edge::header;
+use dataflow_wire::frame::{self, FrameReader};
+use dataflow_wire::node::{ToNode, ToRuntime};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::world::{Edge, World, message};
+
+#[test]
+fn a_damaged_edge_is_closed_and_named_and_the_others_go_on() {
+    let world = World::new()
+        .node("source", &["bad", "good"])
+        .node("sink", &[])
+        .edge("source/bad", "sink/bad", Edge::block(2))
+        .edge("source/good", "sink/good", Edge::block(2));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    world.damage(0, header::TAIL, 1 << 60);
+    match sink.recv().unwrap().unwrap() {
+        Event::InputClosed(id) => assert_eq!(id.as_str(), "bad"),
+        other => panic!("{other:?}"),
+    }
+    world.hears("sink", |said| match said {
+        ToRuntime::EdgeDamaged { edge, what } => {
+            assert_eq!(edge.0, 0);
+            assert!(!what.is_empty());
+            Some(())
+        }
+        _ => None,
+    });
+    source.send("good", b"fine", Metadata::new()).unwrap();
+    assert_eq!(message(&mut sink).payload(), b"fine");
+}
+
+#[test]
+fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("bad", &[])
+        .node("good", &[])
+        .edge("source/out", "bad/in", Edge::block(2))
+        .edge("source/out", "good/in", Edge::block(2));
+    world.connect("bad").ready();
+    let mut good = world.connect("good");
+    good.ready();
+    let mut source = world.connect("source");
+    world.damage(0, header::HEAD, u64::MAX);
+    for number in 0..20 {
+        source.send("out", [number; 1000], Metadata::new()).unwrap();
+        assert_eq!(message(&mut good).payload(), [number; 1000]);
+    }
+    world.hears("source", |said| {
+        matches!(said, ToRuntime::EdgeDamaged { edge, .. } if edge.0 == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_runtime_that_ends_ends_every_wait() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(1));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    let sender = thread::spawn(move || {
+        loop {
+            if let Err(error) = source.send("out", [1; 1000], Metadata::new()) {
+                return error;
+            }
+        }
+    });
+    world.until_blocked(0);
+    world.hang_up("source");
+    assert!(matches!(sender.join().unwrap(), SendError::RuntimeGone));
+    drop(message(&mut sink));
+    let receiver = thread::spawn(move || {
+        loop {
+            match sink.recv() {
+                Ok(Some(Event::Input(_))) => {}
+                other => return other.map(|_| ()),
+            }
+        }
+    });
+    world.until_idle(0);
+    world.hang_up("sink");
+    assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
+}
+
+/// What a node says that connects to a runtime which answers with these messages and then closes.
+fn connect_to(answers: &[ToNode]) -> ConnectError {
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut reader = FrameReader::new();
+            while reader.next::<ToRuntime>().unwrap().is_none() {
+                reader.receive(&ours).unwrap();
+            }
+            for answer in answers {
+                frame::send(&ours, answer, &[]).unwrap();
+            }
+        });
+        Node::connect_to(theirs, RuntimeLost::GoOn).unwrap_err()
+    })
+}
+
+#[test]
+fn a_refusal_a_hang_up_and_nonsense_are_errors_that_say_so() {
+    let refused = connect_to(&[ToNode::Refused {
+        reason: "another version".to_owned(),
+    }]);
+    assert!(refused.to_string().contains("another version"), "{refused}");
+    assert!(matches!(connect_to(&[]), ConnectError::Ended));
+    assert!(matches!(
+        connect_to(&[ToNode::Begin]),
+        ConnectError::Unexpected { .. }
+    ));
+}
+
+#[test]
+fn outside_a_dataflow_the_error_says_what_to_do() {
+    let error = Node::connect().unwrap_err();
+    assert!(matches!(error, ConnectError::OutsideDataflow));
+    assert!(error.to_string().contains("dataflow up"), "{error}");
+}

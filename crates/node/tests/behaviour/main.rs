@@ -1,4 +1,5 @@
 //! How a node behaves, with a small runtime inside the test.
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
 mod asynchronous;
 mod drain;

@@ -60,10 +60,7 @@ fn messages_of_every_size_arrive_in_order_and_closed_comes_last() {
         sink.recv().unwrap(),
         Some(Event::InputClosed(id)) if id.as_str() == "in"
     ));
-    assert!(matches!(
-        sink.recv().unwrap(),
-        Some(Event::AllInputsClosed)
-    ));
+    assert!(matches!(sink.recv().unwrap(), Some(Event::AllInputsClosed)));
     assert!(sink.recv().unwrap().is_none());
     assert!(sink.recv().unwrap().is_none(), "and for ever");
     let counts = world.read(0).counts;
@@ -200,7 +197,8 @@ fn a_loan_is_filled_in_place_and_arrives_without_a_copy() {
     let mut loan = source.loan("out", 4096).unwrap();
     loan.fill(9);
     let long = "x".repeat(60_000);
-    loan.send(Metadata::from([("long", long.as_str())])).unwrap();
+    loan.send(Metadata::from([("long", long.as_str())]))
+        .unwrap();
     let input = message(&mut sink);
     assert_eq!(input.payload(), [9; 4096]);
     assert_eq!(

@@ -1,1 +1,64 @@
-//! x
+//! Timers: fired by the library, beside edges and alone.
+
+use std::time::Duration;
+
+use dataflow_node::{Event, Metadata, Source};
+
+use crate::world::{Edge, World, message};
+
+#[test]
+fn a_timer_fires_and_counts() {
+    let world = World::new()
+        .node("clock", &[])
+        .timer("clock", "tick", Duration::from_millis(2));
+    let mut clock = world.connect("clock");
+    let mut last = 0;
+    for _ in 0..5 {
+        let tick = message(&mut clock);
+        assert_eq!(tick.id().as_str(), "tick");
+        assert_eq!(*tick.source(), Source::Timer);
+        assert!(tick.payload().is_empty());
+        // What was missed is counted, so that no period is lost.
+        assert_eq!(tick.sequence().0, last + 1 + tick.missed());
+        let missed = tick.metadata().get("missed").and_then(|m| m.as_i64());
+        assert_eq!(missed.unwrap_or(0) as u64, tick.missed());
+        last = tick.sequence().0;
+    }
+}
+
+#[test]
+fn all_inputs_closed_ignores_timers() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .timer("sink", "tick", Duration::from_secs(3600))
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    source.send("out", b"x", Metadata::new()).unwrap();
+    world.close(0);
+    assert_eq!(message(&mut sink).payload(), b"x");
+    assert!(matches!(sink.recv(), Ok(Some(Event::InputClosed(_)))));
+    assert!(matches!(sink.recv(), Ok(Some(Event::AllInputsClosed))));
+    assert!(matches!(sink.recv(), Ok(None)));
+}
+
+#[test]
+fn a_timer_fires_beside_a_busy_edge() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .timer("sink", "tick", Duration::from_nanos(1))
+        .edge("source/out", "sink/in", Edge::block(64));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    for _ in 0..64 {
+        source.send("out", b"x", Metadata::new()).unwrap();
+    }
+    let ticks = (0..64)
+        .filter(|_| *message(&mut sink).source() == Source::Timer)
+        .count();
+    assert_eq!(ticks, 32, "of 64 messages, with a timer that is always due");
+}

@@ -112,12 +112,7 @@ impl World {
         self.node_with_memory(name, outputs, 256 << 20)
     }
 
-    pub(crate) fn node_with_memory(
-        self,
-        name: &str,
-        outputs: &[&str],
-        memory_bytes: u64,
-    ) -> World {
+    pub(crate) fn node_with_memory(self, name: &str, outputs: &[&str], memory_bytes: u64) -> World {
         let mut state = self.lock();
         let index = state.nodes.len() as u32;
         let side = NodeSide {
