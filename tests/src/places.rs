@@ -66,16 +66,20 @@ pub fn test_node() -> PathBuf {
     built("dataflow-test-node", "dataflow-tests")
 }
 
-/// The virtual environment with our wheel and numpy.
+/// Where the virtual environment with our wheel and numpy is.
+pub(crate) fn python_environment() -> PathBuf {
+    std::env::var_os("VIRTUAL_ENV").map_or_else(|| repository().join(".venv"), PathBuf::from)
+}
+
+/// Asserts that the virtual environment is there and has both.
 ///
 /// # Panics
 ///
 /// When there is none, or it lacks one of the two, with the remedy.
-pub(crate) fn python_environment() -> PathBuf {
-    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+pub(crate) fn assert_python_works() {
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        let folder = std::env::var_os("VIRTUAL_ENV")
-            .map_or_else(|| repository().join(".venv"), PathBuf::from);
+        let folder = python_environment();
         let remedy = "run `make test` (it makes `.venv` with our wheel and numpy)";
         let python = folder.join("bin/python");
         let output = Command::new(&python)
@@ -84,7 +88,7 @@ pub(crate) fn python_environment() -> PathBuf {
             .output()
             .map_err(|error| format!("{} does not start: {error}; {remedy}", python.display()))?;
         if output.status.success() {
-            Ok(folder)
+            Ok(())
         } else {
             Err(format!(
                 "{} cannot import dataflow and numpy; {remedy}\n{}",
@@ -93,9 +97,8 @@ pub(crate) fn python_environment() -> PathBuf {
             ))
         }
     });
-    match found {
-        Ok(folder) => folder.clone(),
-        Err(why) => panic!("{why}"),
+    if let Err(why) = found {
+        panic!("{why}");
     }
 }
 

@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use crate::baseline::{self, MARK, Process};
 use crate::command::{Command, Finished, Running};
 use crate::gate::Gate;
-use crate::places::{PATIENCE, dataflow_binary, nodes_folder, python_environment, test_node};
+use crate::places::{
+    PATIENCE, assert_python_works, dataflow_binary, nodes_folder, python_environment, test_node,
+};
 use crate::record::Record;
 use crate::report::{self, assert_balanced};
 use crate::terminal::Terminal;
@@ -69,6 +71,9 @@ impl Project {
     /// Writes the dataflow. In the text, `RUST_NODE` stands for the Rust test node, `NODES` for the folder of
     /// the Python ones, and `GATES` for the folder of the gates.
     pub fn flow(&self, text: &str) -> &Project {
+        if text.contains("NODES/") {
+            assert_python_works();
+        }
         let text = text
             .replace("RUST_NODE", &test_node().to_string_lossy())
             .replace("NODES", &nodes_folder().to_string_lossy())
@@ -88,12 +93,11 @@ impl Project {
     }
 
     fn at_home(&self, command: Command) -> Command {
-        let environment = python_environment();
         command
             .folder(self.folder())
             .env(MARK, &self.mark)
             .env("XDG_RUNTIME_DIR", &self.runtime_folder)
-            .env("VIRTUAL_ENV", environment)
+            .env("VIRTUAL_ENV", python_environment())
             .env("DATAFLOW_TEST_RECORDS", self.folder().join("records"))
             .env("NO_COLOR", "1")
             .env_remove("DATAFLOW_FORCE_AFTER")

@@ -9,7 +9,7 @@ use crate::{assert_one_error, assert_refused};
 #[test]
 fn a_missing_file_is_named() {
     let project = Project::new("missing");
-    assert_refused(&project, &["missing.yml", "no such file"]);
+    assert_refused(&project, &["missing.yml", "there is no such file"]);
     for command in ["check", "graph"] {
         let ended = project.dataflow([command, "missing.yml"]).run();
         assert_one_error(ended, 2, &["missing.yml"]);
@@ -27,7 +27,7 @@ fn a_folder_is_no_description() {
 fn a_binary_file_is_no_description() {
     let project = Project::new("binary");
     std::fs::copy("/bin/true", project.file()).expect("a file can be copied");
-    assert_refused(&project, &["binary.yml", "not text"]);
+    assert_refused(&project, &["binary.yml", "the file is not text"]);
 }
 
 #[test]
