@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::{Forcer, StopMode};
 use dataflow_runtime::Controls;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CliError;
@@ -14,8 +14,10 @@ use crate::error::CliError;
 enum Target {
     /// Nothing has been started.
     Nothing,
-    /// A process: a build, or the runtime of `up -d`. It gets every signal as SIGTERM.
-    Process(Pid),
+    /// A build, with its whole process group.
+    Build(Pid),
+    /// The runtime of `up -d`, which understands signals as this process does.
+    Runtime(Pid),
     /// The dataflow.
     Dataflow(Controls),
 }
@@ -43,7 +45,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Watches the signals on a thread of its own, and calls `said` with the number of each that is passed on.
+    /// Watches the signals on a thread of its own, and calls `said` with the number of each that acts on the
+    /// dataflow.
     ///
     /// # Errors
     ///
@@ -94,16 +97,24 @@ impl Signals {
         self.lock().count > 0
     }
 
-    /// From now on signals go to a process; one that came before goes to it at once.
-    pub(crate) fn go_to_process(&self, pid: u32) {
+    /// From now on signals end a build, the leader of its process group; one that came before does at once.
+    pub(crate) fn go_to_build(&self, pid: u32) {
+        self.go_to(pid, Target::Build);
+    }
+
+    /// From now on signals go to the runtime of `up -d`; one that came before goes to it at once.
+    pub(crate) fn go_to_runtime(&self, pid: u32) {
+        self.go_to(pid, Target::Runtime);
+    }
+
+    fn go_to(&self, pid: u32, target: fn(Pid) -> Target) {
         let mut state = self.lock();
-        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            return;
-        };
-        if state.count > 0 {
-            terminate(pid);
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            state.target = target(pid);
+            if state.count > 0 {
+                state.target.terminate();
+            }
         }
-        state.target = Target::Process(pid);
     }
 
     /// From now on signals are only counted.
@@ -128,8 +139,9 @@ impl Signals {
         state.count += 1;
         match &state.target {
             Target::Nothing => {}
-            Target::Process(pid) => {
-                terminate(*pid);
+            Target::Build(_) => state.target.terminate(),
+            Target::Runtime(_) => {
+                state.target.terminate();
                 said(state.count);
             }
             Target::Dataflow(controls) => {
@@ -148,7 +160,13 @@ impl Signals {
     }
 }
 
-fn terminate(pid: Pid) {
-    // A process that has ended needs no signal.
-    let _ = kill_process(pid, Signal::TERM);
+impl Target {
+    /// Sends SIGTERM to the process, if it is one. One that has ended needs no signal.
+    fn terminate(&self) {
+        let _ = match self {
+            Target::Nothing | Target::Dataflow(_) => Ok(()),
+            Target::Build(pid) => kill_process_group(*pid, Signal::TERM),
+            Target::Runtime(pid) => kill_process(*pid, Signal::TERM),
+        };
+    }
 }

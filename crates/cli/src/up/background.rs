@@ -54,7 +54,7 @@ pub(super) fn start(
     let mut child = command
         .spawn()
         .map_err(CliError::system("start the runtime in the background"))?;
-    signals.go_to_process(child.id());
+    signals.go_to_runtime(child.id());
     let news = child
         .stdout
         .take()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::stderr;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -37,9 +38,10 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
             .envs(&node.env)
             .stdin(Stdio::null())
             .stdout(output)
+            .process_group(0)
             .spawn()
             .map_err(CliError::system("run `sh`"))?;
-        signals.go_to_process(child.id());
+        signals.go_to_build(child.id());
         let status = child.wait();
         signals.go_nowhere();
         let status = status.map_err(CliError::system("wait for the build"))?;

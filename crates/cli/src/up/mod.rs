@@ -15,7 +15,7 @@ use crate::error::{CliError, Exit};
 use crate::signals::Signals;
 use crate::{load, report, say};
 
-use self::show::Show;
+use self::show::{Show, Started};
 
 /// Runs the command.
 ///
@@ -38,13 +38,13 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<Exit, CliError> {
     if arguments.detach {
         return background::start(arguments, &show, &signals);
     }
-    let report = run_here(dataflow, arguments, &show, &signals)?;
+    let report = run_here(&dataflow, arguments, &show, &signals)?;
     Ok(finish(&report, &show))
 }
 
 /// Runs the dataflow in this process until it has ended.
 fn run_here(
-    dataflow: Dataflow,
+    dataflow: &Dataflow,
     arguments: &UpArguments,
     show: &Show,
     signals: &Signals,
@@ -54,10 +54,9 @@ fn run_here(
         terminal: show.terminal(),
         ..RunOptions::default()
     };
-    show.align(&dataflow);
-    let started = show::Started::of(&dataflow);
-    let run = prepare(dataflow, options)?;
-    let started = started.named(run.name());
+    show.align(dataflow);
+    let run = prepare(dataflow.clone(), options)?;
+    let started = Started::now(dataflow, run.name());
     show.started(&started);
     signals.go_to_dataflow(run.controls());
     let (to_show, events) = mpsc::channel();

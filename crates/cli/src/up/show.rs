@@ -56,23 +56,15 @@ pub(super) struct Started {
 }
 
 impl Started {
-    /// A run of `dataflow` that begins now and has no name yet.
-    pub(super) fn of(dataflow: &Dataflow) -> Started {
+    /// A run of `dataflow`, named `run`, that begins now.
+    pub(super) fn now(dataflow: &Dataflow, run: &str) -> Started {
         Started {
             name: dataflow.name.to_string(),
-            run: String::new(),
+            run: run.to_owned(),
             file: dataflow.file.clone(),
             pid: std::process::id(),
             nodes: dataflow.nodes.iter().map(|node| node.id.clone()).collect(),
             at: Instant::now(),
-        }
-    }
-
-    /// With the run's name.
-    pub(super) fn named(self, run: &str) -> Started {
-        Started {
-            run: run.to_owned(),
-            ..self
         }
     }
 
