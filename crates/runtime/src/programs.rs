@@ -26,7 +26,7 @@ fn check_file(node: &Node) -> Result<(), UpError> {
     // A name without a folder is looked for in PATH by the start itself.
     let Ok(facts) = fs::metadata(path) else {
         let remedy = match &node.build {
-            Some(_) => ": build it first, with `dataflow build` or `up --build`",
+            Some(_) => ": build it first, with `dataflow up --build`",
             None => ": check its `path`, which begins at the folder of the YAML",
         };
         return Err(UpError::ProgramMissing {
