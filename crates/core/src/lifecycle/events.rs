@@ -86,7 +86,8 @@ pub enum NodeEvent {
         /// Which incarnation.
         epoch: Epoch,
     },
-    /// The senders of all of its edges have ended for good. Never said of a node without edges to it.
+    /// The senders of all of its edges have ended for good, and nothing is left for another incarnation to
+    /// read. Never said of a node without edges to it.
     InputsClosed,
     /// The wait that `ArmBackoff` asked for is over.
     BackoffElapsed {

@@ -37,7 +37,7 @@ pub(crate) enum NodeMessage {
         mode: StopMode,
         upto: Vec<(EdgeId, Sequence)>,
     },
-    /// Every sender of its edges has ended for good.
+    /// Every sender of its edges has ended for good. It concerns the node only once nothing is left to read.
     InputsClosed,
     /// Nobody owes a token of its outputs.
     OutputsDrained,
@@ -89,6 +89,14 @@ impl NodeActor {
         let committed = self.root.memory().node(self.node);
         committed.decide(|machine| machine.handle(now, event));
         self.perform();
+    }
+
+    /// Takes an event; before the end of a process, that nothing more will come for the node, if that is so.
+    fn take_after_its_inputs(&self, event: NodeEvent) {
+        if matches!(event, NodeEvent::Exited { .. }) && self.root.is_all_read(self.node) {
+            self.take(NodeEvent::InputsClosed);
+        }
+        self.take(event);
     }
 
     fn perform(&self) {
@@ -148,7 +156,7 @@ impl Behaviour for NodeActor {
         let Some((epoch, fact)) = self.root.process_fact(self.node) else {
             return;
         };
-        self.take(match fact {
+        self.take_after_its_inputs(match fact {
             ProcessFact::Spawned { pid } => NodeEvent::Spawned { epoch, pid },
             ProcessFact::Connected => NodeEvent::Connected { epoch },
             ProcessFact::SpawnFailed { cause } => NodeEvent::SpawnFailed { epoch, cause },
@@ -157,6 +165,11 @@ impl Behaviour for NodeActor {
     }
 
     fn handle(&mut self, message: &NodeMessage) {
-        self.take(message.event());
+        match message {
+            // What is queued is kept for the next incarnation, so there may have to be one. Whether it has
+            // been read is looked at again when the process ends.
+            NodeMessage::InputsClosed if !self.root.is_all_read(self.node) => {}
+            message => self.take_after_its_inputs(message.event()),
+        }
     }
 }

@@ -57,6 +57,7 @@ pub(super) fn make_table(
             receive: eventfd()?,
             send: eventfd()?,
             process: Process::None,
+            are_inputs_closed: false,
         });
     }
     let mut edges = Vec::with_capacity(dataflow.edges.len());
@@ -98,6 +99,19 @@ impl Root {
     /// The receiver of an edge.
     pub(crate) fn target_of(&self, edge: EdgeId) -> Option<NodeIndex> {
         self.dataflow.edge(edge).map(|edge| edge.target.index)
+    }
+
+    /// Whether nothing is left to read for a node and nothing more will come: all of its edges are closed, and
+    /// their queues are empty. Never so for a node without edges to it.
+    pub(crate) fn is_all_read(&self, node: NodeIndex) -> bool {
+        let table = self.table.borrow();
+        let mut rows = self
+            .dataflow
+            .edges_into(node)
+            .filter_map(|edge| table.edge(edge.id))
+            .peekable();
+        rows.peek().is_some()
+            && rows.all(|row| row.is_closed && row.keeper.read().counts.queued == 0)
     }
 
     /// A node begins an incarnation: both ends of its edges learn it.
@@ -162,14 +176,41 @@ impl Root {
                     .map_or(0, |row| row.keeper.receiver_gone());
                 if dropped > 0 {
                     lines.push(format!(
-                        "{dropped} messages of {}/{} were left unread",
-                        edge.source.node, edge.source.output
+                        "left {} of {}/{} unread",
+                        messages(dropped),
+                        edge.source.node,
+                        edge.source.output
                     ));
                 }
             }
         }
         for line in lines {
             self.say(node, line);
+        }
+    }
+
+    /// Every sender of a node's edges has ended for good.
+    pub(crate) fn inputs_closed(&self, node: NodeIndex) {
+        self.table.borrow_mut().node_mut(node).are_inputs_closed = true;
+        self.pass_on_inputs_closed(node);
+    }
+
+    /// Lets a node that has no process know that nothing will come any more, once nothing is left to read: what is
+    /// queued is kept for its next incarnation, so there must be one. (A process learns it from its edges.)
+    pub(super) fn pass_on_inputs_closed(&self, node: NodeIndex) {
+        let is_told = {
+            let table = self.table.borrow();
+            let row = table.node(node);
+            let is_read = |edge: &Edge| {
+                (table.edge(edge.id))
+                    .is_none_or(|row| row.keeper.tokens(Sequence(u64::MAX)).queued == 0)
+            };
+            let has_process = matches!(row.process, Process::Starting { .. } | Process::Running(_));
+            row.are_inputs_closed && !has_process && self.dataflow.edges_into(node).all(is_read)
+        };
+        if is_told {
+            let this = self.handles().node(node);
+            this.fact(crate::actors::NodeMessage::InputsClosed);
         }
     }
 
@@ -305,6 +346,10 @@ impl Root {
     }
 }
 
+fn messages(count: u64) -> String {
+    format!("{count} message{}", if count == 1 { "" } else { "s" })
+}
+
 fn lost_line(edge: &Edge, lost: &[Sequence]) -> String {
     let mut listed: Vec<String> = lost
         .iter()
@@ -315,8 +360,8 @@ fn lost_line(edge: &Edge, lost: &[Sequence]) -> String {
         listed.push("…".to_owned());
     }
     format!(
-        "held {} messages of {}/{} when it ended, which are lost: {}",
-        lost.len(),
+        "held {} of {}/{} when it ended, lost with it: {}",
+        messages(lost.len() as u64),
         edge.source.node,
         edge.source.output,
         listed.join(", ")
