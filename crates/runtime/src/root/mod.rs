@@ -6,6 +6,7 @@
 mod clients;
 mod conversation;
 mod edges;
+mod guardian;
 mod process;
 mod pump;
 mod readiness;
@@ -46,6 +47,7 @@ use crate::supervision::Handle;
 pub(crate) use process::ProcessFact;
 pub(crate) use task::{Start, run};
 
+use guardian::Guardian;
 use table::Table;
 
 /// The root, as actors and tasks hold it.
@@ -112,6 +114,7 @@ pub(crate) struct Root {
     /// What a node's outputs may take that says nothing.
     output_memory_bytes: u64,
     table: RefCell<Table>,
+    guardian: RefCell<Option<Guardian>>,
     logs: Rc<RefCell<LogSink>>,
     events: mpsc::Sender<RunEvent>,
     memory: Memory,

@@ -200,6 +200,9 @@ impl Root {
             // It is the task that runs this, and goes on to watch.
             task.detach();
         }
+        if let Some(guardian) = &mut *self.guardian.borrow_mut() {
+            guardian.add(pid);
+        }
         let pid = pid_number(pid);
         tracing::debug!(node = %id, pid, %epoch, "process started");
         self.handles()
@@ -268,6 +271,9 @@ impl Root {
             let Some(running) = process.running_mut(epoch) else {
                 return;
             };
+            if let Some(guardian) = &mut *self.guardian.borrow_mut() {
+                guardian.remove(running.pid);
+            }
             // Its pidfd was readable, so this does not wait.
             let exit = running.child.wait().map_or(Exit::Code(-1), exit_of);
             *process = Process::Reaped { epoch, exit };
@@ -275,6 +281,8 @@ impl Root {
             exit
         };
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
+        // Before its end: what follows from that depends on whether anything is left to read.
+        self.pass_on_inputs_closed(node);
         self.handles()
             .node(node)
             .fact(NodeMessage::Exited { epoch, exit });

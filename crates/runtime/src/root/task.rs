@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 use super::edges::make_table;
+use super::guardian::Guardian;
 use super::{Handles, Memory, Progress, Root, RootEvent, RootRef, clients};
 use crate::actors::{
     ActorName, Committed, DataflowActor, DataflowMessage, Lead, NodeActor, SchedulerActor,
@@ -63,6 +64,11 @@ pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
     let env = Env::new(start.seed, Rc::new(launcher), panicked);
     let output_memory_bytes = limits::output_memory_bytes();
     let table = make_table(&start.dataflow, &start.run, output_memory_bytes)?;
+    let guardian = Guardian::new()
+        .inspect_err(|error| {
+            tracing::warn!(%error, "children of nodes would outlive a runtime that is killed");
+        })
+        .ok();
     let mailboxes = Mailboxes::new(&start.dataflow);
     let root = Rc::new(Root {
         memory: memory(&env, &start.dataflow),
@@ -74,6 +80,7 @@ pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
         descriptor_limit: start.descriptor_limit,
         output_memory_bytes,
         table: RefCell::new(table),
+        guardian: RefCell::new(guardian),
         logs: Rc::new(RefCell::new(start.logs)),
         events: start.events,
         to_task,
@@ -210,6 +217,7 @@ impl RootTask {
                 root.kill_all();
             }
         }
+        root.guardian.borrow_mut().take();
         for (actor, counts) in self.supervisor.end() {
             tracing::debug!(%actor, ?counts, "actor ended");
             debug_assert!(counts.balances(), "I-10: {actor} {counts:?}");
