@@ -366,11 +366,7 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
     /// The order of a wait: drain the eventfd, look at everything, `prepare_sleep` on each edge, poll.
     pub fn prepare_sleep(&mut self) -> bool {
         let words = &self.shared.words;
-        words.store(
-            header::RECEIVER_WAKE,
-            wake::RECEIVER_IDLE,
-            Ordering::Relaxed,
-        );
+        wake::fall_asleep(words, header::RECEIVER_WAKE, wake::RECEIVER_IDLE);
         words.fence(FenceSite::ReceiverSleep);
         let more =
             words.load(header::TAIL, Ordering::Acquire) != self.head && self.head < self.upto;
@@ -384,9 +380,7 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
 
     /// Says that this receiver is awake.
     pub fn finish_sleep(&mut self) {
-        self.shared
-            .words
-            .store(header::RECEIVER_WAKE, wake::AWAKE, Ordering::Relaxed);
+        wake::awake(&self.shared.words, header::RECEIVER_WAKE);
     }
 
     /// Records how long a message was under way, for one message in 16; asks for the time only then.

@@ -451,8 +451,7 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
             WaitFor::Queue => wake::SENDER_WAITS_FOR_QUEUE,
             WaitFor::Release => wake::SENDER_WAITS_FOR_RELEASE,
         };
-        self.words
-            .store(header::SENDER_WAKE, reason, Ordering::Relaxed);
+        wake::fall_asleep(&self.words, header::SENDER_WAKE, reason);
         self.words.fence(FenceSite::SenderSleep);
         let nothing = !self.receiver_gone()
             && self.read_head().is_ok_and(|head| match wait_for {
@@ -460,16 +459,14 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
                 WaitFor::Release => !self.slots.anything_released(&self.words, head),
             });
         if !nothing {
-            self.words
-                .store(header::SENDER_WAKE, wake::AWAKE, Ordering::Relaxed);
+            wake::awake(&self.words, header::SENDER_WAKE);
         }
         nothing
     }
 
     /// Says that this sender is awake, and for how long it has waited since it first could not go on.
     pub fn finish_sleep(&mut self, blocked_ns: u64) {
-        self.words
-            .store(header::SENDER_WAKE, wake::AWAKE, Ordering::Relaxed);
+        wake::awake(&self.words, header::SENDER_WAKE);
         self.blocked_ns = self.blocked_ns.saturating_add(blocked_ns);
         self.words
             .store(header::BLOCKED_NS, self.blocked_ns, Ordering::Relaxed);

@@ -14,6 +14,20 @@ pub(super) const SENDER_WAITS_FOR_QUEUE: u64 = 1;
 /// The sender sleeps until something is released.
 pub(super) const SENDER_WAITS_FOR_RELEASE: u64 = 2;
 
+/// Says that the owner of `word` is about to sleep, and why. A fence must follow, and a last look.
+///
+/// A swap where a store would do, here and in `awake`: a waker's swap can come between two writes of the
+/// owner. Which of them is the last follows for the memory model from what that swap has read, but not for
+/// the model checker, which then finds wake-ups lost that are not.
+pub(super) fn fall_asleep<W: Words>(words: &W, word: usize, reason: u64) {
+    words.swap(word, reason);
+}
+
+/// Says that the owner of `word` is awake.
+pub(super) fn awake<W: Words>(words: &W, word: usize) {
+    words.swap(word, AWAKE);
+}
+
 /// Wakes who sleeps at `word` for one of the reasons in `mask`. The caller has fenced.
 ///
 /// The word is looked at before it is swapped, so that it stays in both processors' caches while nobody
