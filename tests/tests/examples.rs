@@ -72,7 +72,10 @@ fn runs_to_its_end(example: &str) {
     let report = report(&project);
     assert_eq!(report.outcome, Outcome::Drained);
     for edge in &report.edges {
-        assert!(edge.counts.delivered > 0, "nothing came through {edge:#?}");
+        // Whether anything of this machine was unusual meanwhile is not for a test to say.
+        if edge.output.as_str() != "flags" {
+            assert!(edge.counts.delivered > 0, "nothing came through {edge:#?}");
+        }
     }
 }
 
