@@ -224,7 +224,7 @@ impl DataflowActor {
                 let this = root.handles().dataflow.clone();
                 this.fact(DataflowMessage::CycleLook { cycle });
             }
-            FlowCommand::InputsClosed { node } => root.inputs_closed(node),
+            FlowCommand::InputsClosed { node } => tell(node, NodeMessage::InputsClosed),
             FlowCommand::OutputsDrained { node } => tell(node, NodeMessage::OutputsDrained),
             FlowCommand::ForceAll { by } => self.tell_all(|| NodeMessage::Force { by }),
             FlowCommand::Ended { outcome, because } => root.ended(outcome, &because),

@@ -57,7 +57,6 @@ pub(super) fn make_table(
             receive: eventfd()?,
             send: eventfd()?,
             process: Process::None,
-            are_inputs_closed: false,
         });
     }
     let mut edges = Vec::with_capacity(dataflow.edges.len());
@@ -186,31 +185,6 @@ impl Root {
         }
         for line in lines {
             self.say(node, line);
-        }
-    }
-
-    /// Every sender of a node's edges has ended for good.
-    pub(crate) fn inputs_closed(&self, node: NodeIndex) {
-        self.table.borrow_mut().node_mut(node).are_inputs_closed = true;
-        self.pass_on_inputs_closed(node);
-    }
-
-    /// Lets a node that has no process know that nothing will come any more, once nothing is left to read: what is
-    /// queued is kept for its next incarnation, so there must be one. (A process learns it from its edges.)
-    pub(super) fn pass_on_inputs_closed(&self, node: NodeIndex) {
-        let is_told = {
-            let table = self.table.borrow();
-            let row = table.node(node);
-            let is_read = |edge: &Edge| {
-                (table.edge(edge.id))
-                    .is_none_or(|row| row.keeper.tokens(Sequence(u64::MAX)).queued == 0)
-            };
-            let has_process = matches!(row.process, Process::Starting { .. } | Process::Running(_));
-            row.are_inputs_closed && !has_process && self.dataflow.edges_into(node).all(is_read)
-        };
-        if is_told {
-            let this = self.handles().node(node);
-            this.fact(crate::actors::NodeMessage::InputsClosed);
         }
     }
 

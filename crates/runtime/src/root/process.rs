@@ -281,8 +281,6 @@ impl Root {
             exit
         };
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
-        // Before its end: what follows from that depends on whether anything is left to read.
-        self.pass_on_inputs_closed(node);
         self.handles()
             .node(node)
             .fact(NodeMessage::Exited { epoch, exit });

@@ -25,8 +25,6 @@ pub(crate) struct NodeRow {
     pub(crate) send: EventFd,
     /// Its process.
     pub(crate) process: Process,
-    /// Every sender of its edges has ended for good. It is not told before it has read what they had sent.
-    pub(crate) are_inputs_closed: bool,
 }
 
 /// The process of a node, as far as the root has come with it.
