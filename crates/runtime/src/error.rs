@@ -86,8 +86,8 @@ pub enum UpError {
     },
     /// A Python has no module `dataflow`.
     #[error(
-        "node `{node}`: {python} cannot `import dataflow`: install our wheel into it (`{python} -m pip install \
-         …`), or name another interpreter with `python:`\n{stderr}",
+        "node `{node}`: {python} cannot `import dataflow` ({said}): install our wheel into it (`{python} -m pip \
+         install WHEEL`), or name another interpreter with `python:`",
         python = python.display()
     )]
     PythonWithoutModule {
@@ -95,8 +95,8 @@ pub enum UpError {
         node: NodeId,
         /// The interpreter.
         python: PathBuf,
-        /// What it said, its last lines.
-        stderr: String,
+        /// The last line that it said: a traceback ends with what is wrong.
+        said: String,
     },
     /// The limit of open descriptors is too low.
     #[error(

@@ -10,9 +10,6 @@ use dataflow_descriptor::{Dataflow, Node, Program};
 
 use crate::error::UpError;
 
-/// How many of the last lines of a failed import are shown.
-const STDERR_LINES_MAX: usize = 8;
-
 /// Checks that every program is there and may be run, and that every Python has our module.
 pub(crate) fn check(dataflow: &Dataflow) -> Result<(), UpError> {
     for node in &dataflow.nodes {
@@ -92,12 +89,11 @@ fn judge(python: &Path, node: &Node, output: io::Result<Output>) -> Result<(), U
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            let lines: Vec<&str> = text.trim_end().lines().collect();
-            let last = &lines[lines.len().saturating_sub(STDERR_LINES_MAX)..];
+            let last = text.lines().rfind(|line| !line.trim().is_empty());
             Err(UpError::PythonWithoutModule {
                 node,
                 python,
-                stderr: last.join("\n"),
+                said: last.unwrap_or("it said nothing").trim().to_owned(),
             })
         }
     }
