@@ -43,7 +43,7 @@ fn too_few_descriptors_are_said_before_anything_is_started() {
 #[test]
 fn a_small_dataflow_runs_within_64_descriptors() {
     let project = Project::new("few-descriptors");
-    wide(&project, 2);
+    wide(&project, 1);
     let limited = format!(
         "ulimit -n 64; exec {} up {}",
         dataflow_binary().display(),
@@ -59,21 +59,33 @@ fn a_small_dataflow_runs_within_64_descriptors() {
 #[test]
 fn a_low_soft_limit_is_raised_for_the_runtime_and_kept_for_the_nodes() {
     let project = Project::new("soft-limit");
-    wide(&project, 30);
-    let text = std::fs::read_to_string(project.file()).expect("it was written");
-    let text = format!(
-        "{text}  - id: limit\n    path: /bin/sh\n    args: [-c, 'echo soft $(ulimit -Sn)']\n"
+    let mut flow = String::from(
+        "
+nodes:
+  - id: limit
+    path: /bin/sh
+    args: [-c, 'echo soft $(ulimit -Sn)']
+",
     );
-    project.flow(&text);
+    for pair in 0..8 {
+        flow += &format!(
+            "  - id: sender{pair}
+    path: RUST_NODE
+    args: [send, count=10, bytes=5000]
+    outputs: [out]
+  - id: receiver{pair}
+    path: RUST_NODE
+    args: [receive]
+    inputs: {{ in: {{ source: sender{pair}/out, queue_policy: block }} }}
+"
+        );
+    }
+    project.flow(&flow);
     let limited = format!(
         "ulimit -Sn 64; exec {} up {}",
         dataflow_binary().display(),
         project.file().display()
     );
-    let ended = project
-        .program("sh")
-        .args(["-c", &limited])
-        .run()
-        .expect_code(0);
-    ended.expect_line(&["limit", "soft 64"]);
+    let ended = project.program("sh").args(["-c", &limited]).run();
+    ended.expect_code(0).expect_line(&["limit", "soft 64"]);
 }
