@@ -223,7 +223,7 @@ fn check_bounded(preemptions_max: usize, model: impl Fn() + Send + Sync + 'stati
 
 /// A message published while the receiver falls asleep is taken.
 fn publish_against_sleep(without: Option<FenceSite>) {
-    check(move || {
+    check_bounded(4, move || {
         let config = config(QueuePolicy::Block, 2, 0);
         let words = LoomWords::new(&config, 2, without);
         let waiter = Waiter::new();
@@ -344,7 +344,7 @@ fn publish_against_receiver_gone(without: Option<FenceSite>) {
 
 /// Sender and receiver race for the oldest message: one of them has it, and it is whole.
 fn eviction_against_take(without: Option<FenceSite>) {
-    check(move || {
+    check_bounded(4, move || {
         let config = config(QueuePolicy::Latest, 1, 0);
         let words = LoomWords::new(&config, 3, without);
         let keeper = EdgeKeeper::over(words.clone(), &config, Nobody, Nobody).unwrap();
@@ -378,7 +378,7 @@ fn eviction_against_take(without: Option<FenceSite>) {
 /// Of two threads that release the last two messages, one wakes the control thread, if it has not seen for
 /// itself that nothing is owed.
 fn releases_against_watch(without: Option<FenceSite>) {
-    check(move || {
+    check_bounded(3, move || {
         let config = config(QueuePolicy::Block, 2, 0);
         let words = LoomWords::new(&config, 2, without);
         let control = Waiter::new();
