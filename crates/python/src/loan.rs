@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType};
 use pyo3::{ffi, intern};
 
 use crate::buffer::{self, ViewAccess};
-use crate::node::with_signals;
+use crate::node::{Half, with_signals};
 use crate::payload::{DTYPE, SHAPE, refuse_kind};
 use crate::{error, metadata};
 
@@ -258,19 +258,24 @@ impl Loan {
         let mut metadata = metadata::from_python(Some(given.bind(py)))?;
         self.layout.describe(&mut metadata);
         let state = &memory.get().state;
-        let kept = Memory::Kept { _memory: None };
-        let lent = std::mem::replace(
-            &mut *state.lock().unwrap_or_else(PoisonError::into_inner),
-            kept,
-        );
-        let Memory::Lent(loan) = lent else {
-            return Ok(false);
-        };
-        let ((result, sent), raised) =
-            with_signals(py, |on_signal| loan.send_keeping(&metadata, on_signal));
-        *state.lock().unwrap_or_else(PoisonError::into_inner) = Memory::Kept {
-            _memory: Some(sent),
-        };
+        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ((result, sent), raised) = with_signals(py, Half::Sending, |on_signal| {
+            let lent = std::mem::replace(&mut *lock(), Memory::Kept { _memory: None });
+            match lent {
+                Memory::Lent(loan) => {
+                    let (result, sent) = loan.send_keeping(&metadata, on_signal);
+                    (result, Some(sent))
+                }
+                // Only this block, which has ended, could have sent it.
+                kept @ Memory::Kept { .. } => {
+                    *lock() = kept;
+                    (Ok(()), None)
+                }
+            }
+        })?;
+        if sent.is_some() {
+            *lock() = Memory::Kept { _memory: sent };
+        }
         match result {
             Ok(()) => Ok(false),
             Err(error) => Err(error::send(py, error, raised)),

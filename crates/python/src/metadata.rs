@@ -106,7 +106,7 @@ fn other(given: &Bound<'_, PyAny>, key: &str, levels_left: usize) -> PyResult<Va
         return whole_number(given, key);
     }
     Err(PyTypeError::new_err(format!(
-        "the value of {key:?} in metadata is a {}: metadata has None, bool, int, float, str, bytes, and lists \
+        "the value of `{key}` in metadata is of type {}: metadata has None, bool, int, float, str, bytes, and lists \
          and dicts of these; large values belong into the payload",
         given.get_type().name()?
     )))
@@ -115,7 +115,7 @@ fn other(given: &Bound<'_, PyAny>, key: &str, levels_left: usize) -> PyResult<Va
 fn whole_number(given: &Bound<'_, PyAny>, key: &str) -> PyResult<Value> {
     given.extract().map(Value::I64).map_err(|_| {
         PyValueError::new_err(format!(
-            "the value of {key:?} in metadata has more than 64 bits: send it as text or bytes"
+            "the value of `{key}` in metadata has more than 64 bits: send it as text or bytes"
         ))
     })
 }

@@ -1,10 +1,11 @@
 //! A node, as Python sees it.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dataflow_node::{Node as RustNode, OnSignal, Polled, Receiver, RecvError, Sender, SignalHook};
-use pyo3::exceptions::{PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -25,11 +26,36 @@ pub(crate) struct Node {
     sender: Mutex<Option<Sender>>,
 }
 
-/// Runs `wait` without the GIL. When a signal interrupts it, Python's handlers run; what they raise ends it.
+/// Which half of a node a call uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Receiving = 1,
+    Sending = 2,
+}
+
+thread_local! {
+    /// The halves that this thread uses at this moment, as bits.
+    static IN_USE: Cell<u8> = const { Cell::new(0) };
+}
+
+/// Runs `wait` without the GIL. When a signal interrupts it, Python's handlers run; what they raise ends it and
+/// is given beside the result.
+///
+/// A handler runs in the middle of the call that it has interrupted, so it cannot use the same half: that is
+/// an error and not a dead lock.
 pub(crate) fn with_signals<T: Send>(
     py: Python<'_>,
+    half: Half,
     wait: impl FnOnce(&mut SignalHook<'_>) -> T + Send,
-) -> (T, Option<PyErr>) {
+) -> PyResult<(T, Option<PyErr>)> {
+    let before = IN_USE.get();
+    if before & half as u8 != 0 {
+        return Err(PyRuntimeError::new_err(
+            "a signal handler has interrupted the same call of this node and cannot make it again: let the \
+             handler set a flag or raise, and act on it afterwards",
+        ));
+    }
+    IN_USE.set(before | half as u8);
     let mut raised = None;
     let result = py.detach(|| {
         wait(&mut || {
@@ -42,7 +68,8 @@ pub(crate) fn with_signals<T: Send>(
             })
         })
     });
-    (result, raised)
+    IN_USE.set(before);
+    Ok((result, raised))
 }
 
 impl Node {
@@ -59,10 +86,10 @@ impl Node {
         py: Python<'_>,
         wait: impl FnOnce(&mut Receiver, &mut SignalHook<'_>) -> Result<Polled, RecvError> + Send,
     ) -> PyResult<Polled> {
-        let (result, raised) = with_signals(py, |on_signal| {
+        let (result, raised) = with_signals(py, Half::Receiving, |on_signal| {
             let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
             receiver.as_mut().map(|receiver| wait(receiver, on_signal))
-        });
+        })?;
         match result {
             None => Err(error::closed()),
             Some(Ok(polled)) => Ok(polled),
@@ -172,9 +199,9 @@ impl Node {
         let mut metadata = metadata::from_python(metadata)?;
         let payload = Payload::new(data, &mut metadata)?;
         let bytes = payload.bytes();
-        let (result, raised) = with_signals(py, |on_signal| {
+        let (result, raised) = with_signals(py, Half::Sending, |on_signal| {
             sender.send_with(output, bytes, &metadata, on_signal)
-        });
+        })?;
         result.map_err(|error| error::send(py, error, raised))
     }
 
@@ -192,8 +219,9 @@ impl Node {
         let sender = self.sender()?;
         let layout = Layout::new(shape, dtype)?;
         let length = layout.length_bytes;
-        let (result, raised) =
-            with_signals(py, |on_signal| sender.loan_with(output, length, on_signal));
+        let (result, raised) = with_signals(py, Half::Sending, |on_signal| {
+            sender.loan_with(output, length, on_signal)
+        })?;
         let loan = result.map_err(|error| error::send(py, error, raised))?;
         Loan::new(py, loan, layout, metadata)
     }
