@@ -2,6 +2,7 @@
 
 pub(crate) mod memory;
 pub(crate) mod output;
+mod patience;
 mod write;
 
 use std::borrow::Borrow;

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataflow_shm::Chunk;
 use dataflow_shm::edge::{
@@ -11,6 +11,7 @@ use dataflow_shm::edge::{
 
 use super::memory::{Memory, NoChunk, Returns};
 use super::output::{Output, OutputEdge, Written};
+use super::patience::Patience;
 use crate::clock;
 use crate::error::SendError;
 use crate::shared::Shared;
@@ -25,6 +26,7 @@ pub(crate) struct Writer {
     returns: Arc<Returns>,
     /// The edges of the message under way that have no room yet; kept to be used again.
     full: Vec<usize>,
+    patience: Patience,
 }
 
 impl Writer {
@@ -40,6 +42,7 @@ impl Writer {
             memory,
             returns,
             full: Vec::new(),
+            patience: Patience::new(),
         }
     }
 
@@ -300,19 +303,17 @@ impl Writer {
         on_signal: &mut SignalHook<'_>,
     ) -> Result<(), SendError> {
         let edges = self.outputs[place].edges.len();
+        let look = self.patience.look();
+        while look.again() {
+            if self.write_where_there_is_room(place, outgoing) {
+                self.patience.helped();
+                return Ok(());
+            }
+        }
         loop {
             // Forgotten before the look, so that a wake-up after it is not.
             self.shared.send_wake.drain();
-            let mut full = std::mem::take(&mut self.full);
-            full.retain(|&number| {
-                let written = self.publish(place, number, outgoing);
-                if written {
-                    self.outputs[place].edges[number].wake();
-                }
-                !written
-            });
-            self.full = full;
-            if self.full.is_empty() {
+            if self.write_where_there_is_room(place, outgoing) {
                 return Ok(());
             }
             self.may_wait(place, edges - self.full.len())?;
@@ -329,6 +330,9 @@ impl Writer {
             for &number in &self.full {
                 output.edges[number].finish_sleep(slept_ns);
             }
+            if quiet {
+                self.patience.slept(Duration::from_nanos(slept_ns));
+            }
             self.woken(place, woken, on_signal)
                 .map_err(|error| match error {
                     // Told with what had been reached by then.
@@ -336,6 +340,20 @@ impl Writer {
                     other => other,
                 })?;
         }
+    }
+
+    /// Tries again on the edges that had no room; says whether all are written.
+    fn write_where_there_is_room(&mut self, place: usize, outgoing: &Outgoing<'_>) -> bool {
+        let mut full = std::mem::take(&mut self.full);
+        full.retain(|&number| {
+            let written = self.publish(place, number, outgoing);
+            if written {
+                self.outputs[place].edges[number].wake();
+            }
+            !written
+        });
+        self.full = full;
+        self.full.is_empty()
     }
 
     /// Whether a send that has begun may wait: only `now`, or the end of the runtime, ends it.
