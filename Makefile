@@ -36,8 +36,9 @@ test: python ## Build and run every test
 	@cargo build --locked $(ALL) --all-targets
 	@printf '==> cargo test\n'
 	@cargo test --locked $(ALL)
-	@printf '==> the tests of the Python module\n'
+	@printf '==> the tests in Python\n'
 	@.venv/bin/python -m unittest discover --start-directory crates/python/tests
+	@.venv/bin/python -m unittest discover --start-directory dataflows/tests
 
 .PHONY: check
 check: python ## Formatting, lints, documentation, dependencies
