@@ -8,8 +8,22 @@ use dataflow_wire::frame;
 use dataflow_wire::metadata::MetadataError;
 use dataflow_wire::node::{CONTROL_FD_VARIABLE, NODE_PROTOCOL};
 
+/// What `fn main() -> Result<…>` prints of an error is its `Debug`. That is how most nodes end, so it is the text
+/// for people.
+macro_rules! debug_for_people {
+    ($($error:ident),*) => {
+        $(impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        })*
+    };
+}
+
+debug_for_people!(ConnectError, RecvError, SendError);
+
 /// Why a program could not connect to its dataflow.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ConnectError {
     /// The program was not started by a dataflow.
     #[error(
@@ -87,7 +101,7 @@ pub enum ConnectError {
 }
 
 /// Why `recv` gave no event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
     /// A signal arrived, and the caller had asked to be told.
     #[error("interrupted by a signal")]
@@ -107,7 +121,7 @@ const FORKED: &str = "this process was forked from a node and has none of its me
      connected, and start helpers with `spawn` instead of `fork`";
 
 /// Why a message could not be sent, or memory for one not be lent.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum SendError {
     /// The node has no such output.
     #[error("node {node} has no output `{output}`: {}", Declared(declared))]
