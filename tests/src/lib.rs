@@ -18,7 +18,7 @@ pub use baseline::{Process, open_descriptors};
 pub use command::{Command, Finished, Line, Running, Stream};
 pub use gate::Gate;
 pub use places::{
-    PATIENCE, bare_python, dataflow_binary, nodes_folder, repository, test_node, wait_until,
+    PATIENCE, bare_python, dataflow_binary, nodes_folder, python, repository, test_node, wait_until,
 };
 pub use project::Project;
 pub use record::Record;

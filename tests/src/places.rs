@@ -71,6 +71,11 @@ pub(crate) fn python_environment() -> PathBuf {
     std::env::var_os("VIRTUAL_ENV").map_or_else(|| repository().join(".venv"), PathBuf::from)
 }
 
+/// The Python with our wheel and numpy.
+pub fn python() -> PathBuf {
+    python_environment().join("bin/python")
+}
+
 /// Asserts that the virtual environment is there and has both.
 ///
 /// # Panics
@@ -79,9 +84,8 @@ pub(crate) fn python_environment() -> PathBuf {
 pub(crate) fn assert_python_works() {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        let folder = python_environment();
         let remedy = "run `make test` (it makes `.venv` with our wheel and numpy)";
-        let python = folder.join("bin/python");
+        let python = python();
         let output = Command::new(&python)
             .args(["-c", "import dataflow, numpy; dataflow.Node"])
             .stdin(Stdio::null())
@@ -107,7 +111,7 @@ pub(crate) fn assert_python_works() {
 /// Made in `folder`, as a virtual environment without pip.
 pub fn bare_python(folder: &Path) -> PathBuf {
     let bare = folder.join("bare");
-    let output = Command::new(python_environment().join("bin/python"))
+    let output = Command::new(python())
         .args(["-m", "venv", "--without-pip"])
         .arg(&bare)
         .stdin(Stdio::null())

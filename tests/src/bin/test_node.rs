@@ -172,20 +172,24 @@ fn record_event(event: &Event, record: &mut Record) -> Outcome {
 
 /// Receives until the end. After message `gate_at` (1) it waits at `gate`, with that message in its hands; it
 /// keeps the last `hold` messages; after message `crash_after` it exits with 3, in its first incarnation only;
-/// after message `exit_after` it ends by itself; each message takes it `slow_us`.
+/// after message `exit_after` it ends by itself; each message takes it `slow_us`. With `quiet` it does not write
+/// down the messages.
 fn receive(settings: &Settings, record: &mut Record) -> Outcome {
     let gate_at = settings.number("gate_at")?.unwrap_or(1);
     let hold = usize::try_from(settings.number("hold")?.unwrap_or(0))?;
     let crash_after = settings.number("crash_after")?;
     let exit_after = settings.number("exit_after")?;
     let slow = settings.number("slow_us")?.map(Duration::from_micros);
+    let quiet = settings.text("quiet").is_some();
     let mut node = Node::connect()?;
     record.fact("connected")?;
     let crash_now = crash_after.is_some() && record.first_time();
     let mut held = VecDeque::new();
     let mut seen = 0;
     while let Some(event) = node.recv()? {
-        record_event(&event, record)?;
+        if !(quiet && matches!(event, Event::Input(_))) {
+            record_event(&event, record)?;
+        }
         let Event::Input(input) = event else { continue };
         seen += 1;
         held.push_back(input);

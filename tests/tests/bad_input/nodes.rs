@@ -152,3 +152,45 @@ nodes:
         .expect_line(&["camera", "before it was ready"]);
     assert_eq!(project.report().outcome, Outcome::Failed);
 }
+
+#[test]
+fn a_node_that_is_started_by_hand_says_how_to_start_it() {
+    let project = Project::new("by-hand");
+    project.flow("# needs NODES/send.py");
+    let python = project
+        .program(dataflow_tests::python())
+        .args(["-c", "import dataflow; dataflow.Node()"])
+        .run()
+        .expect_code(1);
+    assert!(python.error().contains("outside a dataflow"), "{python}");
+    assert!(python.error().contains("dataflow up"), "{python}");
+    let rust = project
+        .program(dataflow_tests::test_node())
+        .args(["receive"])
+        .env("DATAFLOW_NODE", "by-hand")
+        .run()
+        .expect_code(1);
+    assert!(rust.error().contains("outside a dataflow"), "{rust}");
+}
+
+#[test]
+fn up_in_the_background_fails_with_the_node_that_fails() {
+    let project = Project::new("background-fails");
+    project.flow(
+        "
+nodes:
+  - id: early
+    path: NODES/exit_early.py
+    outputs: [out]
+  - id: viewer
+    path: RUST_NODE
+    args: [receive]
+    inputs: { in: early/out }
+",
+    );
+    let ended = project.dataflow(["up", "-d"]).arg(project.file()).run();
+    let ended = ended.expect_code(1);
+    assert!(ended.error().contains("early"), "{ended}");
+    assert!(ended.error().contains("no camera found"), "{ended}");
+    assert_eq!(project.processes(), [], "nothing is left running");
+}

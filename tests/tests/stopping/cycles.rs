@@ -177,7 +177,9 @@ nodes:
     project.down().expect_code(0);
     up.wait().expect_code(0);
     for id in ["left", "right"] {
-        assert_eq!(project.record(id).facts("event"), ["stop"], "{id}");
+        // Who is told later may see the other's end first; the stop is the last word.
+        let events = project.record(id).facts("event");
+        assert_eq!(events.last().map(String::as_str), Some("stop"), "{id}");
     }
     assert_eq!(project.report().outcome, Outcome::Drained);
 }

@@ -9,11 +9,14 @@ mod down;
 mod ends_of_senders;
 mod force;
 mod gil;
+mod held;
 mod now;
+mod random_kills;
 mod restarts;
 mod runtime_killed;
 mod shapes;
 mod starting;
+mod stopped_processes;
 mod two_projects;
 
 use rustix::process::{Pid, Signal};

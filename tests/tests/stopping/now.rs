@@ -38,6 +38,8 @@ nodes:
         let down = project.dataflow(["down", "--now"]).start();
         // It wakes a sender that waits for room.
         project.record("sender").wait_for("end");
+        // The receiver's library has answered, so it knows of the stop that was sent before the question.
+        down.wait_for_line(&["waiting for receiver", "in user code for"]);
         gate.open();
         let down = down.wait().expect_code(0);
         up.wait().expect_code(0);
@@ -66,12 +68,12 @@ fn down_now_is_stronger_than_a_down_that_waits() {
 nodes:
   - id: sender
     path: RUST_NODE
-    args: [send, count=30, bytes=5000]
+    args: [send, count=200, bytes=5000]
     outputs: [out]
   - id: receiver
     path: RUST_NODE
-    args: [receive, gate=GATES/gate, gate_at=1]
-    inputs: { in: { source: sender/out, queue_size: 40 } }
+    args: [receive, gate=GATES/gate, gate_at=1, slow_us=20000]
+    inputs: { in: { source: sender/out, queue_size: 200 } }
 ",
     );
     let up = project.up();
@@ -85,5 +87,5 @@ nodes:
     first.wait().expect_code(0);
     second.wait().expect_code(0);
     up.wait().expect_code(0);
-    assert!(project.record("receiver").arrived("in").len() < 30);
+    assert!(project.record("receiver").arrived("in").len() < 200);
 }

@@ -1,0 +1,88 @@
+//! Whatever is killed, and whenever: every message is accounted for, and nothing is left.
+
+use std::time::Duration;
+
+use dataflow_ids::LifeCycle;
+use dataflow_tests::Project;
+use dataflow_wire::status::Outcome;
+
+/// The next number of a small generator (splitmix64): one seed gives one run's kills.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut value = *state;
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[test]
+fn the_counts_hold_whoever_is_killed_at_whatever_moment() {
+    let project = Project::new("random-kills");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: RUST_NODE
+    args: [send, bytes=3000, every_ms=0]
+    restart: { policy: always, max: 1000, backoff: 1ms..5ms }
+    outputs: [out]
+  - id: relay
+    path: RUST_NODE
+    args: [relay, quiet]
+    restart: { policy: always, max: 1000, backoff: 1ms..5ms }
+    inputs: { in: { source: sender/out, queue_policy: block, queue_size: 3 } }
+    outputs: [out]
+  - id: holder
+    path: RUST_NODE
+    args: [receive, quiet, hold=5]
+    restart: { policy: always, max: 1000, backoff: 1ms..5ms }
+    inputs:
+      direct: { source: sender/out, queue_size: 4 }
+      relayed: { source: relay/out, queue_policy: block, queue_size: 2 }
+  - id: latest
+    path: RUST_NODE
+    args: [receive, quiet]
+    restart: { policy: always, max: 1000, backoff: 1ms..5ms }
+    inputs: { in: { source: relay/out, queue_policy: latest } }
+",
+    );
+    let mut seed = u64::from(std::process::id());
+    println!("random-kills: seed {seed}");
+    let up = project.up();
+    let mut killed = 0;
+    let all_run = |killed: u32| {
+        project.wait_until("each that was killed runs again", |status| {
+            let restarts: u32 = status.nodes.iter().map(|node| node.restarts).sum();
+            let mut nodes = status.nodes.iter();
+            restarts == killed && nodes.all(|node| node.state == LifeCycle::Running)
+        })
+    };
+    for _ in 0..40 {
+        // All are there, messages flow; then one of them dies at a moment that nobody chose.
+        let status = all_run(killed);
+        std::thread::sleep(Duration::from_micros(random(&mut seed) % 5000));
+        let victim = random(&mut seed) as usize % status.nodes.len();
+        crate::kill(status.nodes[victim].pid);
+        killed += 1;
+        if random(&mut seed).is_multiple_of(4) {
+            let other = (victim + 1) % status.nodes.len();
+            crate::kill(status.nodes[other].pid);
+            killed += 1;
+        }
+    }
+    all_run(killed);
+    project.down().expect_code(0);
+    up.wait().expect_code(0);
+    // `report` checks the sums of every edge.
+    let report = project.report();
+    assert_eq!(report.outcome, Outcome::Drained);
+    for edge in &report.edges {
+        let counts = &edge.counts;
+        println!(
+            "random-kills: {}/{} → {}: {counts:?}",
+            edge.source, edge.output, edge.target
+        );
+        assert!(counts.delivered > 0);
+        assert_eq!(counts.queued, 0);
+    }
+}
