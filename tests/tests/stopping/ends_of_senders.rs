@@ -159,7 +159,7 @@ nodes:
             status.edges[0].counts.queued >= 20
         });
         let down = project.dataflow(["down"]).start();
-        project.record("sender").wait_for("end");
+        down.wait_for_line(&["waiting for receiver"]);
         gate.open();
         down.wait().expect_code(0);
         up.wait().expect_code(0);
