@@ -118,6 +118,7 @@ impl Mapping {
     }
 
     /// How many bytes are mapped.
+    #[inline]
     pub fn length_bytes(&self) -> u64 {
         self.length as u64
     }
@@ -138,6 +139,7 @@ impl Mapping {
     }
 
     /// Where it begins. Valid until the mapping is dropped, for `length_bytes`.
+    #[inline]
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.address
     }

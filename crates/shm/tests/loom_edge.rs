@@ -2,6 +2,7 @@
 //! allows. The same code as in production runs over loom's atomics.
 //!
 //! Each model holds with all fences; without any one of them a model fails, so none is there for nothing.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -168,9 +168,8 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         last
     }
 
-    /// The input has closed for good: its receiver has been reaped and no restart follows. Repairs after it
-    /// first if that was not done. Drops what is queued and gives how many messages that were. May be
-    /// repeated.
+    /// The input has closed for good: its receiver has been reaped and repaired after, and no restart follows.
+    /// Drops what is queued and gives how many messages that were. May be repeated.
     pub fn receiver_gone(&self) -> u64 {
         self.store(header::RECEIVER_GONE, 1);
         // A sender that publishes now either sees the flag, or its message is seen by the sweep.

@@ -156,31 +156,37 @@ impl Layout {
     }
 
     /// How many messages may be queued.
+    #[inline]
     pub fn queue_size(&self) -> u64 {
         self.queue_size
     }
 
     /// How many entries the ring has: a power of two, above the queue size.
+    #[inline]
     pub fn ring_size(&self) -> u64 {
         self.ring_size
     }
 
     /// How many slots there are.
+    #[inline]
     pub fn slots(&self) -> u32 {
         self.slots
     }
 
     /// The position of a message in the ring.
+    #[inline]
     pub fn position(&self, sequence: u64) -> usize {
         (sequence & (self.ring_size - 1)) as usize
     }
 
     /// The place of a message's ring entry.
+    #[inline]
     pub fn ring(&self, sequence: u64) -> usize {
         RING + self.position(sequence)
     }
 
     /// The place of a slot's first word. `slot` must be below [`Layout::slots`].
+    #[inline]
     pub fn slot(&self, slot: u32) -> usize {
         RING + self.ring_size as usize + slot as usize * slot::WORDS
     }

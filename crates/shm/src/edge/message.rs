@@ -69,6 +69,7 @@ pub enum OutgoingMetadata<'a> {
 }
 
 impl OutgoingBody<'_> {
+    #[inline]
     pub(super) fn payload_length(&self) -> u64 {
         match self {
             OutgoingBody::Inline { payload, .. } => payload.len() as u64,
@@ -76,6 +77,7 @@ impl OutgoingBody<'_> {
         }
     }
 
+    #[inline]
     pub(super) fn chunk(&self) -> Option<ChunkKey> {
         match self {
             OutgoingBody::Inline { .. } => None,
@@ -84,6 +86,7 @@ impl OutgoingBody<'_> {
     }
 
     /// Whether the message fits where it wants to go.
+    #[inline]
     pub(super) fn check(&self) -> Result<(), PublishError> {
         let (metadata_length, fits) = match self {
             OutgoingBody::Inline { payload, metadata } => (
@@ -111,6 +114,7 @@ impl OutgoingBody<'_> {
 }
 
 /// Writes the descriptor, and what is inline, into the slot that begins at word `at`.
+#[inline]
 pub(super) fn write<W: Words>(words: &W, at: usize, message: &Outgoing<'_>) {
     let put = |word: usize, value: u64| words.store(at + word, value, Ordering::Relaxed);
     put(slot::SENT_AT_NS, message.sent_at_ns);
@@ -155,12 +159,14 @@ pub(super) fn write<W: Words>(words: &W, at: usize, message: &Outgoing<'_>) {
     );
 }
 
+#[inline]
 fn put_bytes<W: Words>(words: &W, at: usize, bytes: &[u8]) {
     for (place, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
         words.store(at + place, u64::from_le_bytes(*eight), Ordering::Relaxed);
     }
 }
 
+#[inline]
 fn get_bytes<W: Words>(words: &W, at: usize, length: usize, bytes: &mut [u8]) {
     let eights = bytes.as_chunks_mut::<8>().0;
     for (place, eight) in eights.iter_mut().take(length.div_ceil(8)).enumerate() {
@@ -182,6 +188,7 @@ pub(super) enum Described {
 }
 
 /// Copies the descriptor, and what is inline, out of the slot that begins at word `at`; and checks it.
+#[inline]
 pub(super) fn read<W: Words>(
     words: &W,
     at: usize,
@@ -296,11 +303,13 @@ pub struct InlineMessage {
 
 impl InlineMessage {
     /// The payload.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         &self.bytes[..usize::from(self.payload_length)]
     }
 
     /// The metadata, encoded.
+    #[inline]
     pub fn metadata(&self) -> &[u8] {
         let begin = usize::from(self.payload_length);
         &self.bytes[begin..begin + usize::from(self.metadata_length)]

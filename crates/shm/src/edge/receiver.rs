@@ -274,7 +274,7 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         // The order is what a repair relies on: the message is BORROWED until the head is past it, so that
         // one taken and not yet counted can always be seen; and the head's parity says which of the two
         // stores was the last (see `Head`).
-        self.delivered += 1;
+        self.delivered = self.delivered.wrapping_add(1);
         self.shared
             .words
             .store(header::DELIVERED, self.delivered, Ordering::Release);

@@ -88,6 +88,7 @@ impl SenderSlots {
     }
 
     /// The first message that may still be queued.
+    #[inline]
     pub(super) fn oldest(&self) -> u64 {
         self.oldest
     }
@@ -98,17 +99,20 @@ impl SenderSlots {
     }
 
     /// Takes a free slot. It must be given to `enter` or `give_back` next.
+    #[inline]
     pub(super) fn pop_free(&mut self) -> Option<u32> {
         self.free.pop()
     }
 
     /// Whether the ring still remembers a message that `sequence` would overwrite, and that nobody has looked
     /// at since.
+    #[inline]
     pub(super) fn ring_is_full(&self, sequence: u64) -> bool {
         sequence - self.oldest >= self.layout.ring_size()
     }
 
     /// Remembers that `sequence` is in `slot` and carries `chunk`; or that it has no slot.
+    #[inline]
     pub(super) fn enter(&mut self, sequence: u64, slot: Option<u32>, chunk: Option<ChunkKey>) {
         self.ring[self.layout.position(sequence)] = slot.unwrap_or(NO_SLOT);
         if let Some(slot) = slot {
@@ -116,6 +120,7 @@ impl SenderSlots {
         }
     }
 
+    #[inline]
     fn load<W: Words>(&self, words: &W, slot: u32) -> u64 {
         // Acquire: what the receiver has read before its release, it has read before we write again (I-1).
         words.load(self.layout.slot(slot), Ordering::Acquire)
@@ -130,6 +135,7 @@ impl SenderSlots {
     }
 
     /// The slot is FREE: it may be used again, and so may the chunk.
+    #[inline]
     fn reclaim(&mut self, slot: u32, freed: &mut Vec<ChunkKey>) {
         self.free.push(slot);
         freed.extend(self.slots[slot as usize].chunk.take());
@@ -139,6 +145,7 @@ impl SenderSlots {
     /// receiver still holds it.
     ///
     /// `gone`: the input has closed for good, and the runtime may not have swept this message yet.
+    #[inline]
     fn settle<W: Words>(
         &mut self,
         words: &W,

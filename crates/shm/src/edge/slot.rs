@@ -34,21 +34,25 @@ pub struct SlotWord {
 
 impl SlotWord {
     /// FREE after `sequence`.
+    #[inline]
     pub const fn free(sequence: u64) -> u64 {
         sequence << 3
     }
 
     /// QUEUED(`sequence`).
+    #[inline]
     pub const fn queued(sequence: u64) -> u64 {
         sequence << 3 | 1
     }
 
     /// BORROWED(`sequence`).
+    #[inline]
     pub const fn borrowed(sequence: u64) -> u64 {
         sequence << 3 | 2
     }
 
     /// RELEASED(`sequence`).
+    #[inline]
     pub const fn released(sequence: u64) -> u64 {
         sequence << 3 | 3
     }

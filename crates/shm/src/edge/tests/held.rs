@@ -163,3 +163,26 @@ fn leases_may_outlive_the_receiver_and_be_dropped_anywhere() {
     assert_eq!(rig.freed(), [1, 2, 3, 4]);
     assert_eq!(rig.counts().released, 4);
 }
+
+#[test]
+fn a_forked_child_releases_nothing() {
+    let mut rig = rig(QueuePolicy::Block, 8, 8);
+    rig.send_chunk(1);
+    let held = rig.take_chunk().unwrap();
+    // SAFETY: the child calls only what is safe after a fork of a threaded process (the drop of a lease neither
+    // allocates nor locks, and its `Arc` is not the last one; then `_exit`).
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        drop(held);
+        // SAFETY: ends the child at once, without running anything of the parent's.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above; `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "the child touched what it does not have");
+    assert_eq!(rig.counts().held, 1);
+    drop(held);
+    assert_eq!(rig.counts().released, 1);
+}
