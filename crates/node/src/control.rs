@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use dataflow_ids::{EdgeId, Epoch, Sequence};
@@ -106,12 +106,7 @@ impl Control {
     /// Waits for the socket, a wake-up, or on behalf of a future for its event.
     fn sleep(&self) -> Ready {
         let shared = &self.shared;
-        let future = shared
-            .async_wait
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(|waiting| waiting.until);
+        let future = shared.async_wait_until();
         let mut fds = [
             PollFd::new(&shared.socket, PollFlags::IN),
             PollFd::new(&shared.control_wake, PollFlags::IN),

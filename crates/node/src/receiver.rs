@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::os::fd::AsFd;
-use std::sync::{Arc, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -166,39 +167,10 @@ impl Receiver {
     /// Waits for the next event without holding a thread, under any executor. `None`: the last one has been
     /// given. Dropping the future loses nothing.
     pub fn recv_async(&mut self) -> impl Future<Output = Result<Option<Event>, RecvError>> + '_ {
-        std::future::poll_fn(|context| self.poll_recv(context))
-    }
-
-    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, RecvError>> {
-        if let Err(error) = self.begin() {
-            return Poll::Ready(Err(error));
+        NextEvent {
+            receiver: self,
+            waits: false,
         }
-        loop {
-            // Forgotten before the look, so that a wake-up after it is not.
-            self.shared.receive_wake.drain();
-            match self.look() {
-                Polled::Event(event) => return Poll::Ready(Ok(Some(event))),
-                Polled::Ended => return Poll::Ready(Ok(None)),
-                Polled::Nothing => {}
-            }
-            if self.prepare_sleep() {
-                break;
-            }
-        }
-        *self
-            .shared
-            .async_wait
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(AsyncWait {
-            waker: context.waker().clone(),
-            until: self.next_tick(),
-        });
-        // From now on the control thread watches the wake-up.
-        self.shared.control_wake.notify();
-        if self.shared.is_runtime_gone() {
-            return Poll::Ready(Err(RecvError::RuntimeGone));
-        }
-        Poll::Pending
     }
 
     fn receive(
@@ -429,5 +401,61 @@ impl Receiver {
             .iter()
             .filter_map(|(_, timer)| timer.next())
             .min()
+    }
+}
+
+/// The next event, as a future.
+struct NextEvent<'a> {
+    receiver: &'a mut Receiver,
+    /// Whether the edges think that this node sleeps, and the control thread watches on its behalf.
+    waits: bool,
+}
+
+impl NextEvent<'_> {
+    fn stop_waiting(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.receiver.shared.set_async_wait(None);
+            self.receiver.finish_sleep();
+        }
+    }
+}
+
+impl Future for NextEvent<'_> {
+    type Output = Result<Option<Event>, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stop_waiting();
+        let receiver = &mut *self.receiver;
+        receiver.begin()?;
+        loop {
+            // Forgotten before the look, so that a wake-up after it is not.
+            receiver.shared.receive_wake.drain();
+            match receiver.look() {
+                Polled::Event(event) => return Poll::Ready(Ok(Some(event))),
+                Polled::Ended => return Poll::Ready(Ok(None)),
+                Polled::Nothing => {}
+            }
+            if receiver.prepare_sleep() {
+                break;
+            }
+        }
+        receiver.shared.set_async_wait(Some(AsyncWait {
+            waker: context.waker().clone(),
+            until: receiver.next_tick(),
+        }));
+        // From now on the control thread watches the wake-up.
+        receiver.shared.control_wake.notify();
+        if receiver.shared.is_runtime_gone() {
+            return Poll::Ready(Err(RecvError::RuntimeGone));
+        }
+        self.waits = true;
+        Poll::Pending
+    }
+}
+
+impl Drop for NextEvent<'_> {
+    /// Who gave up waiting works on something else: nobody should think that this node sleeps.
+    fn drop(&mut self) {
+        self.stop_waiting();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     /// Wakes the control thread.
     pub(crate) control_wake: EventFd,
     /// A future that waits for an event; the control thread watches on its behalf.
-    pub(crate) async_wait: Mutex<Option<AsyncWait>>,
+    async_wait: Mutex<Option<AsyncWait>>,
     ready_said: AtomicBool,
     running_said: AtomicBool,
     runtime_gone: AtomicBool,
@@ -154,13 +154,25 @@ impl Shared {
         self.wake_future();
     }
 
-    /// Wakes the future that waits for an event, if one does.
-    pub(crate) fn wake_future(&self) {
-        let waiting = self
-            .async_wait
+    /// Says which future waits for an event.
+    pub(crate) fn set_async_wait(&self, waiting: Option<AsyncWait>) {
+        *self.lock_async_wait() = waiting;
+    }
+
+    /// If a future waits: when a timer of it is due, if any.
+    pub(crate) fn async_wait_until(&self) -> Option<Option<Instant>> {
+        Some(self.lock_async_wait().as_ref()?.until)
+    }
+
+    fn lock_async_wait(&self) -> MutexGuard<'_, Option<AsyncWait>> {
+        self.async_wait
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take();
+    }
+
+    /// Wakes the future that waits for an event, if one does.
+    pub(crate) fn wake_future(&self) {
+        let waiting = self.lock_async_wait().take();
         if let Some(waiting) = waiting {
             waiting.waker.wake();
         }

@@ -128,7 +128,12 @@ impl LoanMemory {
     }
 }
 
-/// Memory for one message, lent by Node.loan. See the class's text in the stubs: a `with` block fills it.
+/// Memory for one message, lent by Node.loan: a `with` block gets a writable numpy array (without numpy: a
+/// writable memoryview of bytes), and at its end the message is sent, unless an exception was raised.
+///
+/// The array then becomes read-only and keeps showing what was sent; the memory is used again when the array has
+/// gone. Views that were made of it inside the block cannot be made read-only: do not write into them after the
+/// block, receivers are reading.
 #[pyclass(frozen, module = "dataflow")]
 pub(crate) struct Loan {
     layout: Layout,

@@ -132,41 +132,52 @@ impl Writer {
         length: usize,
         on_signal: &mut SignalHook<'_>,
     ) -> Result<Chunk, SendError> {
+        // Whether wake-ups were forgotten before the last look, so that none after it is.
+        let mut fresh = false;
         loop {
-            // Forgotten before the look, so that a wake-up after it is not. Only who waits has any.
             let limit_bytes = match self.allocate_swept(length) {
                 Ok(chunk) => return Ok(chunk),
                 Err(NoChunk::AtLimit { limit_bytes }) => limit_bytes,
-                Err(NoChunk::TooLarge { limit_bytes }) => {
-                    return Err(SendError::TooLarge {
-                        node: self.shared.node.clone(),
-                        output: self.outputs[place].id.clone(),
-                        length_bytes: length,
-                        limit_bytes,
-                    });
-                }
-                Err(NoChunk::Refused(why)) => {
-                    return Err(SendError::NoMemory {
-                        output: self.outputs[place].id.clone(),
-                        length_bytes: length,
-                        why,
-                    });
-                }
+                Err(other) => return Err(self.no_chunk(place, length, other)),
             };
             if self.evict() {
                 continue;
             }
-            if !self.edges().any(|edge| edge.blocks_with_chunks()) {
+            if !self.edges().any(OutputEdge::blocks_with_chunks) {
                 return Err(SendError::MemoryFull {
                     node: self.shared.node.clone(),
                     output: self.outputs[place].id.clone(),
                     length_bytes: length,
                     limit_bytes,
-                    holders: self.edges().filter_map(|edge| edge.holder()).collect(),
+                    holders: self.edges().filter_map(OutputEdge::holder).collect(),
                     loans: self.returns.loans(),
                 });
             }
-            self.wait_for_chunks(place, length, on_signal)?;
+            self.may_wait(place, 0)?;
+            if fresh {
+                self.sleep_for_chunks(place, on_signal)?;
+            }
+            self.shared.send_wake.drain();
+            fresh = true;
+        }
+    }
+
+    fn no_chunk(&self, place: usize, length_bytes: usize, why: NoChunk) -> SendError {
+        let output = self.outputs[place].id.clone();
+        match why {
+            NoChunk::TooLarge { limit_bytes } | NoChunk::AtLimit { limit_bytes } => {
+                SendError::TooLarge {
+                    node: self.shared.node.clone(),
+                    output,
+                    length_bytes,
+                    limit_bytes,
+                }
+            }
+            NoChunk::Refused(why) => SendError::NoMemory {
+                output,
+                length_bytes,
+                why,
+            },
         }
     }
 
@@ -194,30 +205,22 @@ impl Writer {
     }
 
     /// Sleeps until a chunk may have come back.
-    fn wait_for_chunks(
+    fn sleep_for_chunks(
         &mut self,
         place: usize,
-        length: usize,
         on_signal: &mut SignalHook<'_>,
     ) -> Result<(), SendError> {
-        self.may_wait(place, 0)?;
         let mut edges: Vec<&mut OutputEdge> = self
             .outputs
             .iter_mut()
             .flat_map(|output| &mut output.edges)
             .collect();
-        self.shared.send_wake.drain();
         let quiet = edges.iter_mut().all(|edge| edge.prepare_sleep_for_chunks());
-        // What loans gave back before the eventfd was drained has to be looked for again.
-        let mut nothing_returned = Vec::new();
-        self.returns.collect(&mut nothing_returned);
-        self.memory.freed.append(&mut nothing_returned);
-        let _ = length;
-        if !quiet || !self.memory.freed.is_empty() {
-            edges.iter_mut().for_each(|edge| edge.finish_sleep(0));
-            return Ok(());
-        }
-        let (slept_ns, woken) = sleep(&self.shared);
+        let (slept_ns, woken) = if quiet {
+            sleep(&self.shared)
+        } else {
+            (0, Ok(Woken::Readable))
+        };
         for edge in edges {
             let because = edge.blocks_with_chunks();
             edge.finish_sleep(if because { slept_ns } else { 0 });

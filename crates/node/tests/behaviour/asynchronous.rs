@@ -80,6 +80,29 @@ fn messages_timers_and_the_end_wake_a_future() {
 }
 
 #[test]
+fn a_future_that_was_dropped_loses_nothing_and_does_not_leave_the_node_asleep() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut future = pin!(sink.recv_async());
+        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        assert!(world.read(0).receiver_idle);
+    }
+    assert!(!world.read(0).receiver_idle);
+    let mut source = world.connect("source");
+    source.send("out", b"kept", Metadata::new()).unwrap();
+    match block_on(sink.recv_async()) {
+        Ok(Some(Event::Input(input))) => assert_eq!(input.payload(), b"kept"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_stop_and_the_end_of_the_runtime_wake_a_future() {
     let world = World::new().node("source", &[]).node("other", &[]);
     let mut source = world.connect("source");

@@ -155,6 +155,32 @@ fn at_the_limit_a_sender_waits_for_what_a_blocking_edge_has() {
 }
 
 #[test]
+fn a_loan_that_is_dropped_ends_the_wait_for_memory() {
+    let world = World::new()
+        .node_with_memory("source", &["out"], 4 << 20)
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(100));
+    let sink = world.connect("sink");
+    sink.ready();
+    let (sends, _receives) = world.connect("source").split();
+    sends
+        .send("out", vec![1; 1_000_000], Metadata::new())
+        .unwrap();
+    // Everything but what the sink has not read yet is lent.
+    let mut loans = Vec::new();
+    while loans.len() < 3 {
+        loans.push(sends.loan("out", 1_000_000).unwrap());
+    }
+    let waiter = {
+        let sends = sends.clone();
+        thread::spawn(move || sends.loan("out", 1_000_000).map(|loan| loan.len()))
+    };
+    world.until_blocked(0);
+    loans.pop();
+    assert_eq!(waiter.join().unwrap().unwrap(), 1_000_000);
+}
+
+#[test]
 fn a_stop_now_ends_the_wait_for_memory() {
     let world = World::new()
         .node_with_memory("source", &["out"], 4 << 20)

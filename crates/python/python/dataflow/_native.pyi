@@ -1,5 +1,6 @@
 """What the extension module offers; import it from `dataflow`."""
 
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -149,7 +150,7 @@ class Event:
     def arrow(self) -> Any:
         """The payload as a `pyarrow.Buffer` that copies nothing, for example for `pyarrow.ipc.open_stream`."""
 
-    def bytes(self) -> bytes:
+    def bytes(self) -> builtins.bytes:
         """A copy of the payload."""
 
     def __len__(self) -> int:
