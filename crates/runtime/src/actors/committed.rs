@@ -76,7 +76,11 @@ impl<S: Clone, C: Clone + fmt::Debug> Committed<S, C> {
                 }
                 command
             };
+            #[cfg(test)]
+            crate::supervision::faults::step();
             perform(command);
+            #[cfg(test)]
+            crate::supervision::faults::step();
             let mut inner = self.inner.borrow_mut();
             inner.pending.pop_front();
             inner.attempts = 0;

@@ -43,11 +43,14 @@ pub(crate) enum NodeMessage {
     OutputsDrained,
     /// Kill it, on a person's word.
     Force { by: Forcer },
+    /// A message was dead-lettered, perhaps one about its process: look into the table.
+    Adopt,
 }
 
 impl NodeMessage {
-    fn event(&self) -> NodeEvent {
-        match *self {
+    /// What it means to the machine; `Adopt` has to be looked up.
+    fn event(&self) -> Option<NodeEvent> {
+        Some(match *self {
             NodeMessage::Placed => NodeEvent::Placed,
             NodeMessage::Start => NodeEvent::Start,
             NodeMessage::Spawned { epoch, pid } => NodeEvent::Spawned { epoch, pid },
@@ -69,7 +72,8 @@ impl NodeMessage {
             NodeMessage::InputsClosed => NodeEvent::InputsClosed,
             NodeMessage::OutputsDrained => NodeEvent::OutputsDrained,
             NodeMessage::Force { by } => NodeEvent::Force { by },
-        }
+            NodeMessage::Adopt => return None,
+        })
     }
 }
 
@@ -97,6 +101,17 @@ impl NodeActor {
             self.take(NodeEvent::InputsClosed);
         }
         self.take(event);
+    }
+
+    /// What the table says about the process, whatever was heard of it.
+    fn adopted(&self) -> Option<NodeEvent> {
+        let (epoch, fact) = self.root.process_fact(self.node)?;
+        Some(match fact {
+            ProcessFact::Spawned { pid } => NodeEvent::Spawned { epoch, pid },
+            ProcessFact::Connected => NodeEvent::Connected { epoch },
+            ProcessFact::SpawnFailed { cause } => NodeEvent::SpawnFailed { epoch, cause },
+            ProcessFact::Exited { exit } => NodeEvent::Exited { epoch, exit },
+        })
     }
 
     fn perform(&self) {
@@ -150,18 +165,10 @@ impl NodeActor {
 impl Behaviour for NodeActor {
     type Message = NodeMessage;
 
-    /// Performs what an earlier incarnation did not get to, and adopts the process that runs.
+    /// Performs what an earlier incarnation did not get to. What it was told and did not handle is still in the
+    /// mailbox, so there is nothing else to catch up with.
     fn begin(&mut self) {
         self.perform();
-        let Some((epoch, fact)) = self.root.process_fact(self.node) else {
-            return;
-        };
-        self.take_after_its_inputs(match fact {
-            ProcessFact::Spawned { pid } => NodeEvent::Spawned { epoch, pid },
-            ProcessFact::Connected => NodeEvent::Connected { epoch },
-            ProcessFact::SpawnFailed { cause } => NodeEvent::SpawnFailed { epoch, cause },
-            ProcessFact::Exited { exit } => NodeEvent::Exited { epoch, exit },
-        });
     }
 
     fn handle(&mut self, message: &NodeMessage) {
@@ -169,7 +176,11 @@ impl Behaviour for NodeActor {
             // What is queued is kept for the next incarnation, so there may have to be one. Whether it has
             // been read is looked at again when the process ends.
             NodeMessage::InputsClosed if !self.root.is_all_read(self.node) => {}
-            message => self.take_after_its_inputs(message.event()),
+            message => {
+                if let Some(event) = message.event().or_else(|| self.adopted()) {
+                    self.take_after_its_inputs(event);
+                }
+            }
         }
     }
 }

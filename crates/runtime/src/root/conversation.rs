@@ -10,7 +10,7 @@ use dataflow_shm::EventFd;
 use dataflow_wire::node::{
     EdgeGrant, EdgeRole, NODE_PROTOCOL, TimerSpec, ToNode, ToRuntime, Welcome,
 };
-use rustix::process::{Pid, PidfdFlags, Signal, getpgid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::Root;
 use super::edges::edge_config;
@@ -470,8 +470,12 @@ enum End {
 /// A descriptor of the process that speaks, if it is another one of the group that was started.
 fn speaker(started: Pid, says: u32) -> Option<OwnedFd> {
     let says = Pid::from_raw(i32::try_from(says).ok()?)?;
-    if says == started || getpgid(Some(says)).ok()? != started {
+    if says == started {
         return None;
     }
-    pidfd_open(says, PidfdFlags::empty()).ok()
+    let speaker = pidfd_open(says, PidfdFlags::empty()).ok()?;
+    // A kernel thread has group 0, which `getpgid` of rustix takes for impossible.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", says.as_raw_nonzero())).ok()?;
+    let group = stat.rsplit(')').next()?.split_whitespace().nth(2)?;
+    (group.parse() == Ok(started.as_raw_nonzero().get())).then_some(speaker)
 }

@@ -93,6 +93,8 @@ enum RootEvent {
     Rebuild(ActorName),
     /// The dataflow has ended.
     Ended(Box<Report>),
+    /// Its statistics were counted once more, so nothing is left to do.
+    Audited(Box<Report>),
 }
 
 /// What clients that stay are told: the last of it counts.
@@ -284,5 +286,6 @@ impl Root {
             let lead = &self.handles.dataflow;
             lead.fact(DataflowMessage::UpFailed { node, why });
         }
+        self.handles.node(node).fact(NodeMessage::Adopt);
     }
 }

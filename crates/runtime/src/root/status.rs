@@ -1,10 +1,13 @@
 //! How the dataflow stands and how it ended, read from the table and from what the actors decided.
 
+use std::time::Duration;
+
 use dataflow_core::flow::Because;
 use dataflow_core::outcome::Outcome as CoreOutcome;
 use dataflow_core::stats::{EdgeCounters, EdgeGauges, EdgeTotals};
-use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
-use dataflow_shm::edge::EdgeReading;
+use dataflow_descriptor::Edge;
+use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex, Sequence};
+use dataflow_shm::edge::{EdgeReading, Tokens};
 use dataflow_wire::status::{
     DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
     Waiting, WaitingFor,
@@ -124,21 +127,11 @@ impl Root {
                 continue;
             };
             let owed = row.keeper.tokens(asked.upto);
-            let machine = self.memory.node(edge.target.index).read();
+            let busy_for = (asked.answer.as_ref())
+                .filter(|answer| !answer.busy_for.is_zero())
+                .map(|answer| answer.busy_for + now.since(answer.at));
             named.push(edge.target.index);
-            waiting.push(Waiting {
-                node: edge.target.node.clone(),
-                pid: machine.pid(),
-                busy_for: (asked.answer.as_ref())
-                    .filter(|answer| !answer.busy_for.is_zero())
-                    .map(|answer| answer.busy_for + now.since(answer.at)),
-                what: WaitingFor::Tokens {
-                    source: edge.source.node.clone(),
-                    output: edge.source.output.clone(),
-                    held: owed.held.len() as u64,
-                    queued: owed.queued,
-                },
-            });
+            waiting.push(self.waiting_for_tokens(edge, &owed, busy_for));
         }
         for spec in &self.dataflow.nodes {
             let machine = self.memory.node(spec.index).read();
@@ -146,7 +139,22 @@ impl Root {
             let all_closed = (self.dataflow.edges_into(spec.index))
                 .all(|edge| table.edge(edge.id).is_some_and(|row| row.is_closed));
             let is_asked = machine.state() == LifeCycle::Stopping || (has_inputs && all_closed);
-            if machine.has_process() && is_asked && !named.contains(&spec.index) {
+            if !machine.has_process() || !is_asked || named.contains(&spec.index) {
+                continue;
+            }
+            // Who waits in a `send` is not the one to blame.
+            let mut is_blocked = false;
+            for edge in self.dataflow.edges_from(spec.index) {
+                let Some(row) = table.edge(edge.id) else {
+                    continue;
+                };
+                let owed = row.keeper.tokens(Sequence(u64::MAX));
+                if row.keeper.read().sender_blocked && !owed.is_empty() {
+                    is_blocked = true;
+                    waiting.push(self.waiting_for_tokens(edge, &owed, None));
+                }
+            }
+            if !is_blocked {
                 waiting.push(Waiting {
                     node: spec.id.clone(),
                     pid: machine.pid(),
@@ -156,6 +164,25 @@ impl Root {
             }
         }
         waiting
+    }
+
+    fn waiting_for_tokens(
+        &self,
+        edge: &Edge,
+        owed: &Tokens,
+        busy_for: Option<Duration>,
+    ) -> Waiting {
+        Waiting {
+            node: edge.target.node.clone(),
+            pid: self.memory.node(edge.target.index).read().pid(),
+            busy_for,
+            what: WaitingFor::Tokens {
+                source: edge.source.node.clone(),
+                output: edge.source.output.clone(),
+                held: owed.held.len() as u64,
+                queued: owed.queued,
+            },
+        }
     }
 
     /// How the dataflow ended.

@@ -135,7 +135,8 @@ impl RootTask {
                         let now = self.root.env.now();
                         self.supervisor.build(now, actor);
                     }
-                    RootEvent::Ended(report) => return Ok(*report),
+                    RootEvent::Ended(report) => self.audit(report),
+                    RootEvent::Audited(report) => return Ok(*report),
                 },
                 Some(down) = self.downs.recv() => self.down(&down)?,
                 Some(panic) = self.panics.recv() => self.task_panicked(&panic),
@@ -180,6 +181,22 @@ impl RootTask {
         }
     }
 
+    /// Has the statistics counted once more (I-13), with everything that was read for the report.
+    fn audit(&self, report: Box<Report>) {
+        let stats = self.root.handles.stats.clone();
+        let to_task = self.root.to_task.clone();
+        let task = async move {
+            match stats.ask(StatsMessage::Audit).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "statistics do not add up"),
+                Err(error) => tracing::error!(%error, "statistics not audited"),
+            }
+            // A task that is gone has ended the run already.
+            let _ = to_task.send(RootEvent::Audited(report));
+        };
+        self.root.env.spawn(TaskName::Timer, task).detach();
+    }
+
     fn steer(&self, control: Control) {
         self.root.handles.dataflow.fact(match control {
             Control::Stop {
@@ -200,11 +217,6 @@ impl RootTask {
         let root = &self.root;
         match result {
             Ok(report) => {
-                if let Ok(statistics) = root.handles.stats.ask(StatsMessage::Audit).await
-                    && let Err(error) = statistics
-                {
-                    tracing::error!(%error, "statistics do not add up");
-                }
                 let report = Box::new(report.clone());
                 root.progress
                     .send_modify(|progress| progress.ended = Some(report));

@@ -127,6 +127,12 @@ impl<M> Mailbox<M> {
         self.counts.set(counts);
     }
 
+    /// Whose mailbox it is.
+    #[cfg(test)]
+    pub(super) fn name(&self) -> ActorName {
+        self.name
+    }
+
     /// What has been counted.
     pub(crate) fn counts(&self) -> Counts {
         let in_hand = usize::from(self.in_hand.borrow().is_some());

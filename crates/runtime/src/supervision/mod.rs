@@ -4,10 +4,15 @@
 //! survives its actor, a mailbox whose messages survive it too, a guard that reports its end, and a factory that
 //! builds the next incarnation.
 
+#[cfg(test)]
+pub(crate) mod faults;
 mod guard;
 mod mailbox;
 mod shell;
 mod supervisor;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use guard::Down;
 pub(crate) use mailbox::{Handle, Mailbox, Reply};

@@ -53,8 +53,17 @@ impl<B: Behaviour> Shell<B> {
     /// Runs a part of the behaviour; a panic is noted, and goes on its way.
     fn run(&mut self, part: impl FnOnce(&mut B)) {
         let behaviour = &mut self.behaviour;
+        #[cfg(test)]
+        super::faults::enter(self.mailbox.name());
         // After a panic the behaviour is dropped and nothing of it is used again.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| part(behaviour))) {
+        let part = AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::faults::step();
+            part(behaviour);
+            #[cfg(test)]
+            super::faults::step();
+        });
+        if let Err(panic) = catch_unwind(part) {
             self.mailbox.note_panic(panic_text(&*panic));
             resume_unwind(panic);
         }

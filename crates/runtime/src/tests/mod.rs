@@ -1,4 +1,6 @@
 //! Runs of real processes that need no library, from `prepare` to the report.
 
+mod hostile;
 mod library_less;
+mod panics;
 mod support;

@@ -35,8 +35,17 @@ impl Project {
     }
 
     pub(super) fn script(&self, name: &str, text: &str) -> &Project {
+        self.program(name, &format!("#!/bin/sh\n{text}\n"))
+    }
+
+    /// As `script`, for a shell that can write to any descriptor.
+    pub(super) fn bash(&self, name: &str, text: &str) -> &Project {
+        self.program(name, &format!("#!/bin/bash\n{text}\n"))
+    }
+
+    fn program(&self, name: &str, text: &str) -> &Project {
         let path = self.folder.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         self
     }

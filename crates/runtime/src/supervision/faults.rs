@@ -1,0 +1,53 @@
+//! Injected faults, for tests: a panic at the n-th step of one actor on this thread.
+
+use std::cell::RefCell;
+
+use crate::actors::ActorName;
+
+thread_local! {
+    static FAULTS: RefCell<Faults> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Who runs at this moment.
+    current: Option<ActorName>,
+    /// Whose steps count.
+    victim: Option<ActorName>,
+    steps: u64,
+    /// The step at which it panics, counted from 1.
+    at: u64,
+}
+
+/// From now on, the `at`-th step of `victim` on this thread panics; 0 means none does.
+pub(crate) fn arm(victim: ActorName, at: u64) {
+    FAULTS.with_borrow_mut(|faults| {
+        *faults = Faults {
+            victim: Some(victim),
+            at,
+            ..Faults::default()
+        };
+    });
+}
+
+/// How many steps the victim has made.
+pub(crate) fn steps() -> u64 {
+    FAULTS.with_borrow(|faults| faults.steps)
+}
+
+/// An actor runs from here on.
+pub(super) fn enter(actor: ActorName) {
+    FAULTS.with_borrow_mut(|faults| faults.current = Some(actor));
+}
+
+/// A place where the actor that runs may panic.
+pub(crate) fn step() {
+    let is_due = FAULTS.with_borrow_mut(|faults| {
+        if faults.current.is_none() || faults.current != faults.victim {
+            return false;
+        }
+        faults.steps += 1;
+        faults.steps == faults.at
+    });
+    assert!(!is_due, "the injected fault");
+}
