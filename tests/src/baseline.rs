@@ -136,3 +136,47 @@ pub(crate) fn assert_nothing_left(mark: &str, runs: &[String], runtime_folder: &
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_the_mark_is_seen_until_it_has_ended() {
+        let mark = format!("seen-{}", std::process::id());
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .env(MARK, &mark)
+            .spawn()
+            .unwrap();
+        crate::wait_until("the child is seen", || !processes(&mark).is_empty());
+        assert_eq!(processes("another"), []);
+        kill_all(&mark);
+        child.wait().unwrap();
+        assert_eq!(processes(&mark), []);
+    }
+
+    #[test]
+    fn memory_of_a_run_is_seen_by_its_name() {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let name = format!("dataflow-run-{}-node-1-0", std::process::id());
+        let run = format!("run-{}", std::process::id());
+        let memory = rustix::fs::memfd_create(&name, flags).unwrap();
+        let seen = memory_of(std::slice::from_ref(&run));
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert!(memory_of(&["another".to_owned()]).is_empty());
+        drop(memory);
+        assert!(memory_of(&[run]).is_empty());
+    }
+
+    #[test]
+    fn a_socket_left_behind_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("project")).unwrap();
+        let socket = folder.path().join("project/flow.sock");
+        fs::write(&socket, "").unwrap();
+        let mut found = BTreeSet::new();
+        sockets_in(folder.path(), &mut found);
+        assert_eq!(found, BTreeSet::from([socket]));
+    }
+}

@@ -1,6 +1,7 @@
 //! What the commands print, for people and for programs, and their exit codes.
 
 mod describe;
+mod environment;
 mod help;
 mod logs;
 mod running;

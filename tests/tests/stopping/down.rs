@@ -163,6 +163,21 @@ fn a_termination_signal_is_a_graceful_stop_like_an_interrupt() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_is_a_graceful_stop_and_never_forces() {
+    let project = Project::new("hang-up");
+    let mut gate = project.gate("gate");
+    project.flow(PAIR);
+    let up = project.up();
+    gate.wait_until_reached();
+    up.signal(rustix::process::Signal::HUP);
+    up.wait_for_line(&["waiting for receiver"]);
+    up.signal(rustix::process::Signal::HUP);
+    gate.open();
+    up.wait().expect_code(0);
+    assert_eq!(project.report().outcome, Outcome::Drained);
+}
+
+#[test]
 fn a_dataflow_in_the_background_is_up_when_up_returns_and_gone_when_down_returns() {
     let project = Project::new("detached");
     let mut gate = project.gate("gate");
