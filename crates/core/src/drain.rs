@@ -230,7 +230,10 @@ impl DrainLedger {
                 afterwards,
             } => self.died(edge, epoch, afterwards, &mut commands),
             DrainEvent::Tick => {
-                self.wake_at = None;
+                // One that comes early belongs to a wish that was replaced; the later one is still to come.
+                if self.wake_at.is_some_and(|at| at <= now) {
+                    self.wake_at = None;
+                }
                 self.repeat(now, &mut commands);
             }
         }

@@ -347,8 +347,14 @@ impl FlowMachine {
         let is_begun = self.is_started || self.stopping.is_some();
         if self.not_final == 0 && is_begun {
             self.phase = Phase::Ended;
+            let ends = Outcome::of(self.nodes.iter().filter_map(|node| node.end.as_ref()));
+            // A node that never came up may have ended well: it was told to stop before it was started.
+            let at_least = match self.because {
+                Because::UpFailed { .. } => Outcome::Failed,
+                _ => Outcome::Drained,
+            };
             commands.push(FlowCommand::Ended {
-                outcome: Outcome::of(self.nodes.iter().filter_map(|node| node.end.as_ref())),
+                outcome: ends.max(at_least),
                 because: self.because.clone(),
             });
         }

@@ -32,6 +32,11 @@ pub enum Program {
 pub enum NodeEvent {
     /// What the node needs is reserved.
     Placed,
+    /// No peer has what the node needs. It has failed before it began.
+    NoPlace {
+        /// Why not, in one line.
+        why: String,
+    },
     /// The node may start. Ignored unless it was placed and not stopped since.
     Start,
     /// Its process runs.

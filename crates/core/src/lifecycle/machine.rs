@@ -157,6 +157,13 @@ impl NodeMachine {
                     self.go(LifeCycle::Placed, None, &mut commands);
                 }
             }
+            NodeEvent::NoPlace { why } => {
+                if self.state == LifeCycle::Declared {
+                    let how = format!("no place for it: {why}");
+                    commands.push(NodeCommand::FailUp { why: how.clone() });
+                    self.finish(End::Crashed { how: how.clone() }, how, &mut commands);
+                }
+            }
             NodeEvent::Start => {
                 if self.state == LifeCycle::Placed {
                     self.start(now, None, &mut commands);

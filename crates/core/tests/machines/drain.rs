@@ -488,3 +488,22 @@ fn what_a_receiver_said_last_is_there_for_the_report() {
     assert_eq!(answer.held, [Sequence(8), Sequence(9)]);
     assert_eq!(answer.busy_for, Duration::from_millis(12_300));
 }
+
+#[test]
+fn a_tick_that_comes_early_asks_for_no_second_one() {
+    let mut ledger = DrainLedger::new(1);
+    let close = DrainEvent::CloseEdge {
+        edge: EdgeId(0),
+        upto: Sequence(1),
+        receiver: Receiver::Alive { epoch: Epoch(1) },
+    };
+    ledger.handle(Time::START, close);
+    let due = ledger.wake_at().expect("somebody is waited for");
+    assert_eq!(ledger.handle(Time::START, DrainEvent::Tick), []);
+    assert_eq!(ledger.wake_at(), Some(due));
+    let commands = ledger.handle(due, DrainEvent::Tick);
+    assert!(matches!(
+        commands[..],
+        [DrainCommand::SendRequest { attempt: 2, .. }, DrainCommand::WakeAt(again)] if again > due
+    ));
+}

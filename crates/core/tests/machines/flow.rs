@@ -333,6 +333,22 @@ fn a_failed_up_stops_the_rest_whatever_on_failure_says() {
     let commands = flow.handle(FlowEvent::UpFailed { node, why });
     assert_eq!(commands[0], FlowCommand::StopBegun);
     assert_eq!(flow.because(), &because);
+    // Nobody crashed: both were told to stop before they were started.
+    for node in [0, 1] {
+        flow.handle(ended(node, LifeCycle::Draining));
+    }
+    flow.handle(ended(0, LifeCycle::Finished));
+    let commands = flow.handle(ended(1, LifeCycle::Finished));
+    let outcome = Outcome::Failed;
+    assert_eq!(commands, [FlowCommand::Ended { outcome, because }]);
+}
+
+fn ended(node: u32, state: LifeCycle) -> FlowEvent {
+    FlowEvent::NodeState {
+        node: NodeIndex(node),
+        state,
+        end: Some(End::Drained),
+    }
 }
 
 #[test]

@@ -52,6 +52,25 @@ fn crashed(how: &str) -> Option<End> {
 }
 
 #[test]
+fn a_node_without_a_place_fails_the_up() {
+    let mut node = machine(Program::UsesLibrary, RestartOn::Always);
+    let why = "no peer has a gpu".to_owned();
+    let how = "no place for it: no peer has a gpu";
+    assert_eq!(
+        tell_all(
+            &mut node,
+            &[NodeEvent::NoPlace { why }, NodeEvent::StopBegun]
+        ),
+        [
+            NodeCommand::FailUp { why: how.into() },
+            NodeCommand::CloseInputs,
+            NodeCommand::CloseOutputs,
+        ]
+    );
+    assert_eq!(node.end().cloned(), crashed(how));
+}
+
+#[test]
 fn an_exit_before_ready_fails_the_up_whatever_the_policy_says() {
     for exit in [Exit::Code(0), Exit::Code(1)] {
         let mut node = machine(Program::UsesLibrary, RestartOn::Always);

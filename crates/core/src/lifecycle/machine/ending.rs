@@ -116,7 +116,7 @@ impl NodeMachine {
     }
 
     /// No incarnation follows: closes the node's edges and begins to drain its outputs.
-    fn finish(&mut self, end: End, because: String, commands: &mut Vec<NodeCommand>) {
+    pub(super) fn finish(&mut self, end: End, because: String, commands: &mut Vec<NodeCommand>) {
         self.end = Some(end);
         commands.push(NodeCommand::CloseInputs);
         commands.push(NodeCommand::CloseOutputs);
