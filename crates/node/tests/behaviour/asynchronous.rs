@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dataflow_ids::StopMode;
 use dataflow_node::{Event, Metadata, RecvError, Source};
+use dataflow_wire::node::ToRuntime;
 
 use crate::world::{Edge, World, pattern};
 
@@ -86,6 +87,9 @@ fn a_future_that_was_dropped_loses_nothing_and_does_not_leave_the_node_asleep() 
         .node("sink", &[])
         .edge("source/out", "sink/in", Edge::block(2));
     let mut sink = world.connect("sink");
+    // What the runtime does when it hears that a node is ready wakes everybody once: it is waited for.
+    sink.ready();
+    world.hears("sink", |said| (*said == ToRuntime::Ready).then_some(()));
     {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut future = pin!(sink.recv_async());
@@ -107,17 +111,13 @@ fn a_stop_and_the_end_of_the_runtime_wake_a_future() {
     let world = World::new().node("source", &[]).node("other", &[]);
     let mut source = world.connect("source");
     let receiver = thread::spawn(move || block_on(source.recv_async()));
-    world.hears("source", |said| {
-        matches!(said, dataflow_wire::node::ToRuntime::Ready).then_some(())
-    });
+    world.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
     world.stop("source", StopMode::Graceful, &[]);
     assert!(matches!(receiver.join().unwrap(), Ok(Some(Event::Stop))));
 
     let mut other = world.connect("other");
     let receiver = thread::spawn(move || block_on(other.recv_async()).map(|_| ()));
-    world.hears("other", |said| {
-        matches!(said, dataflow_wire::node::ToRuntime::Ready).then_some(())
-    });
+    world.hears("other", |said| (*said == ToRuntime::Ready).then_some(()));
     world.hang_up("other");
     assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
 }
