@@ -72,6 +72,17 @@ impl MemoryError {
     }
 }
 
+/// The name of a memfd of a run, by which a test or a person finds it in `/proc/*/maps`. A long run's name is cut,
+/// never `tail`, which tells the run's memfds apart and is short.
+pub(crate) fn name(run: &str, tail: &str) -> String {
+    let room = MEMFD_NAME_BYTES_MAX.saturating_sub("dataflow-".len() + tail.len());
+    let mut end = run.len().min(room);
+    while !run.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("dataflow-{}{tail}", &run[..end])
+}
+
 /// Makes a memfd with all of its memory allocated: a full memory is an error here, and no SIGBUS later.
 ///
 /// A name above [`MEMFD_NAME_BYTES_MAX`] is cut. Seals can still be added.

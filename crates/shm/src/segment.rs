@@ -7,7 +7,7 @@ use dataflow_ids::{NodeId, SegmentId};
 use rustix::fs::SealFlags;
 
 use crate::mapping::{Access, MapError, Mapping};
-use crate::memfd::{self, FIXED_LENGTH, MEMFD_NAME_BYTES_MAX};
+use crate::memfd::{self, FIXED_LENGTH};
 
 /// What every segment is sealed with: its length never changes, and nobody but its sender, who has mapped it
 /// before, can ever write it. The seal that forbids other seals is added to these.
@@ -24,17 +24,10 @@ pub struct NewSegment {
     pub fd: OwnedFd,
 }
 
-/// The name of a segment's memfd, by which a test or a person finds it in `/proc/*/maps`. A long run's name
-/// is cut, never what follows it.
+/// The name of a segment's memfd.
 pub(crate) fn memfd_name(run: &str, node: &NodeId, segment: SegmentId) -> String {
     let tail = format!("-{node}-{}-{}", segment.epoch, segment.number);
-    let room = MEMFD_NAME_BYTES_MAX - "dataflow-".len() - tail.len();
-    let run: String = run
-        .char_indices()
-        .take_while(|(at, character)| at + character.len_utf8() <= room)
-        .map(|(_, character)| character)
-        .collect();
-    format!("dataflow-{run}{tail}")
+    memfd::name(run, &tail)
 }
 
 /// Makes a segment of `bytes` bytes, allocated and mapped for writing, then seals it.

@@ -51,7 +51,7 @@ impl EdgeKeeper {
     ) -> Result<Self, CreateError> {
         let edge = config.edge;
         let bytes = Layout::new(config)?.bytes() as u64;
-        let fd = memfd::create(&format!("dataflow-{run}-{edge}"), bytes)
+        let fd = memfd::create(&memfd::name(run, &format!("-{edge}")), bytes)
             .and_then(|fd| memfd::seal(&fd, memfd::FIXED_LENGTH).map(|()| fd))
             .map_err(|source| CreateError::Memory { edge, source })?;
         let words =
@@ -168,8 +168,9 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         last
     }
 
-    /// The input has closed for good: its receiver has been reaped and repaired after, and no restart follows.
-    /// Drops what is queued and gives how many messages that were. May be repeated.
+    /// The input has closed for good: nobody will take from it again, because its receiver has ended and no
+    /// restart follows, or because it has closed its end of a damaged edge. Drops what is queued and gives how
+    /// many messages that were. What the receiver holds it may go on holding, if it lives. May be repeated.
     pub fn receiver_gone(&self) -> u64 {
         self.store(header::RECEIVER_GONE, 1);
         // A sender that publishes now either sees the flag, or its message is seen by the sweep.

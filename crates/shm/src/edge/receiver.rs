@@ -183,7 +183,12 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
             // What is more than a queue behind was dropped, and the ring has other entries in its place.
             let oldest = self.tail.saturating_sub(layout.queue_size()) + 1;
             if sequence < oldest {
-                sequence = oldest.min(self.upto);
+                if oldest > self.upto {
+                    // All that was left up to the limit was dropped, and the ring may have forgotten it.
+                    self.head = self.upto;
+                    break;
+                }
+                sequence = oldest;
                 self.head = sequence - 1;
             }
             let Some(slot) = self.find(sequence)? else {
@@ -268,9 +273,11 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
     /// Copies the descriptor out, counts, moves the head, and releases what was inline.
     #[inline]
     fn deliver(&mut self, slot: u32, sequence: u64) -> Result<Incoming<W, N>, EdgeDamaged> {
-        let shared = &self.shared;
-        let read = message::read(&shared.words, shared.layout.slot(slot), Sequence(sequence));
-        let (sent_at_ns, described) = read.map_err(|what| self.damaged(what))?;
+        let read = message::read(
+            &self.shared.words,
+            self.shared.layout.slot(slot),
+            Sequence(sequence),
+        );
         // The order is what a repair relies on: the message is BORROWED until the head is past it, so that
         // one taken and not yet counted can always be seen; and the head's parity says which of the two
         // stores was the last (see `Head`).
@@ -281,6 +288,19 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         self.head = sequence;
         self.store_head();
         let shared = &self.shared;
+        let (sent_at_ns, described) = match read {
+            Ok(read) => read,
+            Err(what) => {
+                // Nobody gets a lease of it, so it is given back here: the sums stay whole (I-2).
+                shared.release(
+                    slot,
+                    sequence,
+                    FenceSite::Take,
+                    wake::SENDER_WAITS_FOR_QUEUE,
+                );
+                return Err(self.damaged(what));
+            }
+        };
         let body = match described {
             Described::Inline(inline) => {
                 shared.release(
@@ -370,7 +390,8 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         words.fence(FenceSite::ReceiverSleep);
         let more =
             words.load(header::TAIL, Ordering::Acquire) != self.head && self.head < self.upto;
-        let closed = !self.ending_told && words.load(header::CLOSED_AT, Ordering::Acquire) != 0;
+        let closed = !self.ending_told
+            && closed_at(words.load(header::CLOSED_AT, Ordering::Acquire)).is_some();
         if more || closed {
             self.finish_sleep();
             return false;

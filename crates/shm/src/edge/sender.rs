@@ -213,7 +213,7 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
         if self.queued(head) >= self.layout.queue_size() {
             return Ok(Room::QueueFull);
         }
-        if !self.slots.any_free() && !self.slots.anything_released(&self.words, head) {
+        if !self.slots.any_free() && !self.slots.anything_released(&self.words, head, false) {
             return Ok(Room::SlotsHeld);
         }
         Ok(Room::Free)
@@ -474,8 +474,11 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
     }
 
     /// Says that this sender is about to sleep, and looks a last time. `true`: poll the send waiter's eventfd
-    /// now, then call `finish_sleep`. `false`: what is waited for is there, or the input has closed for good,
-    /// or the edge is damaged; trying again tells which.
+    /// now, then call `finish_sleep`. `false`: what is waited for is there, or nothing queues any more because
+    /// the input has closed for good, or the edge is damaged; trying again tells which.
+    ///
+    /// An input that has closed for good frees what was queued, but not what its receiver still holds: who waits
+    /// for a release sleeps until there is one. (The runtime notifies the waiter after its sweep.)
     ///
     /// The order of a wait: drain the eventfd, try, `prepare_sleep` on each edge, poll.
     pub fn prepare_sleep(&mut self, wait_for: WaitFor) -> bool {
@@ -485,11 +488,14 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
         };
         wake::fall_asleep(&self.words, header::SENDER_WAKE, reason);
         self.words.fence(FenceSite::SenderSleep);
-        let nothing = !self.receiver_gone()
-            && self.read_head().is_ok_and(|head| match wait_for {
-                WaitFor::Queue => self.queued(head) >= self.layout.queue_size(),
-                WaitFor::Release => !self.slots.anything_released(&self.words, head),
-            });
+        let gone = self.receiver_gone();
+        let nothing = self.read_head().is_ok_and(|head| match wait_for {
+            WaitFor::Queue => !gone && self.queued(head) >= self.layout.queue_size(),
+            WaitFor::Release => {
+                let limit = if gone { self.tail } else { head };
+                !self.slots.anything_released(&self.words, limit, gone)
+            }
+        });
         if !nothing {
             wake::awake(&self.words, header::SENDER_WAKE);
         }

@@ -207,11 +207,14 @@ impl SenderSlots {
     }
 
     /// Whether a sweep would free anything. Changes nothing.
-    pub(super) fn anything_released<W: Words>(&self, words: &W, limit: u64) -> bool {
+    ///
+    /// `gone`: the input has closed for good, and the runtime may not have swept the queue yet.
+    pub(super) fn anything_released<W: Words>(&self, words: &W, limit: u64, gone: bool) -> bool {
         let released = |slot: u32| {
             let sequence = self.slots[slot as usize].sequence;
+            let word = self.load(words, slot);
             // Anything but a message that is held is worth a sweep; so is damage, which a sweep names.
-            self.load(words, slot) != SlotWord::borrowed(sequence)
+            word != SlotWord::borrowed(sequence) && !(gone && word == SlotWord::queued(sequence))
         };
         self.taken.iter().any(|slot| released(*slot))
             || (self.oldest..=limit).any(|sequence| {

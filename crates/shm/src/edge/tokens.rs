@@ -15,6 +15,8 @@ pub struct Tokens {
     pub queued: u64,
     /// Messages that the receiver holds, in order.
     pub held: Vec<Sequence>,
+    /// The first message that is owed at all.
+    pub lowest: Option<Sequence>,
 }
 
 impl Tokens {
@@ -29,14 +31,22 @@ impl Tokens {
 pub(super) fn read<W: Words>(words: &W, layout: &Layout, upto: Sequence) -> Tokens {
     let mut tokens = Tokens::default();
     for slot in 0..layout.slots() {
-        match SlotWord::read(words.load(layout.slot(slot), Ordering::Acquire)) {
-            Some(word) if word.sequence > upto.0 => {}
-            Some(word) if word.state == SlotState::Queued => tokens.queued += 1,
-            Some(word) if word.state == SlotState::Borrowed => {
-                tokens.held.push(Sequence(word.sequence));
-            }
-            _ => {}
+        let Some(word) = SlotWord::read(words.load(layout.slot(slot), Ordering::Acquire))
+            .filter(|word| word.sequence <= upto.0)
+        else {
+            continue;
+        };
+        let sequence = Sequence(word.sequence);
+        match word.state {
+            SlotState::Queued => tokens.queued += 1,
+            SlotState::Borrowed => tokens.held.push(sequence),
+            SlotState::Free | SlotState::Released => continue,
         }
+        tokens.lowest = Some(
+            tokens
+                .lowest
+                .map_or(sequence, |lowest| lowest.min(sequence)),
+        );
     }
     tokens.held.sort_unstable();
     tokens

@@ -88,6 +88,62 @@ fn when_the_input_closes_for_good_what_is_queued_is_dropped_and_its_chunks_come_
     assert!(rig.keeper.tokens(sequence(100)).is_empty());
 }
 
+#[test]
+fn a_limit_that_the_sender_has_dropped_past_is_reached_and_no_damage() {
+    let mut rig = rig(QueuePolicy::DropOldest, 4, 1);
+    (1..=10).for_each(|value| {
+        rig.send(value);
+    });
+    rig.receiver.set_upto(sequence(10));
+    // More than a whole ring: nothing is left of the entry of message 10.
+    (11..=30).for_each(|value| {
+        rig.send(value);
+    });
+    assert_eq!(rig.take(), None);
+    assert!(rig.receiver.upto_reached());
+    let counts = rig.counts();
+    assert_eq!((counts.delivered, counts.queued), (0, 4));
+}
+
+#[test]
+fn a_sender_sleeps_for_a_release_while_a_receiver_that_is_gone_holds_messages() {
+    let mut rig = rig(QueuePolicy::Block, 4, 2);
+    rig.send_chunk(1);
+    rig.send_chunk(2);
+    // It lives, and has closed its end: it found the edge damaged, say.
+    let held = rig.take_chunk().unwrap();
+    assert_eq!(rig.keeper.receiver_gone(), 1);
+    assert!(
+        !rig.sender.prepare_sleep(WaitFor::Release),
+        "what was swept can be freed"
+    );
+    assert_eq!(rig.freed(), [2]);
+    rig.forget_wakes();
+    assert!(
+        rig.sender.prepare_sleep(WaitFor::Release),
+        "nothing comes back before the release"
+    );
+    drop(held);
+    assert!(rig.send_waiter.drain(), "the release wakes the sender");
+    rig.sender.finish_sleep(1);
+    assert_eq!(rig.freed(), [1]);
+}
+
+#[test]
+fn a_sender_sleeps_for_a_release_until_the_runtime_has_swept_the_queue() {
+    let mut rig = rig(QueuePolicy::Block, 4, 2);
+    rig.send_chunk(1);
+    // The runtime is between its flag and its sweep.
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    rig.words().store(header::RECEIVER_GONE, 1, relaxed);
+    assert_eq!(rig.freed(), [] as [u32; 0]);
+    assert!(rig.sender.prepare_sleep(WaitFor::Release));
+    assert_eq!(rig.keeper.receiver_gone(), 1);
+    assert!(rig.send_waiter.drain());
+    rig.sender.finish_sleep(1);
+    assert_eq!(rig.freed(), [1]);
+}
+
 /// Words that let the runtime close the input at a chosen fence of the sender.
 struct GoneAt<'a> {
     words: MappedWords,

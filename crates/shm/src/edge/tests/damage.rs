@@ -295,6 +295,31 @@ fn a_receiver_says_what_is_wrong() {
 }
 
 #[test]
+fn a_message_with_a_bad_description_is_counted_and_released() {
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.send_chunk(1);
+    let kind = rig.layout().slot(0) + 3;
+    rig.words().store(kind, 9 << 32, Ordering::Relaxed);
+    assert!(rig.receiver.take().is_err());
+    assert!(
+        rig.keeper.tokens(sequence(1)).is_empty(),
+        "nobody has a lease that could release it later"
+    );
+    let counts = rig.counts();
+    assert_eq!((counts.delivered, counts.released), (1, 1));
+    assert_eq!(rig.keeper.repair_receiver(), []);
+    rig.counts();
+}
+
+#[test]
+fn a_word_that_says_no_end_keeps_no_receiver_awake() {
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.words().store(header::CLOSED_AT, 2, Ordering::Relaxed);
+    assert_eq!(rig.receiver.ending(), Ending::Open);
+    assert!(rig.receiver.prepare_sleep());
+}
+
+#[test]
 fn a_sender_says_what_is_wrong() {
     let mut rig = rig(QueuePolicy::Block, 1, 1);
     rig.send_chunk(1);

@@ -87,19 +87,22 @@ fn tokens_say_what_is_queued_and_what_is_held() {
     let all = Tokens {
         queued: 3,
         held: vec![sequence(1), sequence(3)],
+        lowest: Some(sequence(1)),
     };
     assert_eq!(handle.tokens(sequence(6)), all);
     assert_eq!(rig.keeper.tokens(sequence(6)), all);
     let some = Tokens {
         queued: 1,
         held: vec![sequence(1), sequence(3)],
+        lowest: Some(sequence(1)),
     };
     assert_eq!(handle.tokens(sequence(4)), some);
     assert_eq!(
         handle.tokens(sequence(2)),
         Tokens {
             queued: 0,
-            held: vec![sequence(1)]
+            held: vec![sequence(1)],
+            lowest: Some(sequence(1)),
         }
     );
     assert_eq!(
@@ -108,6 +111,7 @@ fn tokens_say_what_is_queued_and_what_is_held() {
     );
     drop((first, third));
     assert!(handle.tokens(sequence(3)).is_empty());
+    assert_eq!(handle.tokens(sequence(6)).lowest, Some(sequence(4)));
 }
 
 #[test]

@@ -138,3 +138,19 @@ fn limits_are_named() {
         Err(ConfigError::HeldMax { .. })
     ));
 }
+
+#[test]
+fn a_long_name_of_a_run_is_cut_before_the_part_that_tells_edges_apart() {
+    let config = rig(QueuePolicy::Block, 1, 1).config;
+    let [send_waiter, receive_waiter] = [(); 2].map(|()| EventFd::new().unwrap());
+    let keeper =
+        EdgeKeeper::create(&"é".repeat(300), &config, send_waiter, receive_waiter).unwrap();
+    let link = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&keeper.fd())
+    );
+    let name = std::fs::read_link(link).unwrap();
+    let name = name.to_str().unwrap();
+    assert!(name.starts_with("/memfd:dataflow-éé"), "{name}");
+    assert!(name.contains("é-e7"), "{name}");
+}
