@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dataflow_tests::{Project, repository};
+use dataflow_tests::{Project, dataflow_binary, repository};
 use dataflow_wire::status::{Outcome, Report};
 
 /// Each example, with a word that one of its lines has when it works.
@@ -23,7 +23,9 @@ fn copy_of_the_examples(name: &str) -> Project {
     // They name their binaries as `../target/debug/…`.
     let copy = project.folder().join("dataflows");
     std::fs::create_dir(&copy).expect("a folder can be made");
-    std::os::unix::fs::symlink(repository().join("target"), project.folder().join("target"))
+    let binary = dataflow_binary();
+    let target = binary.ancestors().nth(2).expect("it is in `target/debug`");
+    std::os::unix::fs::symlink(target, project.folder().join("target"))
         .expect("a link can be made");
     for entry in std::fs::read_dir(folder())
         .expect("the examples are there")

@@ -63,6 +63,29 @@ fn logs_show_each_line_with_its_node_also_after_the_end() {
 }
 
 #[test]
+fn who_follows_sees_everything_up_to_the_last_line() {
+    let project = Project::new("follow-all");
+    let mut gate = project.gate("gate");
+    project.flow(
+        "
+nodes:
+  - id: talker
+    path: /bin/sh
+    args: [-c, 'echo ready; cat GATES/gate; seq 1 20000']
+",
+    );
+    let up = project.up();
+    gate.wait_until_reached();
+    let follow = project.dataflow(["logs", "-f"]).start();
+    follow.wait_for_line(&["talker", "ready"]);
+    gate.open();
+    up.wait().expect_code(0);
+    let followed = follow.wait().expect_code(0);
+    assert_eq!(followed.lines.len(), 20_001);
+    followed.expect_line(&["talker | 20000"]);
+}
+
+#[test]
 fn the_last_ten_runs_are_kept() {
     let project = Project::new("ten-runs");
     project.flow("nodes: [{ id: short, path: /bin/true }]");
