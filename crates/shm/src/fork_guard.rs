@@ -54,6 +54,20 @@ impl ForkGuard {
         Ok(ForkGuard { word, generation })
     }
 
+    /// A guard as a forked child has it: it never holds. For tests of what must not happen there.
+    ///
+    /// # Errors
+    ///
+    /// [`ForkGuardError`] when the kernel has no page for it.
+    #[doc(hidden)]
+    pub fn elsewhere() -> Result<Self, ForkGuardError> {
+        let ForkGuard { word, .. } = ForkGuard::here()?;
+        Ok(ForkGuard {
+            word,
+            generation: u64::MAX,
+        })
+    }
+
     /// Whether this is the process that made the guard.
     #[inline]
     pub fn holds(self) -> bool {

@@ -12,6 +12,7 @@ mod memory_limit;
 mod pool;
 mod received;
 mod segment;
+mod signals;
 
 pub use eventfd::{EventFd, EventFdError};
 pub use fork_guard::{ForkGuard, ForkGuardError};
@@ -25,3 +26,4 @@ pub use pool::{
 };
 pub use received::{InsertError, ReceivedSegments, SegmentError};
 pub use segment::NewSegment;
+pub use signals::with_signals_blocked;

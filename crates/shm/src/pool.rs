@@ -241,6 +241,21 @@ impl SegmentPool {
         })
     }
 
+    /// Takes back a growth whose segment could not be handed over: no chunk of it may be published, so it must go
+    /// before one is allocated. Its number is not used again.
+    ///
+    /// # Panics
+    ///
+    /// When a chunk of it is in use.
+    pub fn abandon(&mut self, segment: SegmentId) {
+        let unused = self
+            .segments
+            .get(&segment.number)
+            .is_none_or(|segment| segment.in_use_bytes == 0);
+        assert!(unused, "a segment is handed over before it is used");
+        self.retire(segment.number);
+    }
+
     fn wanted_bytes(&self, needed: u64) -> u64 {
         let chunks = if needed > LARGE_CHUNK_BYTES {
             2

@@ -40,8 +40,20 @@ pub enum InsertError {
 }
 
 /// Why there is no such segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentError {
+    /// It came and could not be taken.
+    #[error(transparent)]
+    NotTaken(#[from] InsertError),
+    /// It will not come any more: everything that its sender has handed over has come.
+    #[error(
+        "segment {segment} is named by a message and was never handed over: its sender is faulty, or could not \
+         hand it over before it ended"
+    )]
+    NeverCame {
+        /// The segment.
+        segment: SegmentId,
+    },
     /// It has been retired, so no correct sender names it any more.
     #[error("segment {segment} is named by a message and was retired before: its sender is faulty")]
     Retired {
@@ -73,9 +85,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Table {
     segments: HashMap<SegmentId, Entry>,
+    /// Came, and could not be taken. A message that names one of these waits for nothing.
+    failed: HashMap<SegmentId, InsertError>,
     /// The highest number that has come, of each incarnation of each sender. A sender's segments come in the
     /// order of their numbers, so a lower one that is not in the table will not come any more.
     newest: HashMap<(NodeIndex, Epoch), u32>,
+    /// The incarnations of each sender, up to and including this one, of which nothing more will come.
+    complete: HashMap<NodeIndex, Epoch>,
     /// Retired, and not yet found unmapped.
     retiring: Vec<(SegmentId, Arc<AtomicBool>)>,
     closed: bool,
@@ -107,13 +123,36 @@ impl ReceivedSegments {
     /// # Errors
     ///
     /// [`InsertError`] when it is not a sealed memfd of exactly `length` allocated bytes, when there is one of
-    /// this name already, or when it cannot be mapped.
+    /// this name already, or when it cannot be mapped. Who looks the segment up gets that error too.
     pub fn insert<Fd: AsFd>(
         &self,
         segment: SegmentId,
         fd: Fd,
         length: u64,
     ) -> Result<(), InsertError> {
+        let entry = self.map(segment, fd, length);
+        let mut table = self.lock();
+        if table.segments.contains_key(&segment) {
+            return Err(InsertError::Duplicate { segment });
+        }
+        table.has_come(segment);
+        let inserted = match entry {
+            Ok(entry) => {
+                table.failed.remove(&segment);
+                table.segments.insert(segment, entry);
+                Ok(())
+            }
+            Err(error) => {
+                table.failed.insert(segment, error.clone());
+                Err(error)
+            }
+        };
+        drop(table);
+        self.shared.changed.notify_all();
+        inserted
+    }
+
+    fn map<Fd: AsFd>(&self, segment: SegmentId, fd: Fd, length: u64) -> Result<Entry, InsertError> {
         memfd::check(&fd, length, SEGMENT_SEALS)
             .map_err(|why| InsertError::Refused { segment, why })?;
         let gone = Arc::new(AtomicBool::new(false));
@@ -123,23 +162,17 @@ impl ReceivedSegments {
             gone: Arc::clone(&gone),
             waiter: Arc::clone(&self.shared.unmapped),
         });
-        let entry = Entry {
+        Ok(Entry {
             mapping: Arc::new(mapping),
             unmapped: gone,
-        };
-        let mut table = self.lock();
-        if table.segments.contains_key(&segment) {
-            return Err(InsertError::Duplicate { segment });
-        }
-        table.segments.insert(segment, entry);
-        let newest = table
-            .newest
-            .entry((segment.node, segment.epoch))
-            .or_insert(segment.number);
-        *newest = segment.number.max(*newest);
-        drop(table);
+        })
+    }
+
+    /// Everything that the sender's incarnations have handed over has come: a segment of it that is not here is
+    /// an error from now on, and no longer waited for.
+    pub fn complete(&self, sender: NodeIndex) {
+        self.lock().complete.insert(sender, Epoch(u32::MAX));
         self.shared.changed.notify_all();
-        Ok(())
     }
 
     /// The segment, if it is here.
@@ -153,29 +186,21 @@ impl ReceivedSegments {
     ///
     /// # Errors
     ///
-    /// [`SegmentError::Retired`] when it has come and gone already.
+    /// [`SegmentError`] when it could not be taken, has come and gone already, or will not come any more.
     pub fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {
-        let table = self.lock();
-        match table.segments.get(&segment) {
-            Some(entry) => Ok(Some(Arc::clone(&entry.mapping))),
-            None if table.is_past(segment) => Err(SegmentError::Retired { segment }),
-            None => Ok(None),
-        }
+        self.lock().look_up(segment)
     }
 
     /// The segment; waits for the control thread to insert it if it has not come yet.
     ///
     /// # Errors
     ///
-    /// [`SegmentError`] when it has come and gone already, or the table is closed.
+    /// [`SegmentError`] as [`ReceivedSegments::look_up`], or when the table is closed.
     pub fn get_or_wait(&self, segment: SegmentId) -> Result<Arc<Mapping>, SegmentError> {
         let mut table = self.lock();
         loop {
-            if let Some(entry) = table.segments.get(&segment) {
-                return Ok(Arc::clone(&entry.mapping));
-            }
-            if table.is_past(segment) {
-                return Err(SegmentError::Retired { segment });
+            if let Some(mapping) = table.look_up(segment)? {
+                return Ok(mapping);
             }
             if table.closed {
                 return Err(SegmentError::Closed { segment });
@@ -194,6 +219,7 @@ impl ReceivedSegments {
     /// Gives whether it was here. If not, nothing is mapped, and that can be said at once.
     pub fn retire(&self, segment: SegmentId) -> bool {
         let mut table = self.lock();
+        table.failed.remove(&segment);
         let Some(entry) = table.segments.remove(&segment) else {
             return false;
         };
@@ -232,11 +258,36 @@ impl ReceivedSegments {
 }
 
 impl Table {
-    /// Whether the segment, which is not in the table, has been here or has been passed over.
-    fn is_past(&self, segment: SegmentId) -> bool {
-        self.newest
-            .get(&(segment.node, segment.epoch))
-            .is_some_and(|newest| segment.number <= *newest)
+    /// Notes that a segment has come, whatever becomes of it.
+    fn has_come(&mut self, segment: SegmentId) {
+        let newest = self
+            .newest
+            .entry((segment.node, segment.epoch))
+            .or_insert(segment.number);
+        *newest = segment.number.max(*newest);
+        // An incarnation begins when the one before has ended, and everything of that one has come before.
+        let before = Epoch(segment.epoch.0.saturating_sub(1));
+        let complete = self.complete.entry(segment.node).or_insert(before);
+        *complete = before.max(*complete);
+    }
+
+    fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {
+        if let Some(entry) = self.segments.get(&segment) {
+            return Ok(Some(Arc::clone(&entry.mapping)));
+        }
+        if let Some(error) = self.failed.get(&segment) {
+            return Err(error.clone().into());
+        }
+        // It has been here, or has been passed over.
+        let newest = self.newest.get(&(segment.node, segment.epoch));
+        if newest.is_some_and(|newest| segment.number <= *newest) {
+            return Err(SegmentError::Retired { segment });
+        }
+        let complete = self.complete.get(&segment.node);
+        if complete.is_some_and(|complete| segment.epoch <= *complete) {
+            return Err(SegmentError::NeverCame { segment });
+        }
+        Ok(None)
     }
 }
 

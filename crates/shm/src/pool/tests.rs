@@ -118,6 +118,21 @@ fn the_chunk_freed_last_is_used_first() {
 }
 
 #[test]
+fn a_segment_that_could_not_be_handed_over_is_never_used() {
+    let mut pool = pool(64 * MIB);
+    let abandoned = pool.grow(1000).unwrap().segment.segment;
+    pool.abandon(abandoned);
+    assert_eq!(pool.usage().total_bytes, 0);
+    assert!(matches!(
+        pool.allocate(1000),
+        Err(AllocateError::NeedsSegment { .. })
+    ));
+    let next = pool.grow(1000).unwrap().segment.segment;
+    assert_eq!(next.number, abandoned.number + 1, "numbers are used once");
+    assert_eq!(pool.allocate(1000).unwrap().segment(), next);
+}
+
+#[test]
 fn a_chunk_is_used_again_only_after_its_last_hold_is_released() {
     let mut pool = pool(64 * MIB);
     let (chunk, _) = allocate(&mut pool, 1000).unwrap();

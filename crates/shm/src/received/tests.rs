@@ -191,6 +191,66 @@ fn a_retired_segment_is_not_waited_for() {
 }
 
 #[test]
+fn a_segment_that_could_not_be_taken_is_not_waited_for() {
+    let table = table();
+    let error = table.insert(id(0), segment_fd(0), BYTES + 1).unwrap_err();
+    assert!(matches!(error, InsertError::Refused { .. }), "{error}");
+    assert_eq!(
+        table.get_or_wait(id(0)).unwrap_err(),
+        SegmentError::NotTaken(error)
+    );
+    assert!(!table.retire(id(0)), "nothing of it is mapped");
+    assert_eq!(
+        table.get_or_wait(id(0)).unwrap_err(),
+        SegmentError::Retired { segment: id(0) }
+    );
+    assert_eq!(table.look_up(id(1)).unwrap().map(|_| ()), None);
+}
+
+#[test]
+fn what_has_not_come_when_its_sender_is_complete_is_not_waited_for() {
+    let table = table();
+    table.insert(id(0), segment_fd(0), BYTES).unwrap();
+    let waiting = table.clone();
+    let (about_to_wait, started) = mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        about_to_wait.send(()).unwrap();
+        waiting.get_or_wait(id(1)).map(|_| ())
+    });
+    started.recv().unwrap();
+    let of_another = SegmentId {
+        node: NodeIndex(2),
+        ..id(1)
+    };
+    table.complete(NodeIndex(1));
+    assert_eq!(
+        waiter.join().unwrap(),
+        Err(SegmentError::NeverCame { segment: id(1) })
+    );
+    assert!(table.get_or_wait(id(0)).is_ok(), "what has come is here");
+    assert!(table.look_up(of_another).unwrap().is_none());
+}
+
+#[test]
+fn the_first_segment_of_an_incarnation_says_that_the_one_before_is_complete() {
+    let table = table();
+    let of = |epoch, number| SegmentId {
+        epoch: Epoch(epoch),
+        ..id(number)
+    };
+    table.insert(of(1, 0), segment_fd(0), BYTES).unwrap();
+    assert!(table.look_up(of(1, 1)).unwrap().is_none());
+    table.insert(of(2, 0), segment_fd(0), BYTES).unwrap();
+    assert!(table.look_up(of(1, 0)).unwrap().is_some());
+    let segment = of(1, 1);
+    assert_eq!(
+        table.look_up(segment).unwrap_err(),
+        SegmentError::NeverCame { segment }
+    );
+    assert!(table.look_up(of(2, 1)).unwrap().is_none());
+}
+
+#[test]
 fn unmapping_is_said_only_after_the_last_use_has_gone() {
     let table = table();
     table.insert(id(0), segment_fd(0), BYTES).unwrap();
