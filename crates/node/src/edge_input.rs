@@ -28,8 +28,11 @@ pub(crate) struct EdgeInput {
     spin: Duration,
     /// Whether the user has been told that payloads are copied out.
     warned: bool,
-    /// `None` when the input has closed.
+    /// `None` when the edge is damaged. After its end it is kept: who waits for nothing but other inputs says so
+    /// here too, and the runtime knows a cycle at rest by that.
     receiver: Option<EdgeReceiver>,
+    /// Whether the end of the edge has been seen.
+    ended: bool,
     /// A message that was taken before its segment arrived; the control thread wakes this node when it does.
     pending: Option<Incoming>,
 }
@@ -80,6 +83,7 @@ impl EdgeInput {
             spin,
             warned: false,
             receiver: Some(receiver),
+            ended: false,
             pending: None,
         }
     }
@@ -106,14 +110,18 @@ impl EdgeInput {
     /// Whether nothing more is to be delivered: the input has closed, or its limit is reached.
     pub(crate) fn is_done(&self) -> bool {
         self.pending.is_none()
-            && self
-                .receiver
-                .as_ref()
-                .is_none_or(EdgeReceiver::upto_reached)
+            && (self.ended
+                || self
+                    .receiver
+                    .as_ref()
+                    .is_none_or(EdgeReceiver::upto_reached))
     }
 
     /// Takes the next message, or sees the end.
     pub(crate) fn look(&mut self, segments: &ReceivedSegments) -> Look {
+        if self.ended {
+            return Look::Nothing;
+        }
         let Some(receiver) = &mut self.receiver else {
             return Look::Nothing;
         };
@@ -176,7 +184,7 @@ impl EdgeInput {
                 everything_taken: true,
                 ..
             }) => {
-                self.receiver = None;
+                self.ended = true;
                 Look::Closed
             }
             _ => Look::Nothing,

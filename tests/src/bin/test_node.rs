@@ -214,16 +214,18 @@ fn receive(settings: &Settings, record: &mut Record) -> Outcome {
 }
 
 /// Sends every message on (`out`), until it has made `hops` hops (for ever with `hops=endless`). With
-/// `quiet` it writes down only how many it saw.
+/// `quiet` it writes down only how many it saw. It keeps the last `hold` messages.
 fn relay(settings: &Settings, record: &mut Record) -> Outcome {
     let hops_max = match settings.text("hops") {
         Some("endless") => u64::MAX,
         _ => settings.number("hops")?.unwrap_or(u64::MAX),
     };
     let quiet = settings.text("quiet").is_some();
+    let hold = usize::try_from(settings.number("hold")?.unwrap_or(0))?;
     let mut node = Node::connect()?;
     record.fact("connected")?;
     let mut seen: u64 = 0;
+    let mut held = VecDeque::new();
     while let Some(event) = node.recv()? {
         if !(quiet && matches!(event, Event::Input(_))) {
             record_event(&event, record)?;
@@ -237,6 +239,10 @@ fn relay(settings: &Settings, record: &mut Record) -> Outcome {
         let hops = hops.unwrap_or(0) + 1;
         if u64::try_from(hops)? <= hops_max {
             node.send("out", input.payload(), Metadata::new().with("hops", hops))?;
+        }
+        held.push_back(input);
+        while held.len() > hold {
+            held.pop_front();
         }
     }
     record.fact(&format!("seen {seen}"))?;

@@ -43,6 +43,37 @@ nodes:
 }
 
 #[test]
+fn a_cycle_comes_to_rest_while_a_member_still_holds_a_message_from_outside() {
+    let project = Project::new("cycle-holds");
+    project.flow(
+        "
+nodes:
+  - id: source
+    path: RUST_NODE
+    args: [send, count=1, bytes=5000]
+    outputs: [out]
+  - id: left
+    path: RUST_NODE
+    args: [relay, hops=3, hold=100]
+    inputs:
+      outer: source/out
+      inner: { source: right/out, queue_size: 20 }
+    outputs: [out]
+  - id: right
+    path: RUST_NODE
+    args: [relay, hops=3]
+    inputs: { in: { source: left/out, queue_size: 20 } }
+    outputs: [out]
+",
+    );
+    project.up().wait().expect_code(0);
+    let report = project.report();
+    assert_eq!(report.outcome, Outcome::Drained, "{report:#?}");
+    let counts = edge(&report.edges, "source/out", "left/outer").counts;
+    assert_eq!((counts.sent, counts.released, counts.lost), (1, 1, 0));
+}
+
+#[test]
 fn a_cycle_in_which_messages_go_round_for_ever_is_stopped_as_one() {
     let project = Project::new("cycle-stopped");
     project.flow(

@@ -456,3 +456,32 @@ fn the_halves_work_from_different_threads() {
     sender.join().unwrap();
     echo.join().unwrap();
 }
+
+#[test]
+fn who_has_seen_the_end_of_an_input_and_waits_for_another_says_on_both_that_it_sleeps() {
+    let world = World::new()
+        .node("source", &["ends", "stays"])
+        .node("sink", &[])
+        .edge("source/ends", "sink/ends", Edge::block(4))
+        .edge("source/stays", "sink/stays", Edge::block(4));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    source
+        .send("ends", &pattern(0, 5000), Metadata::new())
+        .unwrap();
+    let held = message(&mut sink);
+    world.close(0);
+    let sink = std::thread::spawn(move || {
+        assert!(matches!(sink.recv(), Ok(Some(Event::InputClosed(_)))));
+        let last = message(&mut sink);
+        (sink, last)
+    });
+    world.until_idle(1);
+    world.until_idle(0);
+    assert_eq!(world.read(0).counts.held, 1);
+    source.send("stays", b"go on", Metadata::new()).unwrap();
+    let (_sink, last) = sink.join().unwrap();
+    assert_eq!(last.payload(), b"go on");
+    drop(held);
+}

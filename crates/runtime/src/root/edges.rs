@@ -249,8 +249,7 @@ impl Root {
                     continue;
                 };
                 let now = row.keeper.read();
-                // A receiver does not sleep on an edge that it has seen the end of.
-                is_idle &= now.receiver_idle || row.is_drained;
+                is_idle &= now.receiver_idle;
                 reading.edges.push(EdgePosition {
                     edge: edge.id,
                     sent: Sequence(now.tail),
