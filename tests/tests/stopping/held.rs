@@ -1,6 +1,7 @@
 //! Held messages and the sender's memory: a receiver that keeps what it gets costs memory, not messages.
 
-use dataflow_tests::{Project, edge};
+use dataflow_ids::LifeCycle;
+use dataflow_tests::{Project, edge, node};
 use dataflow_wire::status::Outcome;
 
 #[test]
@@ -34,6 +35,40 @@ nodes:
     assert_eq!(report.outcome, Outcome::Drained);
     let counts = edge(&report.edges, "sender/out", "hoarder/in").counts;
     assert_eq!((counts.sent, counts.released, counts.lost), (300, 300, 0));
+}
+
+#[test]
+fn a_forked_child_that_exits_releases_nothing_of_its_parent_s() {
+    let project = Project::new("fork");
+    let mut gate = project.gate("gate");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: RUST_NODE
+    args: [send, count=1, bytes=500000]
+    outputs: [out]
+  - id: parent
+    path: NODES/fork.py
+    args: [gate=GATES/gate]
+    inputs: { in: sender/out }
+",
+    );
+    let up = project.up();
+    gate.wait_until_reached();
+    let record = project.record("parent");
+    assert_eq!(record.facts("child"), ["0"]);
+    let status = project.wait_until("the sender drains", |status| {
+        node(status, "sender").state == LifeCycle::Draining
+    });
+    let counts = edge(&status.edges, "sender/out", "parent/in").counts;
+    assert_eq!((counts.held, counts.released), (1, 0));
+    gate.open();
+    up.wait().expect_code(0);
+    assert_eq!(record.facts("still"), ["whole"]);
+    assert_eq!(record.facts("event"), ["input_closed", "all_inputs_closed"]);
+    let counts = edge(&project.report().edges, "sender/out", "parent/in").counts;
+    assert_eq!((counts.sent, counts.released), (1, 1));
 }
 
 #[test]
