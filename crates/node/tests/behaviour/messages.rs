@@ -468,7 +468,7 @@ fn who_has_seen_the_end_of_an_input_and_waits_for_another_says_on_both_that_it_s
     sink.ready();
     let mut source = world.connect("source");
     source
-        .send("ends", &pattern(0, 5000), Metadata::new())
+        .send("ends", pattern(0, 5000), Metadata::new())
         .unwrap();
     let held = message(&mut sink);
     world.close(0);
