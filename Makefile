@@ -47,7 +47,7 @@ check: python ## Formatting, lints, documentation, dependencies
 	@printf '==> cargo clippy\n'
 	@cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@printf '==> cargo doc\n'
-	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@printf '==> cargo deny\n'
 	@scripts/cargo-deny
 
