@@ -98,6 +98,9 @@ pub enum UpError {
         /// The last line that it said: a traceback ends with what is wrong.
         said: String,
     },
+    /// [`Interruption::interrupt`](crate::Interruption::interrupt) was called.
+    #[error("interrupted: nothing was started")]
+    Interrupted,
     /// The limit of open descriptors is too low.
     #[error(
         "this dataflow needs {need} open descriptors in the runtime's process, and the limit is {limit}: raise \
@@ -143,7 +146,10 @@ impl UpError {
             | UpError::PythonWithoutModule { .. }
             | UpError::TooFewDescriptors { .. }
             | UpError::TooFewDescriptorsForNode { .. } => ErrorClass::Input,
-            UpError::Registry(_) | UpError::Logs(_) | UpError::System { .. } => ErrorClass::Failure,
+            UpError::Registry(_)
+            | UpError::Logs(_)
+            | UpError::Interrupted
+            | UpError::System { .. } => ErrorClass::Failure,
         }
     }
 }

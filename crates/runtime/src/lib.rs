@@ -10,6 +10,7 @@ mod controls;
 mod env;
 mod error;
 mod events;
+mod interruption;
 mod limits;
 pub mod logs;
 mod options;
@@ -20,8 +21,10 @@ mod root;
 mod supervision;
 
 pub use controls::Controls;
+pub use dataflow_shm::child::close_inherited_on_exec;
 pub use error::{ErrorClass, RunError, UpError};
 pub use events::RunEvent;
+pub use interruption::Interruption;
 pub use options::RunOptions;
 pub use prepare::{Run, prepare};
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::interruption::Interruption;
+
 /// Choices for one run that are not part of the description.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
@@ -12,4 +14,6 @@ pub struct RunOptions {
     pub terminal: Option<PathBuf>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
+    /// Breaks off [`prepare`](crate::prepare) from another thread.
+    pub interruption: Interruption,
 }

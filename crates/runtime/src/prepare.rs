@@ -44,7 +44,7 @@ pub(crate) fn prepare_in(
     dataflow: Dataflow,
     options: RunOptions,
 ) -> Result<Run, UpError> {
-    programs::check(&dataflow)?;
+    programs::check(&dataflow, &options.interruption)?;
     let descriptor_limit = raise_descriptor_limit().map_err(|error| UpError::System {
         what: "cannot raise the limit of open descriptors",
         source: io::Error::from(error.errno),

@@ -3,19 +3,33 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::{fs, io, thread};
 
 use dataflow_descriptor::{Dataflow, Node, Program};
 
 use crate::error::UpError;
+use crate::interruption::{Ended, Interruption};
+
+/// Asks for a name of the module, since any folder `dataflow` passes for a module without names. The folder in which
+/// the interpreter runs is no place for modules: a program does not look there either.
+const IMPORT: &str = "\
+import sys
+sys.path = [place for place in sys.path if place]
+from dataflow import Node
+";
 
 /// Checks that every program is there and may be run, and that every Python has our module.
-pub(crate) fn check(dataflow: &Dataflow) -> Result<(), UpError> {
+pub(crate) fn check(dataflow: &Dataflow, interruption: &Interruption) -> Result<(), UpError> {
     for node in &dataflow.nodes {
         check_file(node)?;
     }
-    check_pythons(dataflow)
+    check_pythons(dataflow, interruption)?;
+    // A signal that came too late for a question still ends this.
+    match interruption.came() {
+        true => Err(UpError::Interrupted),
+        false => Ok(()),
+    }
 }
 
 fn check_file(node: &Node) -> Result<(), UpError> {
@@ -46,7 +60,7 @@ fn check_file(node: &Node) -> Result<(), UpError> {
 }
 
 /// Each interpreter is asked once, all of them at the same time.
-fn check_pythons(dataflow: &Dataflow) -> Result<(), UpError> {
+fn check_pythons(dataflow: &Dataflow, interruption: &Interruption) -> Result<(), UpError> {
     let mut pythons: BTreeMap<&Path, &Node> = BTreeMap::new();
     for node in &dataflow.nodes {
         if let (Program::Python, Some(python)) = (node.program, &node.python) {
@@ -56,39 +70,48 @@ fn check_pythons(dataflow: &Dataflow) -> Result<(), UpError> {
     thread::scope(|scope| {
         let asked: Vec<_> = pythons
             .into_iter()
-            .map(|(python, node)| (python, node, scope.spawn(|| import(dataflow, node, python))))
+            .map(|(python, node)| {
+                let answer = scope.spawn(|| import(dataflow, node, python, interruption));
+                (python, node, answer)
+            })
             .collect();
         for (python, node, answer) in asked {
-            let output = answer
+            let ended = answer
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("asking it panicked")));
-            judge(python, node, output)?;
+            judge(python, node, ended)?;
         }
         Ok(())
     })
 }
 
-fn import(dataflow: &Dataflow, node: &Node, python: &Path) -> io::Result<Output> {
-    Command::new(python)
-        .args(["-c", "import dataflow"])
+fn import(
+    dataflow: &Dataflow,
+    node: &Node,
+    python: &Path,
+    interruption: &Interruption,
+) -> io::Result<Ended> {
+    let mut command = Command::new(python);
+    command
+        .args(["-c", IMPORT])
         .current_dir(&dataflow.folder)
         .envs(&dataflow.env)
-        .envs(&node.env)
-        .stdin(Stdio::null())
-        .output()
+        .envs(&node.env);
+    interruption.run(&mut command)
 }
 
-fn judge(python: &Path, node: &Node, output: io::Result<Output>) -> Result<(), UpError> {
+fn judge(python: &Path, node: &Node, ended: io::Result<Ended>) -> Result<(), UpError> {
     let (node, python) = (node.id.clone(), python.to_path_buf());
-    match output {
+    match ended {
         Err(source) => Err(UpError::PythonUnusable {
             node,
             python,
             source,
         }),
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr);
+        Ok(Ended::Interrupted) => Err(UpError::Interrupted),
+        Ok(Ended::Done(status, _)) if status.success() => Ok(()),
+        Ok(Ended::Done(_, errors)) => {
+            let text = String::from_utf8_lossy(&errors);
             let last = text.lines().rfind(|line| !line.trim().is_empty());
             Err(UpError::PythonWithoutModule {
                 node,

@@ -191,9 +191,15 @@ impl ChildSetup {
     }
 }
 
+/// Marks every descriptor of this process, except the standard streams, as closed on exec: what a starter has left
+/// open is not for the programs that are started from now on.
+pub fn close_inherited_on_exec() {
+    close_on_exec_from(FIRST_OTHER_FD);
+}
+
 /// Marks every descriptor from `first` on as closed on exec. Only system calls.
 fn close_on_exec_from(first: RawFd) {
-    // SAFETY: a system call on numbers; it touches no memory, and only this child's own table.
+    // SAFETY: a system call on numbers; it touches no memory, and only this process's own table.
     let all = unsafe {
         libc::syscall(
             libc::SYS_close_range,
