@@ -1,14 +1,12 @@
 //! `dataflow check`: everything that is wrong with a description.
 
-use std::io::{Write, stderr, stdout};
-
 use dataflow_descriptor::check_file;
 use serde_json::json;
 
 use crate::arguments::CheckArguments;
-use crate::diagnostics;
 use crate::error::{CliError, Exit};
 use crate::text::counted;
+use crate::{diagnostics, output};
 
 /// Runs the command.
 ///
@@ -18,7 +16,6 @@ use crate::text::counted;
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit, CliError> {
     let checked = check_file(&arguments.file);
     let file = arguments.file.display();
-    // Nobody is left to hear that an output has gone.
     if arguments.json {
         let dataflow = checked.dataflow.as_ref();
         let object = json!({
@@ -31,20 +28,19 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit, CliError> {
             "diagnostics": diagnostics::json(&checked),
             "omitted": checked.omitted,
         });
-        let _ = writeln!(stdout(), "{object:#}");
+        output::write(&format!("{object:#}\n"))?;
     } else {
         diagnostics::say(&checked);
         let summary = diagnostics::summary(&checked);
-        let _ = match &checked.dataflow {
-            Some(dataflow) => writeln!(
-                stdout(),
-                "{file}: {}, {}, {summary}",
+        match &checked.dataflow {
+            Some(dataflow) => output::write(&format!(
+                "{file}: {}, {}, {summary}\n",
                 counted(dataflow.nodes.len() as u64, "node"),
                 counted(dataflow.edges.len() as u64, "edge"),
-            ),
+            ))?,
             // What is wrong, and how much of it, belongs together.
-            None => writeln!(stderr(), "\n{file}: {summary}"),
-        };
+            None => output::note(&format!("\n{file}: {summary}")),
+        }
     }
     match checked.dataflow {
         Some(_) => Ok(Exit::Done),

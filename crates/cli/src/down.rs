@@ -1,18 +1,18 @@
 //! `dataflow down`: stops a dataflow, and says for whom it waits.
 
 use std::io::{Write, stdout};
-use std::os::fd::OwnedFd;
 
 use dataflow_ids::{Forcer, StopMode};
 use dataflow_runtime::client::{Client, ClientError};
+use dataflow_runtime::logs::runs;
+use dataflow_runtime::registry::FoundRun;
 use dataflow_wire::client::{ClientReply, ClientRequest};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use dataflow_wire::status::Report;
 use serde_json::json;
 
 use crate::arguments::DownArguments;
 use crate::error::{CliError, Exit};
+use crate::process::Process;
 use crate::{json, report, running, say};
 
 /// Runs the command.
@@ -31,23 +31,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
     };
     let mut client = Client::connect(&found)?;
     let process = Process::of(client.pid());
-    if arguments.force {
-        let by = Forcer::DownForce;
-        client
-            .request(&ClientRequest::Force { by })
-            .map_err(vanished)?;
-        client.send(&ClientRequest::Follow)?;
-    } else {
-        let mode = if arguments.now {
-            StopMode::Now
-        } else {
-            StopMode::Graceful
-        };
-        client.send(&ClientRequest::Stop {
-            mode,
-            force_after: arguments.force_after.force_after,
-        })?;
-    }
+    let asked = ask(&mut client, arguments);
     if !arguments.json {
         line(&format!(
             "{} {}",
@@ -59,53 +43,86 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
             found.name
         ));
     }
-    for reply in client.replies() {
-        match reply.map_err(vanished)? {
-            ClientReply::Waiting(waiting) if arguments.json => {
+    let replies = asked.map(|()| client.replies());
+    let replies: Box<dyn Iterator<Item = _>> = match replies {
+        Ok(replies) => Box::new(replies),
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    };
+    for reply in replies {
+        match reply {
+            Err(error @ ClientError::Refused { .. }) => return Err(error.into()),
+            // It did what it was asked all the same, and its report is on the disk before its process ends.
+            Err(error) => {
+                tracing::debug!(%error, "conversation broken off");
+                break;
+            }
+            Ok(ClientReply::Waiting(waiting)) if arguments.json => {
                 let event = json!({"event": "waiting", "waiting": json::plain(&waiting)});
                 line(&event.to_string());
             }
-            ClientReply::Waiting(waiting) => {
+            Ok(ClientReply::Waiting(waiting)) => {
                 for waiting in waiting {
                     line(&waiting.to_string());
                 }
             }
-            ClientReply::Ended(ended) => {
-                if arguments.json {
-                    let event = json!({"event": "ended", "report": json::plain(&ended)});
-                    line(&event.to_string());
-                } else {
-                    for text in report::lines(&ended) {
-                        line(&text);
-                    }
-                }
-                for (what, help) in report::failures(&ended) {
-                    say(&what, Some(&help));
-                }
+            Ok(ClientReply::Ended(ended)) => {
+                tell(&ended, arguments);
+                // When `down` returns, nothing of the dataflow is left.
                 process.wait();
                 return Ok(report::exit(&ended));
             }
-            other => tracing::debug!(?other, "reply not asked for"),
+            Ok(other) => tracing::debug!(?other, "reply not asked for"),
         }
     }
-    Err(vanished(ClientError::Ended))
+    process.wait();
+    match written(&found)? {
+        Some(ended) => {
+            tell(&ended, arguments);
+            Ok(report::exit(&ended))
+        }
+        None => Err(vanished(ClientError::Ended)),
+    }
 }
 
-/// The runtime's process: when `down` returns, nothing of the dataflow is left.
-struct Process(Option<OwnedFd>);
-
-impl Process {
-    fn of(pid: u32) -> Process {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        // One that is not there any more needs no waiting for.
-        Process(pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
+/// Asks for the stop, and to be told how it goes.
+fn ask(client: &mut Client, arguments: &DownArguments) -> Result<(), ClientError> {
+    if arguments.force {
+        let by = Forcer::DownForce;
+        client.request(&ClientRequest::Force { by })?;
+        return client.send(&ClientRequest::Follow);
     }
+    let mode = if arguments.now {
+        StopMode::Now
+    } else {
+        StopMode::Graceful
+    };
+    client.send(&ClientRequest::Stop {
+        mode,
+        force_after: arguments.force_after.force_after,
+    })
+}
 
-    /// Waits until it has ended.
-    fn wait(&self) {
-        let Some(process) = &self.0 else { return };
-        let mut ended = [PollFd::new(process, PollFlags::IN)];
-        while poll(&mut ended, None) == Err(Errno::INTR) {}
+/// The report that a run has left on the disk; `None` when it was killed before it could.
+fn written(found: &FoundRun) -> Result<Option<Report>, CliError> {
+    let runs = runs(&found.folder, Some(&found.name))?;
+    match runs.into_iter().find(|run| run.run == found.run) {
+        Some(run) => Ok(run.report()?),
+        None => Ok(None),
+    }
+}
+
+/// Says how it ended.
+fn tell(ended: &Report, arguments: &DownArguments) {
+    if arguments.json {
+        let event = json!({"event": "ended", "report": json::plain(ended)});
+        line(&event.to_string());
+    } else {
+        for text in report::lines(ended) {
+            line(&text);
+        }
+    }
+    for (what, help) in report::failures(ended) {
+        say(&what, Some(&help));
     }
 }
 

@@ -76,6 +76,12 @@ pub(crate) enum CliError {
     /// A run broke off.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A path that the registry and the reports, which are text, could not name.
+    #[error("the path {path:?} is not UTF-8 text")]
+    PathNotText {
+        /// The path, absolute.
+        path: PathBuf,
+    },
     /// A node's `build` command failed.
     #[error("node `{node}`: its build command failed ({how}): {command}")]
     BuildFailed {
@@ -159,6 +165,7 @@ impl From<UpError> for CliError {
                 pid,
                 file,
             },
+            UpError::Interrupted => CliError::Interrupted,
             error => CliError::Up(error),
         }
     }
@@ -186,6 +193,9 @@ impl CliError {
             CliError::RunsAlready { name, .. } => format!(
                 "stop it first with `dataflow down {name}`, or give this one another `name`"
             ),
+            CliError::PathNotText { .. } => {
+                "give the folder or the file another name".to_owned()
+            }
             CliError::BuildFailed { .. } => {
                 "what it said stands above; nothing was started".to_owned()
             }
@@ -214,6 +224,7 @@ impl CliError {
             | CliError::RunsAlready { .. }
             | CliError::Several { .. }
             | CliError::NoLogs { .. }
+            | CliError::PathNotText { .. }
             | CliError::UnknownNode { .. } => Exit::WrongInput,
             CliError::Up(error) => error.class().into(),
             CliError::Run(error) => error.class().into(),

@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write, stdout};
+use std::iter::from_fn;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use dataflow_ids::NodeId;
-use dataflow_runtime::client::{Client, ClientError};
-use dataflow_runtime::logs::{LogReader, LogRecord, PastRun, runs};
-use dataflow_runtime::registry::FoundRun;
-use dataflow_wire::client::ClientRequest;
+use dataflow_runtime::logs::{LogReader, LogRecord, LogsError, PastRun, runs};
+use dataflow_runtime::registry;
 use notify::{RecursiveMode, Watcher};
 
 use crate::arguments::LogsArguments;
 use crate::error::{CliError, Exit};
+use crate::process::Process;
 use crate::style::Style;
-use crate::{json, running};
+use crate::{json, output, running};
 
 /// Runs the command.
 ///
@@ -31,31 +32,38 @@ pub(crate) fn run(arguments: &LogsArguments) -> Result<Exit, CliError> {
         .follow
         .then(|| Changes::watch(&past))
         .transpose()?;
-    let mut reader = LogReader::open(&past, &nodes);
-    let mut first = Vec::new();
-    while let Some(record) = reader.next_record()? {
-        first.push(record);
-    }
-    let skipped = arguments
-        .lines
-        .map_or(0, |lines| first.len().saturating_sub(lines));
-    if !printer.print(first.drain(..).skip(skipped)) {
-        return Ok(Exit::Done);
-    }
-    let Some(changes) = changes else {
+    let mut reader = match arguments.lines {
+        Some(lines) => LogReader::open_at_last(&past, &nodes, lines)?,
+        None => LogReader::open(&past, &nodes),
+    };
+    let is_read = match arguments.lines {
+        Some(lines) => printer.print(last(&mut reader, lines)?.into_iter().map(Ok))?,
+        None => printer.print(from_fn(|| reader.next_record().transpose()))?,
+    };
+    // Who reads no more has seen enough.
+    let (Some(changes), true) = (changes, is_read) else {
         return Ok(Exit::Done);
     };
     loop {
         let change = changes.wait();
-        let mut more = VecDeque::new();
-        while let Some(record) = reader.next_record()? {
-            more.push_back(record);
-        }
-        // Who reads no more has seen enough. After the end nothing follows, and all of it has been read.
-        if !printer.print(more.into_iter()) || change == Change::Ended {
+        // After the end nothing follows, and all of it has been read.
+        if !printer.print(from_fn(|| reader.next_record().transpose()))? || change == Change::Ended
+        {
             return Ok(Exit::Done);
         }
     }
+}
+
+/// The last `lines` lines of what `reader` has.
+fn last(reader: &mut LogReader, lines: usize) -> Result<VecDeque<LogRecord>, LogsError> {
+    let mut last = VecDeque::new();
+    while let Some(record) = reader.next_record()? {
+        last.push_back(record);
+        if last.len() > lines {
+            last.pop_front();
+        }
+    }
+    Ok(last)
 }
 
 /// The run that is meant: the newest of what `dataflow` names, or the one that `--run` names.
@@ -65,34 +73,44 @@ fn find(arguments: &LogsArguments) -> Result<PastRun, CliError> {
         .dataflow
         .as_deref()
         .and_then(|which| running::file(&here, which));
-    let folders = match &file {
-        Some(file) => vec![file.parent().unwrap_or(&here).to_owned()],
-        None => project_folders(&here)?,
+    let of_file = match &file {
+        Some(file) => {
+            let folder = file.parent().unwrap_or(&here).to_owned();
+            newest(&[folder], arguments, |run| run.file == *file)?
+        }
+        None => None,
     };
+    // A file that is no dataflow's may have the name of one.
+    let found = match of_file {
+        Some(found) => Some(found),
+        None => newest(&project_folders(&here)?, arguments, |run| {
+            (arguments.dataflow.as_ref()).is_none_or(|name| run.name.as_str() == name)
+        })?,
+    };
+    found.ok_or_else(|| CliError::NoLogs {
+        what: match (&arguments.run, &arguments.dataflow) {
+            (Some(run), _) => format!("a run `{run}`"),
+            (None, Some(which)) => format!("`{which}`"),
+            (None, None) => "any dataflow".to_owned(),
+        },
+        folder: here,
+    })
+}
+
+/// The newest run in `folders` that `--run` does not exclude.
+fn newest(
+    folders: &[PathBuf],
+    arguments: &LogsArguments,
+    is_wanted: impl Fn(&PastRun) -> bool,
+) -> Result<Option<PastRun>, LogsError> {
     let mut found = Vec::new();
     for folder in folders {
-        found.extend(runs(&folder, None)?);
+        found.extend(runs(folder, None)?);
     }
-    let wanted = |run: &PastRun| {
-        let right_dataflow = match (&file, &arguments.dataflow) {
-            (Some(file), _) => run.file == *file,
-            (None, Some(name)) => run.name.as_str() == name,
-            (None, None) => true,
-        };
-        right_dataflow && arguments.run.as_ref().is_none_or(|name| run.run == *name)
-    };
-    found
+    Ok(found
         .into_iter()
-        .filter(wanted)
-        .max_by_key(|run| run.started_at)
-        .ok_or_else(|| CliError::NoLogs {
-            what: match (&arguments.run, &arguments.dataflow) {
-                (Some(run), _) => format!("a run `{run}`"),
-                (None, Some(which)) => format!("`{which}`"),
-                (None, None) => "any dataflow".to_owned(),
-            },
-            folder: here,
-        })
+        .filter(|run| arguments.run.as_ref().is_none_or(|name| run.run == *name) && is_wanted(run))
+        .max_by_key(|run| run.started_at))
 }
 
 /// This folder, those directly in it, and those of what runs below it.
@@ -134,15 +152,25 @@ enum Change {
 
 /// Tells when there is more to read, and when there will be no more.
 struct Changes {
-    changes: mpsc::Receiver<Change>,
+    /// Any number of changes are one, so one may wait.
+    wake: mpsc::Receiver<()>,
+    has_ended: Arc<AtomicBool>,
     /// Watches for as long as it lives.
     _watcher: notify::RecommendedWatcher,
 }
 
 impl Changes {
     fn watch(past: &PastRun) -> Result<Changes, CliError> {
-        let (to_us, changes) = mpsc::channel();
+        let (to_us, wake) = mpsc::sync_channel(1);
+        let has_ended = Arc::new(AtomicBool::new(false));
         let written = to_us.clone();
+        let ended = {
+            let has_ended = Arc::clone(&has_ended);
+            move || {
+                has_ended.store(true, Ordering::Release);
+                let _ = to_us.try_send(());
+            }
+        };
         let cannot_watch = |source| CliError::Watch {
             folder: past.folder.clone(),
             source,
@@ -151,54 +179,48 @@ impl Changes {
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                 // Our own reading is an event too, and no news.
                 if !event.is_ok_and(|event| event.kind.is_access()) {
-                    let _ = written.send(Change::Written);
+                    let _ = written.try_send(());
                 }
             })
             .map_err(cannot_watch)?;
         watcher
             .watch(&past.folder, RecursiveMode::NonRecursive)
             .map_err(cannot_watch)?;
-        // Its end is told by its socket: a runtime that is killed writes no report.
-        let running = running::all(past.file.to_str())?
+        // Its end is that of its process: the last lines are written after commands have been told of the end,
+        // and a runtime that is killed tells nobody.
+        let project = past.file.parent().unwrap_or(&past.folder);
+        let running = registry::find(project, Some(past.name.as_str()))?
             .into_iter()
             .find(|run| run.run == past.run);
-        match running.map(|run| follow(&run)) {
-            Some(Ok(mut client)) => {
+        match running.map(|run| Process::of(run.pid)) {
+            Some(process) => {
                 std::thread::Builder::new()
                     .name("dataflow-follow".to_owned())
                     .spawn(move || {
-                        client.replies().for_each(drop);
-                        let _ = to_us.send(Change::Ended);
+                        process.wait();
+                        ended();
                     })
                     .map_err(CliError::system("start the thread that waits for the end"))?;
             }
-            // It has ended already, or does while we ask.
-            Some(Err(_)) | None => {
-                let _ = to_us.send(Change::Ended);
-            }
+            // It gives up its name once everything is written.
+            None => ended(),
         }
         Ok(Changes {
-            changes,
+            wake,
+            has_ended,
             _watcher: watcher,
         })
     }
 
     /// Waits for the next change; several at once are one.
     fn wait(&self) -> Change {
-        let mut change = self.changes.recv().unwrap_or(Change::Ended);
-        while let Ok(next) = self.changes.try_recv() {
-            if next == Change::Ended {
-                change = next;
-            }
+        let is_over = self.wake.recv().is_err() || self.has_ended.load(Ordering::Acquire);
+        if is_over {
+            Change::Ended
+        } else {
+            Change::Written
         }
-        change
     }
-}
-
-fn follow(run: &FoundRun) -> Result<Client, ClientError> {
-    let mut client = Client::connect(run)?;
-    client.send(&ClientRequest::Follow)?;
-    Ok(client)
 }
 
 /// Writes records: `node | line`, or JSON.
@@ -224,12 +246,18 @@ impl Printer {
     }
 
     /// `false` when nobody reads any more.
-    fn print(&self, mut records: impl Iterator<Item = LogRecord>) -> bool {
+    fn print(
+        &self,
+        records: impl Iterator<Item = Result<LogRecord, LogsError>>,
+    ) -> Result<bool, CliError> {
         let mut out = io::BufWriter::new(stdout().lock());
-        records
-            .try_for_each(|record| writeln!(out, "{}", self.line(&record)))
-            .and_then(|()| out.flush())
-            .is_ok()
+        for record in records {
+            let written = writeln!(out, "{}", self.line(&record?));
+            if !output::or_read_no_more(written)? {
+                return Ok(false);
+            }
+        }
+        output::or_read_no_more(out.flush())
     }
 
     fn line(&self, record: &LogRecord) -> String {

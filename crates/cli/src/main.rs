@@ -8,7 +8,10 @@ mod error;
 mod graph;
 mod json;
 mod load;
+mod log;
 mod logs;
+mod output;
+mod process;
 mod ps;
 mod report;
 mod running;
@@ -21,23 +24,19 @@ use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command};
-use crate::error::CliError;
+use crate::error::{CliError, Exit};
+use crate::log::Log;
 use crate::style::Style;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log_to_standard_error();
-    let result = match &arguments.command {
-        Command::Up(arguments) => up::run(arguments),
-        Command::Down(arguments) => down::run(arguments),
-        Command::Ps(arguments) => ps::run(arguments),
-        Command::Logs(arguments) => logs::run(arguments),
-        Command::Check(arguments) => check::run(arguments),
-        Command::Graph(arguments) => graph::run(arguments),
-    };
+    let result = Log::to_standard_error().and_then(|log| {
+        let result = run(&arguments.command);
+        log.finish();
+        result
+    });
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -46,6 +45,17 @@ fn main() -> ExitCode {
             }
             error.exit().into()
         }
+    }
+}
+
+fn run(command: &Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Up(arguments) => up::run(arguments),
+        Command::Down(arguments) => down::run(arguments),
+        Command::Ps(arguments) => ps::run(arguments),
+        Command::Logs(arguments) => logs::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Graph(arguments) => graph::run(arguments),
     }
 }
 
@@ -58,17 +68,4 @@ fn say(what: &str, help: Option<&str>) {
     });
     // There is no other place to say that standard error has gone.
     let _ = err.write_all(format!("{} {what}\n{help}", style.wrong("error:")).as_bytes());
-}
-
-/// What the runtime itself logs, for the person on call: `DATAFLOW_LOG`, else `RUST_LOG`, else warnings.
-fn log_to_standard_error() {
-    let filter = ["DATAFLOW_LOG", "RUST_LOG"]
-        .into_iter()
-        .find_map(|variable| EnvFilter::try_from_env(variable).ok())
-        .unwrap_or_else(|| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .with_ansi(Style::of(&stderr()) != Style::PLAIN)
-        .init();
 }

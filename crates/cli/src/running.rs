@@ -1,6 +1,6 @@
 //! Which running dataflow a command means.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use dataflow_runtime::registry::{self, FoundRun};
 
@@ -13,13 +13,31 @@ use crate::error::CliError;
 /// [`CliError::Registry`] when the registry cannot be read. That nothing runs is no error.
 pub(crate) fn all(which: Option<&str>) -> Result<Vec<FoundRun>, CliError> {
     let here = here()?;
-    let Some(file) = which.and_then(|which| file(&here, which)) else {
-        return Ok(registry::find(&here, which)?);
-    };
-    // A file may lie anywhere: its own folder is its project.
-    let folder = file.parent().unwrap_or(&here);
-    let name = file.to_str();
-    Ok(registry::find(folder, name)?)
+    if let Some(file) = which.and_then(|which| file(&here, which)) {
+        // A file may lie anywhere: its own folder is its project.
+        let folder = file.parent().unwrap_or(&here);
+        let found = registry::find(folder, Some(text_of(&file)?.as_str()))?;
+        // A file that is no dataflow's may have the name of one.
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(registry::find(&here, which)?)
+}
+
+/// `path` as text, absolute, without symbolic links as far as it is there: as the registry names it.
+///
+/// # Errors
+///
+/// [`CliError::PathNotText`] when it is none.
+pub(crate) fn text_of(path: &Path) -> Result<String, CliError> {
+    let whole = std::fs::canonicalize(path)
+        .or_else(|_| absolute(path))
+        .unwrap_or_else(|_| path.to_owned());
+    whole
+        .into_os_string()
+        .into_string()
+        .map_err(|path| CliError::PathNotText { path: path.into() })
 }
 
 /// The one run that `which` means.

@@ -1,11 +1,11 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a stop; a second Ctrl-C or SIGTERM forces it.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a stop; a Ctrl-C after a Ctrl-C forces it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::{Forcer, StopMode};
-use dataflow_runtime::Controls;
+use dataflow_runtime::{Controls, Interruption};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 use crate::error::CliError;
 
@@ -16,26 +16,63 @@ enum Target {
     Nothing,
     /// A build, with its whole process group.
     Build(Pid),
+    /// The check of what a run needs.
+    Preparation(Interruption),
     /// The runtime of `up -d`, which understands signals as this process does.
     Runtime(Pid),
     /// The dataflow.
     Dataflow(Controls),
+    /// A dataflow that has ended: only its report is still to be read.
+    Report,
 }
 
-/// What kind of signal came.
+/// The signals that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
-    /// Somebody asks for the end.
-    OnPurpose,
-    /// The terminal has gone. That asks for a stop, and nobody meant to force anything by it.
+    /// Ctrl-C, the only one that a person means as more when it is repeated.
+    Interrupt,
+    /// Somebody, perhaps a supervisor that repeats itself, asks for the end.
+    Terminate,
+    /// The terminal has gone.
     HangUp,
+}
+
+impl Came {
+    fn kind(self) -> SignalKind {
+        match self {
+            Came::Interrupt => SignalKind::interrupt(),
+            Came::Terminate => SignalKind::terminate(),
+            Came::HangUp => SignalKind::hangup(),
+        }
+    }
+
+    fn signal(self) -> Signal {
+        match self {
+            Came::Interrupt => Signal::INT,
+            Came::Terminate => Signal::TERM,
+            Came::HangUp => Signal::HUP,
+        }
+    }
+}
+
+/// What a signal has brought about, for whoever says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// The dataflow stops.
+    Stop,
+    /// Every process of the dataflow is killed.
+    Force,
+    /// Everything has ended, and nobody wants to wait for a reader.
+    Leave,
 }
 
 #[derive(Debug)]
 struct State {
     target: Target,
-    /// Signals so far.
-    count: u32,
+    /// The first of the signals so far.
+    first: Option<Came>,
+    /// How many of them were Ctrl-C.
+    interrupts: u32,
 }
 
 /// The signals of this process, from the moment they are watched.
@@ -45,30 +82,37 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Watches the signals on a thread of its own, and calls `said` with the number of each that acts on the
-    /// dataflow.
+    /// Watches the signals on a thread of its own, and calls `heard` on that thread when one acts on the dataflow.
+    /// A signal that our starter ignores, as `nohup` does with SIGHUP, stays ignored.
     ///
     /// # Errors
     ///
     /// [`CliError::System`] when the system refuses.
-    pub(crate) fn watch(said: impl Fn(u32) + Send + 'static) -> Result<Signals, CliError> {
+    pub(crate) fn watch(heard: impl Fn(Heard) + Send + 'static) -> Result<Signals, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
             .map_err(CliError::system("watch for signals"))?;
+        let ignored = Ignored::by_our_starter()?;
         let (mut interrupt, mut terminate, mut hang_up) = {
             let _context = runtime.enter();
-            let watch = |kind| signal(kind).map_err(CliError::system("watch for signals"));
+            let watch = |came: Came| match ignored.contains(came.signal()) {
+                true => Ok(None),
+                false => {
+                    (signal(came.kind()).map(Some)).map_err(CliError::system("watch for signals"))
+                }
+            };
             (
-                watch(SignalKind::interrupt())?,
-                watch(SignalKind::terminate())?,
-                watch(SignalKind::hangup())?,
+                watch(Came::Interrupt)?,
+                watch(Came::Terminate)?,
+                watch(Came::HangUp)?,
             )
         };
         let signals = Signals {
             state: Arc::new(Mutex::new(State {
                 target: Target::Nothing,
-                count: 0,
+                first: None,
+                interrupts: 0,
             })),
         };
         let watched = signals.clone();
@@ -78,11 +122,14 @@ impl Signals {
                 runtime.block_on(async {
                     loop {
                         let came = tokio::select! {
-                            _ = interrupt.recv() => Came::OnPurpose,
-                            _ = terminate.recv() => Came::OnPurpose,
-                            _ = hang_up.recv() => Came::HangUp,
+                            () = next(&mut interrupt) => Came::Interrupt,
+                            () = next(&mut terminate) => Came::Terminate,
+                            () = next(&mut hang_up) => Came::HangUp,
                         };
-                        watched.came(came, &said);
+                        // Said with nothing locked, so that it delays no other signal's work.
+                        if let Some(done) = watched.came(came) {
+                            heard(done);
+                        }
                     }
                 });
             })
@@ -94,27 +141,32 @@ impl Signals {
 
     /// Whether a signal has come.
     pub(crate) fn interrupted(&self) -> bool {
-        self.lock().count > 0
+        self.lock().first.is_some()
     }
 
     /// From now on signals end a build, the leader of its process group; one that came before does at once.
     pub(crate) fn go_to_build(&self, pid: u32) {
-        self.go_to(pid, Target::Build);
+        self.go_to(process(pid).map(Target::Build));
     }
 
     /// From now on signals go to the runtime of `up -d`; one that came before goes to it at once.
     pub(crate) fn go_to_runtime(&self, pid: u32) {
-        self.go_to(pid, Target::Runtime);
+        self.go_to(process(pid).map(Target::Runtime));
     }
 
-    fn go_to(&self, pid: u32, target: fn(Pid) -> Target) {
-        let mut state = self.lock();
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            state.target = target(pid);
-            if state.count > 0 {
-                state.target.terminate();
-            }
-        }
+    /// From now on signals break off the preparation of a run; one that came before does at once.
+    pub(crate) fn go_to_preparation(&self, interruption: Interruption) {
+        self.go_to(Some(Target::Preparation(interruption)));
+    }
+
+    /// From now on signals stop, then force, the dataflow. One that came before stops it at once.
+    pub(crate) fn go_to_dataflow(&self, controls: Controls) {
+        self.go_to(Some(Target::Dataflow(controls)));
+    }
+
+    /// From now on a signal only says that nobody waits for the reader of the report.
+    pub(crate) fn go_to_report(&self) {
+        self.lock().target = Target::Report;
     }
 
     /// From now on signals are only counted.
@@ -122,36 +174,39 @@ impl Signals {
         self.lock().target = Target::Nothing;
     }
 
-    /// From now on signals stop, then force, the dataflow. One that came before stops it at once.
-    pub(crate) fn go_to_dataflow(&self, controls: Controls) {
+    fn go_to(&self, target: Option<Target>) {
+        let Some(target) = target else { return };
         let mut state = self.lock();
-        if state.count > 0 {
-            controls.stop(StopMode::Graceful, None);
+        if let Some(first) = state.first {
+            target.end(first);
         }
-        state.target = Target::Dataflow(controls);
+        state.target = target;
     }
 
-    fn came(&self, came: Came, said: &impl Fn(u32)) {
+    fn came(&self, came: Came) -> Option<Heard> {
         let mut state = self.lock();
-        if came == Came::HangUp && state.count > 0 {
-            return;
+        let is_first = state.first.is_none();
+        state.first.get_or_insert(came);
+        if came == Came::Interrupt {
+            state.interrupts += 1;
         }
-        state.count += 1;
+        let forces = came == Came::Interrupt && state.interrupts > 1;
         match &state.target {
-            Target::Nothing => {}
-            Target::Build(_) => state.target.terminate(),
-            Target::Runtime(_) => {
-                state.target.terminate();
-                said(state.count);
+            Target::Nothing => return None,
+            Target::Report => return Some(Heard::Leave),
+            Target::Build(group) if forces => {
+                let _ = kill_process_group(*group, Signal::KILL);
             }
-            Target::Dataflow(controls) => {
-                if state.count == 1 {
-                    controls.stop(StopMode::Graceful, None);
-                } else {
-                    controls.force(Forcer::SecondInterrupt);
-                }
-                said(state.count);
+            Target::Dataflow(controls) if forces => controls.force(Forcer::SecondInterrupt),
+            target => target.end(came),
+        }
+        match &state.target {
+            Target::Runtime(_) | Target::Dataflow(_) if forces => Some(Heard::Force),
+            // A first Ctrl-C is told what a second one does, even if the stop is not new.
+            Target::Runtime(_) | Target::Dataflow(_) if is_first || came == Came::Interrupt => {
+                Some(Heard::Stop)
             }
+            _ => None,
         }
     }
 
@@ -161,12 +216,157 @@ impl Signals {
 }
 
 impl Target {
-    /// Sends SIGTERM to the process, if it is one. One that has ended needs no signal.
-    fn terminate(&self) {
-        let _ = match self {
-            Target::Nothing | Target::Dataflow(_) => Ok(()),
-            Target::Build(pid) => kill_process_group(*pid, Signal::TERM),
-            Target::Runtime(pid) => kill_process(*pid, Signal::TERM),
-        };
+    /// Asks for the end, without force.
+    fn end(&self, came: Came) {
+        // A process that has ended needs no signal.
+        match self {
+            Target::Nothing | Target::Report => {}
+            Target::Build(group) => {
+                let _ = kill_process_group(*group, Signal::TERM);
+            }
+            Target::Preparation(interruption) => interruption.interrupt(),
+            // It tells a second Ctrl-C from a signal that is repeated, as we do.
+            Target::Runtime(pid) => {
+                let _ = kill_process(*pid, came.signal());
+            }
+            Target::Dataflow(controls) => controls.stop(StopMode::Graceful, None),
+        }
+    }
+}
+
+fn process(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// Waits for the next of these signals; for ever, when they are not watched.
+async fn next(signals: &mut Option<unix::Signal>) {
+    let came = match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The signals that this process ignores.
+#[derive(Debug, Clone, Copy)]
+struct Ignored(u64);
+
+impl Ignored {
+    /// What our starter has left us, as long as nothing has been changed here.
+    fn by_our_starter() -> Result<Ignored, CliError> {
+        let status = std::fs::read_to_string("/proc/self/status")
+            .map_err(CliError::system("read /proc/self/status"))?;
+        Ok(Ignored::in_status(&status))
+    }
+
+    /// Bit `n - 1` of a hexadecimal number stands for signal `n` (proc_pid_status(5)).
+    fn in_status(status: &str) -> Ignored {
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        Ignored(mask.unwrap_or(0))
+    }
+
+    fn contains(self, signal: Signal) -> bool {
+        self.0 >> (signal.as_raw() - 1) & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signals() -> Signals {
+        Signals {
+            state: Arc::new(Mutex::new(State {
+                target: Target::Nothing,
+                first: None,
+                interrupts: 0,
+            })),
+        }
+    }
+
+    /// A process that takes note of the signals it gets, as a runtime of `up -d` that has not ended yet.
+    fn started() -> (Signals, std::process::Child) {
+        let child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let signals = signals();
+        signals.lock().target = Target::Runtime(process(child.id()).unwrap());
+        (signals, child)
+    }
+
+    fn end(mut child: std::process::Child) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        child.kill().unwrap();
+        child.wait().unwrap().signal()
+    }
+
+    #[test]
+    fn only_an_interrupt_after_an_interrupt_forces() {
+        for (order, expected) in [
+            (
+                vec![Came::Interrupt, Came::Interrupt],
+                vec![Some(Heard::Stop), Some(Heard::Force)],
+            ),
+            (
+                vec![Came::Terminate, Came::Terminate, Came::HangUp],
+                vec![Some(Heard::Stop), None, None],
+            ),
+            (
+                vec![Came::Terminate, Came::Interrupt, Came::Interrupt],
+                vec![Some(Heard::Stop), Some(Heard::Stop), Some(Heard::Force)],
+            ),
+            (
+                vec![
+                    Came::Interrupt,
+                    Came::Terminate,
+                    Came::HangUp,
+                    Came::Interrupt,
+                ],
+                vec![Some(Heard::Stop), None, None, Some(Heard::Force)],
+            ),
+        ] {
+            let (signals, child) = started();
+            let heard: Vec<_> = order.iter().map(|came| signals.came(*came)).collect();
+            assert_eq!(heard, expected, "{order:?}");
+            end(child);
+        }
+    }
+
+    #[test]
+    fn a_signal_is_passed_on_as_what_it_is() {
+        use std::os::unix::process::ExitStatusExt;
+        for came in [Came::Interrupt, Came::Terminate, Came::HangUp] {
+            let (signals, mut child) = started();
+            signals.came(came);
+            let status = child.wait().unwrap();
+            assert_eq!(status.signal(), Some(came.signal().as_raw()), "{came:?}");
+        }
+    }
+
+    #[test]
+    fn a_signal_that_came_early_ends_what_begins_later() {
+        let signals = signals();
+        assert_eq!(signals.came(Came::Interrupt), None);
+        assert!(signals.interrupted());
+        let (_, mut child) = started();
+        signals.go_to_runtime(child.id());
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
+    }
+
+    #[test]
+    fn ignored_signals_are_read_from_what_the_kernel_says() {
+        let ignored = Ignored::in_status("Name:\tx\nSigBlk:\tffff\nSigIgn:\t0000000000001003\n");
+        assert!(ignored.contains(Signal::HUP));
+        assert!(ignored.contains(Signal::INT));
+        assert!(ignored.contains(Signal::PIPE));
+        assert!(!ignored.contains(Signal::TERM));
+        assert!(!Ignored::in_status("").contains(Signal::INT));
     }
 }

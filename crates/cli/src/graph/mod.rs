@@ -5,14 +5,12 @@ mod dot;
 mod json;
 mod mermaid;
 
-use std::io::{Write, stdout};
-
 use dataflow_descriptor::{Dataflow, Edge, limits};
 use dataflow_ids::QueuePolicy;
 
 use crate::arguments::{GraphArguments, GraphFormat};
 use crate::error::{CliError, Exit};
-use crate::load;
+use crate::{load, output};
 
 /// Runs the command.
 ///
@@ -21,10 +19,7 @@ use crate::load;
 /// [`CliError::Said`] when the description has errors: they have been said.
 pub(crate) fn run(arguments: &GraphArguments) -> Result<Exit, CliError> {
     let dataflow = load::load(&arguments.file)?;
-    // Nobody is left to hear that standard output has gone.
-    let _ = stdout()
-        .lock()
-        .write_all(drawn(&dataflow, arguments.format).as_bytes());
+    output::write(&drawn(&dataflow, arguments.format))?;
     Ok(Exit::Done)
 }
 

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use dataflow_wire::status::{Report, Waiting};
 use serde::{Deserialize, Serialize};
 
-use super::show::{Show, Started};
+use super::show::Started;
+use super::speaker::{Said, Speaker};
 use crate::arguments::UpArguments;
 use crate::error::{CliError, Exit};
 use crate::signals::Signals;
@@ -32,7 +33,7 @@ pub(super) enum News {
 /// Starts the runtime in the background, and waits until the dataflow is up or has ended.
 pub(super) fn start(
     arguments: &UpArguments,
-    show: &Show,
+    speaker: &Speaker,
     signals: &Signals,
 ) -> Result<Exit, CliError> {
     let program =
@@ -51,6 +52,8 @@ pub(super) fn start(
     if signals.interrupted() {
         return Err(CliError::Interrupted);
     }
+    // The runtime stays: a pipe that our starter has left open must end without it.
+    dataflow_runtime::close_inherited_on_exec();
     let mut child = command
         .spawn()
         .map_err(CliError::system("start the runtime in the background"))?;
@@ -64,26 +67,24 @@ pub(super) fn start(
         let text = text.map_err(CliError::system("listen to the runtime"))?;
         match serde_json::from_str(&text) {
             Ok(News::Started(started)) => begun = Some(started),
-            Ok(News::Waiting(waiting)) => {
-                for waiting in waiting {
-                    show.own(&waiting.to_string());
-                }
-            }
+            Ok(News::Waiting(waiting)) => speaker.say(Said::Waiting(waiting)),
             Ok(News::Up) => {
-                if let Some(started) = &begun {
-                    show.up_in_background(started);
+                if let Some(started) = begun {
+                    speaker.say(Said::UpInBackground(started));
                 }
                 return Ok(Exit::Done);
             }
-            Ok(News::Ended(report)) => return Ok(super::finish(&report, show)),
+            Ok(News::Ended(report)) => return Ok(super::finish(*report, speaker)),
             Err(error) => tracing::warn!(%error, text, "news not understood"),
         }
     }
-    // No news is bad news: it has said why on standard error, which it shares with us, or it was killed.
+    // No news is bad news: it has said why on standard error, which it shares with us, or it was killed, perhaps by
+    // a signal that we have passed on before it could listen.
     let status = child
         .wait()
         .map_err(CliError::system("wait for the runtime"))?;
     match status.code() {
+        None if signals.interrupted() => Err(CliError::Interrupted),
         Some(1) => Err(CliError::Said(Exit::Failed)),
         Some(2) => Err(CliError::Said(Exit::WrongInput)),
         _ => Err(CliError::BackgroundEnded {

@@ -11,7 +11,7 @@ use dataflow_descriptor::Dataflow;
 
 use crate::error::CliError;
 use crate::signals::Signals;
-use crate::text;
+use crate::{output, text};
 
 /// Runs the commands in the order of the nodes, each once, however many nodes share it. What they say, and what
 /// is said about them, goes to standard error: standard output may be for programs.
@@ -22,9 +22,9 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
         if !done.insert(command) {
             continue;
         }
-        eprintln!("building {}: {command}", node.id);
+        output::note(&format!("building {}: {command}", node.id));
         let began = Instant::now();
-        let output = stderr()
+        let errors = stderr()
             .as_fd()
             .try_clone_to_owned()
             .map_err(CliError::system("use standard error"))?;
@@ -37,7 +37,7 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
             .envs(&dataflow.env)
             .envs(&node.env)
             .stdin(Stdio::null())
-            .stdout(output)
+            .stdout(errors)
             .process_group(0)
             .spawn()
             .map_err(CliError::system("run `sh`"))?;
@@ -55,7 +55,8 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
                 command: command.clone(),
             });
         }
-        eprintln!("built {} in {}", node.id, text::duration(began.elapsed()));
+        let took = text::duration(began.elapsed());
+        output::note(&format!("built {} in {took}", node.id));
     }
     Ok(())
 }

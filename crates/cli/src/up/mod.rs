@@ -3,19 +3,22 @@
 mod background;
 mod build;
 mod show;
+mod speaker;
 
+use std::path::PathBuf;
 use std::sync::mpsc;
 
 use dataflow_descriptor::Dataflow;
-use dataflow_runtime::{RunOptions, prepare};
+use dataflow_runtime::{Interruption, RunEvent, RunOptions, prepare};
 use dataflow_wire::status::Report;
 
 use crate::arguments::UpArguments;
 use crate::error::{CliError, Exit};
-use crate::signals::Signals;
-use crate::{load, report, say};
+use crate::signals::{Heard, Signals};
+use crate::{load, report, running};
 
 use self::show::{Show, Started};
+use self::speaker::{Said, Speaker};
 
 /// Runs the command.
 ///
@@ -26,65 +29,105 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<Exit, CliError> {
     if arguments.background {
         background::leave_the_terminal()?;
     }
+    running::text_of(&arguments.file)?;
     let show = Show::of(arguments);
+    let ground = Ground {
+        terminal: show.terminal(),
+        has_lines: show.has_lines(),
+    };
+    let speaker = Speaker::start(show)?;
     let signals = Signals::watch({
-        let show = show.clone();
-        move |count| show.signal(count)
+        let speaker = speaker.clone();
+        move |heard| match heard {
+            Heard::Stop => speaker.say(Said::Stopping),
+            Heard::Force => {
+                speaker.say(Said::Forced);
+                speaker.hurry();
+            }
+            Heard::Leave => speaker.hurry(),
+        }
     })?;
+    let result = run_with(arguments, ground, &speaker, &signals);
+    speaker.finish();
+    result
+}
+
+/// What is known of whoever reads.
+struct Ground {
+    /// The terminal that nodes may draw on.
+    terminal: Option<PathBuf>,
+    /// Whether the nodes' lines are said here.
+    has_lines: bool,
+}
+
+fn run_with(
+    arguments: &UpArguments,
+    ground: Ground,
+    speaker: &Speaker,
+    signals: &Signals,
+) -> Result<Exit, CliError> {
     if arguments.build {
-        build::all(&load::load_before_build(&arguments.file)?, &signals)?;
+        build::all(&load::load_before_build(&arguments.file)?, signals)?;
     }
     let dataflow = load::load(&arguments.file)?;
     if arguments.detach {
-        return background::start(arguments, &show, &signals);
+        return background::start(arguments, speaker, signals);
     }
-    let report = run_here(&dataflow, arguments, &show, &signals)?;
-    Ok(finish(&report, &show))
+    let report = run_here(&dataflow, arguments, ground, speaker, signals)?;
+    Ok(finish(report, speaker))
 }
 
 /// Runs the dataflow in this process until it has ended.
 fn run_here(
     dataflow: &Dataflow,
     arguments: &UpArguments,
-    show: &Show,
+    ground: Ground,
+    speaker: &Speaker,
     signals: &Signals,
 ) -> Result<Report, CliError> {
+    let interruption = Interruption::default();
+    signals.go_to_preparation(interruption.clone());
+    let draws = ground.terminal.is_some();
     let options = RunOptions {
         force_after: arguments.force_after.force_after,
-        terminal: show.terminal(),
+        terminal: ground.terminal,
+        interruption,
         ..RunOptions::default()
     };
-    show.align(dataflow);
     let run = prepare(dataflow.clone(), options)?;
-    let started = Started::now(dataflow, run.name());
-    show.started(&started);
+    speaker.say(Said::Started(Started::now(dataflow, run.name())));
     signals.go_to_dataflow(run.controls());
-    let (to_show, events) = mpsc::channel();
-    let shower = {
-        let show = show.clone();
+    let (to_speaker, events) = mpsc::channel();
+    // Never waits, so that what the runtime says waits in the speaker's queue, which has a limit.
+    let passing_on = {
+        let speaker = speaker.clone();
         std::thread::Builder::new()
-            .name("dataflow-show".to_owned())
+            .name("dataflow-events".to_owned())
             .spawn(move || {
                 for event in events {
-                    show.event(&event, &started);
+                    if ground.has_lines || !matches!(event, RunEvent::Log { .. }) {
+                        speaker.say(Said::Event(event));
+                    }
                 }
             })
-            .map_err(CliError::system("start the thread that writes"))?
+            .map_err(CliError::system("start the thread that listens to the run"))?
     };
-    let report = run.block_on(to_show);
-    // All that was said comes before the summary. It only writes, so it cannot have panicked.
-    let _ = shower.join();
-    show.give_the_terminal_back();
+    let report = run.block_on(to_speaker);
+    // All that was said comes before the summary. It only passes on, so it cannot have panicked.
+    let _ = passing_on.join();
+    signals.go_to_report();
+    if draws {
+        speaker.say(Said::TerminalIsFree);
+    }
     Ok(report?)
 }
 
 /// Says how it ended.
-fn finish(report: &Report, show: &Show) -> Exit {
-    show.ended(report);
-    if show.is_for_people_or_programs() {
-        for (what, help) in report::failures(report) {
-            say(&what, Some(&help));
-        }
+fn finish(report: Report, speaker: &Speaker) -> Exit {
+    let exit = report::exit(&report);
+    if exit == Exit::Forced {
+        speaker.hurry();
     }
-    report::exit(report)
+    speaker.say(Said::Ended(Box::new(report)));
+    exit
 }

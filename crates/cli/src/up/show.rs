@@ -1,22 +1,23 @@
 //! What a running `up` says: lines for people, JSON for programs, or the conversation with a waiting `up -d`.
+//! Only the thread of the speaker says it, since a reader may stall.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use dataflow_descriptor::Dataflow;
 use dataflow_ids::{LifeCycle, NodeId};
 use dataflow_runtime::RunEvent;
-use dataflow_wire::status::{Phase, Report};
+use dataflow_wire::status::{Phase, Report, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::background;
+use super::speaker::Said;
 use crate::arguments::UpArguments;
 use crate::style::Style;
 use crate::text::{self, counted};
-use crate::{json, report};
+use crate::{json, report, say};
 
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +31,11 @@ enum Reader {
 }
 
 /// What an `up` says, and to whom.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Show {
     reader: Reader,
-    /// The nodes' names, in the order of the description, once they are known.
-    nodes: Arc<OnceLock<Vec<NodeId>>>,
+    /// The run that goes on in this process, once it has begun.
+    started: Option<Started>,
 }
 
 /// A run that has begun.
@@ -84,18 +85,34 @@ impl Show {
                 (false, true) => Reader::Program,
                 (false, false) => Reader::Person(Style::of(&stdout())),
             },
-            nodes: Arc::default(),
+            started: None,
         }
     }
 
-    /// From now on lines are aligned by the names of the nodes of `dataflow`.
-    pub(super) fn align(&self, dataflow: &Dataflow) {
-        self.nodes
-            .get_or_init(|| dataflow.nodes.iter().map(|node| node.id.clone()).collect());
+    /// Says it. Waits for whoever reads.
+    pub(super) fn say(&mut self, said: Said) {
+        match said {
+            Said::Started(started) => {
+                self.started = Some(started.clone());
+                self.started(&started);
+            }
+            Said::UpInBackground(started) => self.up_in_background(&started),
+            Said::Stopping => {
+                self.own("stopping: what was sent will be consumed first. A second Ctrl-C forces the end.");
+            }
+            Said::Forced => self.own("forced: every process of the dataflow is killed"),
+            Said::Waiting(waiting) => self.waiting(&waiting),
+            Said::Event(event) => self.event(&event),
+            Said::Dropped(count) => self.dropped(count),
+            Said::TerminalIsFree => give_the_terminal_back(),
+            Said::Ended(report) => self.ended(&report),
+        }
     }
 
     fn nodes(&self) -> &[NodeId] {
-        self.nodes.get().map_or(&[], Vec::as_slice)
+        self.started
+            .as_ref()
+            .map_or(&[], |started| &started.nodes[..])
     }
 
     /// The length of the longest name.
@@ -114,24 +131,12 @@ impl Show {
         Some(PathBuf::from(name.into_string().ok()?))
     }
 
-    /// Undoes what a node that drew on the terminal and was killed may have left: a scroll region, and lines
-    /// below it.
-    pub(super) fn give_the_terminal_back(&self) {
-        if self.terminal().is_some() {
-            let mut out = stdout();
-            let _ = out
-                .write_all(b"\x1b7\x1b[r\x1b8\x1b[J")
-                .and_then(|()| out.flush());
-        }
-    }
-
-    /// Whether the end is said here, and not by a waiting `up -d`.
-    pub(super) fn is_for_people_or_programs(&self) -> bool {
+    /// Whether the nodes' lines are said here, and not only written to their files.
+    pub(super) fn has_lines(&self) -> bool {
         self.reader != Reader::Starter
     }
 
-    /// A run begins.
-    pub(super) fn started(&self, started: &Started) {
+    fn started(&self, started: &Started) {
         match self.reader {
             Reader::Person(_) => self.own(&format!(
                 "starting {}: {} (run {})",
@@ -148,8 +153,7 @@ impl Show {
         }
     }
 
-    /// A run in the background is up.
-    pub(super) fn up_in_background(&self, started: &Started) {
+    fn up_in_background(&self, started: &Started) {
         match self.reader {
             Reader::Person(_) => {
                 let name = &started.name;
@@ -173,33 +177,41 @@ impl Show {
         }
     }
 
-    /// A signal has come, the `count`-th.
-    pub(super) fn signal(&self, count: u32) {
-        if let Reader::Person(_) = self.reader {
-            self.own(if count == 1 {
-                "stopping: what was sent will be consumed first. A second Ctrl-C forces the end."
-            } else {
-                "forced: every process of the dataflow is killed"
-            });
+    fn waiting(&self, waiting: &[Waiting]) {
+        for waiting in waiting {
+            self.own(&waiting.to_string());
         }
     }
 
-    /// Something has happened.
-    pub(super) fn event(&self, event: &RunEvent, started: &Started) {
-        match self.reader {
-            Reader::Person(style) => self.event_for_people(event, started, style),
-            Reader::Program => event_for_programs(event),
-            Reader::Starter => match event {
+    fn event(&self, event: &RunEvent) {
+        match (self.reader, &self.started) {
+            (Reader::Person(style), _) => self.event_for_people(event, style),
+            (Reader::Program, _) => event_for_programs(event),
+            (Reader::Starter, Some(started)) => match event {
                 RunEvent::Phase(Phase::Running) => background::is_up(started),
                 RunEvent::Waiting(waiting) => {
                     background::tell(&background::News::Waiting(waiting.clone()));
                 }
                 _ => {}
             },
+            (Reader::Starter, None) => {}
         }
     }
 
-    fn event_for_people(&self, event: &RunEvent, started: &Started, style: Style) {
+    /// The reader was too slow for so many events.
+    fn dropped(&self, count: u64) {
+        match (self.reader, &self.started) {
+            (Reader::Person(_), Some(started)) => self.own(&format!(
+                "{} dropped here, since they were not read in time; `dataflow logs {}` has every line",
+                counted(count, "line"),
+                started.name
+            )),
+            (Reader::Program, _) => line(&json!({"event": "dropped", "count": count}).to_string()),
+            _ => {}
+        }
+    }
+
+    fn event_for_people(&self, event: &RunEvent, style: Style) {
         match event {
             RunEvent::Log {
                 node, line: text, ..
@@ -225,21 +237,19 @@ impl Show {
                 };
                 line(&format!("{} | {said}", self.name(node, style)));
             }
-            RunEvent::Phase(Phase::Running) => self.own(&format!(
-                "up: every node is ready, after {}",
-                text::duration(started.at.elapsed())
-            )),
-            RunEvent::Waiting(waiting) => {
-                for waiting in waiting {
-                    self.own(&waiting.to_string());
+            RunEvent::Phase(Phase::Running) => {
+                if let Some(started) = &self.started {
+                    let took = text::duration(started.at.elapsed());
+                    self.own(&format!("up: every node is ready, after {took}"));
                 }
             }
+            RunEvent::Waiting(waiting) => self.waiting(waiting),
             RunEvent::Phase(_) | RunEvent::Ended(_) => {}
         }
     }
 
-    /// The run has ended.
-    pub(super) fn ended(&self, report: &Report) {
+    /// How it ended. In the background a waiting `up -d` says it.
+    fn ended(&self, report: &Report) {
         match self.reader {
             Reader::Person(_) => {
                 for text in report::lines(report) {
@@ -250,12 +260,18 @@ impl Show {
                 let event = json!({"event": "ended", "report": json::plain(report)});
                 line(&event.to_string());
             }
-            Reader::Starter => background::tell(&background::News::Ended(Box::new(report.clone()))),
+            Reader::Starter => {
+                background::tell(&background::News::Ended(Box::new(report.clone())));
+                return;
+            }
+        }
+        for (what, help) in report::failures(report) {
+            say(&what, Some(&help));
         }
     }
 
     /// A line of our own, under the column of the nodes' texts.
-    pub(super) fn own(&self, text: &str) {
+    fn own(&self, text: &str) {
         let Reader::Person(style) = self.reader else {
             return;
         };
@@ -316,6 +332,14 @@ fn nth(number: u32) -> String {
         _ => "th",
     };
     format!("{number}{ending}")
+}
+
+/// Undoes what a node that drew on the terminal and was killed may have left: a scroll region, and lines below it.
+fn give_the_terminal_back() {
+    let mut out = stdout();
+    let _ = out
+        .write_all(b"\x1b7\x1b[r\x1b8\x1b[J")
+        .and_then(|()| out.flush());
 }
 
 /// Writes a line in one go. A reader that has gone is no reason to end a dataflow.

@@ -1,0 +1,10 @@
+//! What the commands do when their surroundings are not as usual: streams that stall or have gone, signals in any
+//! order, runtimes that do not answer, names that mislead. Their nodes are plain programs.
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests
+
+mod answers;
+mod ground;
+mod names;
+mod signals;
+mod starting;
+mod streams;
