@@ -138,15 +138,20 @@ pub struct EdgeCounts {
 }
 
 impl EdgeCounts {
-    /// Every message that was not delivered and will not be.
+    /// Every message that was not delivered and will not be. A faulty process can write any counts into an edge,
+    /// so the sum stops at the greatest number there is.
     pub fn dropped(&self) -> u64 {
-        self.dropped_full + self.dropped_receiver_closed + self.dropped_memory
+        self.dropped_full
+            .saturating_add(self.dropped_receiver_closed)
+            .saturating_add(self.dropped_memory)
     }
 
-    /// Whether the two sums of I-2 hold.
+    /// Whether the two sums of I-2 hold, whatever the counts are.
     pub fn balances(&self) -> bool {
-        self.sent == self.delivered + self.dropped() + self.queued
-            && self.delivered == self.released + self.held + self.lost
+        let arrived = self.delivered.checked_add(self.dropped());
+        let settled = self.released.checked_add(self.held);
+        arrived.and_then(|sum| sum.checked_add(self.queued)) == Some(self.sent)
+            && settled.and_then(|sum| sum.checked_add(self.lost)) == Some(self.delivered)
     }
 }
 
@@ -271,4 +276,28 @@ pub struct NodeReport {
     pub restarts: u32,
     /// Its last log lines, when it failed.
     pub last_lines: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_a_faulty_process_wrote_do_not_balance_and_do_not_overflow() {
+        let counts = EdgeCounts {
+            dropped_full: u64::MAX,
+            dropped_receiver_closed: 2,
+            dropped_memory: u64::MAX,
+            ..EdgeCounts::default()
+        };
+        assert_eq!(counts.dropped(), u64::MAX);
+        assert!(!counts.balances());
+        // The sum would be right if it wrapped.
+        let counts = EdgeCounts {
+            dropped_full: u64::MAX,
+            queued: 1,
+            ..EdgeCounts::default()
+        };
+        assert!(!counts.balances());
+    }
 }
