@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Kept by every call, read by the control thread.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    /// How many threads wait inside the library at this moment.
+    /// How many threads and futures wait inside the library at this moment.
     waiting: AtomicU32,
     /// When a call last began, returned or stopped waiting.
     last_call_ns: AtomicU64,
@@ -29,8 +29,19 @@ impl Activity {
 
     /// Notes that a thread waits inside the library, until the guard goes.
     pub(crate) fn waiting(&self) -> WaitingInside<'_> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.begin_waiting();
         WaitingInside(self)
+    }
+
+    /// Notes that somebody waits inside the library, until `end_waiting`.
+    pub(crate) fn begin_waiting(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that who has said `begin_waiting` goes on.
+    pub(crate) fn end_waiting(&self) {
+        self.touch();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How long ago the last call was; zero while a thread waits inside.
@@ -47,8 +58,7 @@ pub(crate) struct WaitingInside<'a>(&'a Activity);
 
 impl Drop for WaitingInside<'_> {
     fn drop(&mut self) {
-        self.0.touch();
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.end_waiting();
     }
 }
 

@@ -12,7 +12,7 @@ use dataflow_wire::node::{
     CONTROL_FD_VARIABLE, EdgeGrant, EdgeRole, NODE_PROTOCOL, ToNode, ToRuntime, Welcome,
 };
 
-use crate::control::{Control, RuntimeLost};
+use crate::control::{Control, Incoming, RuntimeLost};
 use crate::edge_input::EdgeInput;
 use crate::error::ConnectError;
 use crate::receiver::Receiver;
@@ -102,7 +102,11 @@ pub(crate) fn connect(
                 let drained = shared.control_wake.try_clone()?;
                 let edge = EdgeReceiver::attach(fd, &config, peer_wake, drained)
                     .map_err(|e| failed(&e))?;
-                receivers.insert(grant.edge, edge.handle());
+                let incoming = Incoming {
+                    handle: edge.handle(),
+                    source: grant.source_index,
+                };
+                receivers.insert(grant.edge, incoming);
                 inputs.push(EdgeInput::new(&grant, *spin, edge));
             }
         }

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dataflow_ids::{EdgeId, Epoch, Sequence};
+use dataflow_ids::{EdgeId, Epoch, NodeIndex, Sequence};
 use dataflow_shm::edge::{EdgeReceiverHandle, Tokens};
+use dataflow_shm::with_signals_blocked;
 use dataflow_wire::frame::{FrameReader, Received};
 use dataflow_wire::node::{ToNode, ToRuntime};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -32,13 +33,20 @@ pub enum RuntimeLost {
     GoOn,
 }
 
+/// An edge that this node receives from, as the control thread knows it.
+pub(crate) struct Incoming {
+    pub(crate) handle: EdgeReceiverHandle,
+    /// Whose segments its messages lie in.
+    pub(crate) source: NodeIndex,
+}
+
 /// Everything the control thread owns.
 pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reader: FrameReader,
     /// What came before the user's side was ready for it.
     pub(crate) early: Vec<(ToNode, Vec<OwnedFd>)>,
-    pub(crate) receivers: BTreeMap<EdgeId, EdgeReceiverHandle>,
+    pub(crate) receivers: BTreeMap<EdgeId, Incoming>,
     /// The edges whose last release the runtime waits for, and up to where.
     pub(crate) watched: BTreeMap<EdgeId, Sequence>,
     pub(crate) runtime_lost: RuntimeLost,
@@ -54,19 +62,27 @@ struct Ready {
 
 /// Why the conversation ended.
 enum Ended {
-    /// The socket ended, or carried what no runtime says.
+    /// The socket ended.
     Socket,
+    /// Nothing more can be read from it, for this reason.
+    Unreadable(String),
 }
 
 impl Control {
     /// Starts the thread. It is never joined: it lives as long as the socket, and so, in a node, as long as
     /// the process, whose messages may be released at any time.
+    ///
+    /// Signals are blocked on it for good: a handler of the program that ran here would delay acknowledgements
+    /// (I-7), and could wait for the very thread it runs on.
     pub(crate) fn start(mut self) -> io::Result<()> {
-        std::thread::Builder::new()
+        let builder = std::thread::Builder::new()
             .name("dataflow".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                let Ended::Socket = self.converse();
+            .stack_size(STACK_BYTES);
+        let thread = with_signals_blocked(|| {
+            builder.spawn(move || {
+                if let Ended::Unreadable(why) = self.converse() {
+                    self.say_last_words(&why);
+                }
                 self.shared.set_runtime_gone();
                 self.shared.segments.close();
                 if let RuntimeLost::KillProcessGroup = self.runtime_lost {
@@ -76,7 +92,18 @@ impl Control {
                 }
                 self.shared.wake_users();
             })
-            .map(drop)
+        });
+        thread.map(drop)
+    }
+
+    /// Says why this node ends, in its log and on stderr: what follows is a SIGKILL, which says nothing.
+    fn say_last_words(&self, why: &str) {
+        let text = format!(
+            "node {} can hear its runtime no more, and ends: {why}",
+            self.shared.node
+        );
+        write_to_stderr(&format!("dataflow: {text}\n"));
+        self.shared.note(&ToRuntime::Warning { text });
     }
 
     fn converse(&mut self) -> Ended {
@@ -136,7 +163,8 @@ impl Control {
         match self.reader.receive(self.shared.socket.as_fd()) {
             Ok(Received::Bytes(_)) => {}
             Ok(Received::WouldBlock) => return Ok(()),
-            Ok(Received::End) | Err(_) => return Err(Ended::Socket),
+            Ok(Received::End) => return Err(Ended::Socket),
+            Err(error) => return Err(Ended::Unreadable(error.to_string())),
         }
         self.handle_frames()
     }
@@ -147,7 +175,7 @@ impl Control {
             match self.reader.next::<ToNode>() {
                 Ok(Some((message, descriptors))) => self.handle(message, descriptors),
                 Ok(None) => return Ok(()),
-                Err(_) => return Err(Ended::Socket),
+                Err(error) => return Err(Ended::Unreadable(error.to_string())),
             }
         }
     }
@@ -190,21 +218,26 @@ impl Control {
         if epoch != self.shared.epoch {
             return;
         }
-        let Some(receiver) = self.receivers.get(&edge) else {
+        let Some(Incoming { handle, source }) = self.receivers.get(&edge) else {
             return;
         };
+        // Its sender has ended for good, and everything that it handed over has come over this socket before. Who
+        // waits for a segment that did not come waits in vain.
+        if self.shared.segments.complete(*source) {
+            self.shared.wake_receiver();
+        }
         // Armed before it is looked at: a release in between wakes this thread once more than needed.
-        receiver.watch(upto);
+        handle.watch(upto);
         self.watched.insert(edge, upto);
         self.acknowledge(edge, upto);
     }
 
     /// Says what is still owed on an edge; forgets the edge when that is nothing.
     fn acknowledge(&mut self, edge: EdgeId, upto: Sequence) {
-        let Some(receiver) = self.receivers.get(&edge) else {
+        let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
             return;
         };
-        let tokens = receiver.tokens(upto);
+        let tokens = handle.tokens(upto);
         if tokens.is_empty() {
             self.watched.remove(&edge);
         }
@@ -226,22 +259,49 @@ impl Control {
             self.shared.note(&ToRuntime::SegmentUnmapped { segment });
         }
         for (edge, upto) in self.watched.clone() {
-            let Some(receiver) = self.receivers.get(&edge) else {
+            let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
                 continue;
             };
-            if receiver.watch(upto) {
+            if handle.watch(upto) {
                 self.acknowledge(edge, upto);
             }
         }
     }
 }
 
-/// The highest sequence up to which everything is released, as far as can be said without knowing which
-/// messages are queued: they come after all that were taken.
+/// The highest sequence up to which everything is released. Queues have gaps: messages that were dropped.
 fn released_upto(tokens: &Tokens, upto: Sequence) -> Sequence {
-    let owed = match tokens.held.first() {
-        Some(held) => held.0,
-        None => upto.0.saturating_sub(tokens.queued) + 1,
-    };
-    Sequence(owed.saturating_sub(1).min(upto.0))
+    tokens
+        .lowest
+        .map_or(upto, |lowest| Sequence(lowest.0.saturating_sub(1)))
+}
+
+/// Writes a line to stderr, if that takes it at once. Not through the standard library, whose lock a thread of the
+/// program may have.
+fn write_to_stderr(line: &str) {
+    let stderr = rustix::stdio::stderr();
+    let mut ready = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    if let Ok(1) = poll(&mut ready, Some(&timespec(Duration::ZERO))) {
+        // Nobody is left to hear of an error.
+        let _ = rustix::io::write(stderr, line.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_released_ends_before_the_lowest_that_is_owed_also_when_the_queue_has_gaps() {
+        let owed = |queued, held: &[u64], lowest: Option<u64>| Tokens {
+            queued,
+            held: held.iter().copied().map(Sequence).collect(),
+            lowest: lowest.map(Sequence),
+        };
+        let upto = Sequence(10);
+        // 3 and 10 are queued; those between were dropped.
+        assert_eq!(released_upto(&owed(2, &[], Some(3)), upto), Sequence(2));
+        assert_eq!(released_upto(&owed(0, &[5, 7], Some(5)), upto), Sequence(4));
+        assert_eq!(released_upto(&owed(0, &[], None), upto), upto);
+    }
 }

@@ -193,6 +193,23 @@ pub enum SendError {
         /// What the kernel, or the check of the control group's limit, said.
         why: String,
     },
+    /// An edge of the output holds what no correct receiver writes. It is closed; the message has gone to the other
+    /// inputs of the output, and later ones go there without this error, as long as there are any.
+    #[error(
+        "the edge from `{output}` to {damaged} is damaged and closed: the message reached {written} of {edges} \
+         inputs; look for what writes into shared memory in node {}, then start the dataflow again",
+        damaged.node
+    )]
+    EdgeDamaged {
+        /// The output.
+        output: OutputId,
+        /// The edge's other end, and what is wrong.
+        damaged: DamagedEdge,
+        /// On how many edges the message was sent.
+        written: usize,
+        /// How many edges the output has.
+        edges: usize,
+    },
     /// The metadata cannot travel.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -225,6 +242,31 @@ pub struct Holder {
     pub input: InputId,
     /// How many messages it holds or has not read yet.
     pub messages: u64,
+}
+
+/// The receiver's end of an edge that was found damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedEdge {
+    /// The receiver.
+    pub node: NodeId,
+    /// Its input.
+    pub input: InputId,
+    /// What is wrong.
+    pub what: String,
+    /// How many messages were not sent on it so far.
+    pub refused: u64,
+}
+
+impl fmt::Display for DamagedEdge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DamagedEdge {
+            node,
+            input,
+            what,
+            refused,
+        } = self;
+        write!(f, "{node}/{input} ({what}; {refused} not sent so far)")
+    }
 }
 
 fn megabytes(bytes: u64) -> u64 {

@@ -39,7 +39,7 @@ pub use control::RuntimeLost;
 pub use dataflow_wire::metadata::{
     METADATA_BYTES_MAX, METADATA_DEPTH_MAX, Metadata, MetadataError, Value,
 };
-pub use error::{ConnectError, Holder, RecvError, SendError};
+pub use error::{ConnectError, DamagedEdge, Holder, RecvError, SendError};
 pub use event::{Event, Input, Source};
 pub use loan::{Loan, SentLoan};
 pub use node::Node;

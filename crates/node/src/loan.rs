@@ -82,7 +82,7 @@ impl Loan {
     }
 
     /// Sends what was written, to every input that is connected to the output. Nothing is copied, unless the
-    /// payload is small.
+    /// payload is small, or the metadata is longer than 4 KiB and than any before it on this output.
     ///
     /// # Errors
     ///
@@ -113,7 +113,10 @@ impl Loan {
                 return (Err(error.into()), SentLoan::of(Some(memory), ticket));
             }
         };
-        let mut writer = sender.writer();
+        let mut writer = match sender.writer() {
+            Ok(writer) => writer,
+            Err(error) => return (Err(error), SentLoan::of(Some(memory), ticket)),
+        };
         if let Err(error) = writer.begin(place) {
             return (Err(error), SentLoan::of(Some(memory), ticket));
         }
@@ -123,7 +126,7 @@ impl Loan {
                 ticket.key = Some(key);
                 (result, SentLoan::of(None, ticket))
             }
-            // Long metadata that the chunk has no room for: the exception is copied.
+            // Metadata that the chunk has no room for (see `Writer::metadata_room`): the exception is copied.
             memory => {
                 let result = writer.send(place, &memory.bytes()[..length], &metadata, on_signal);
                 (result, SentLoan::of(Some(memory), ticket))

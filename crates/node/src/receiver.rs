@@ -184,8 +184,14 @@ impl Receiver {
             if !matches!(found, Polled::Nothing) {
                 return Ok(found);
             }
-            if let Some(found) = self.spin() {
-                return Ok(found);
+            if !self.spin.is_zero() && self.open > 0 {
+                if let Some(found) = self.spin(until) {
+                    return Ok(found);
+                }
+                // A signal that came meanwhile has interrupted nothing.
+                if on_signal() == OnSignal::GiveUp {
+                    return Err(RecvError::Interrupted);
+                }
             }
             if let Some(found) = self.sleep(until, on_signal)? {
                 return Ok(found);
@@ -200,7 +206,7 @@ impl Receiver {
         }
         if self.phase == Phase::Fresh {
             self.phase = Phase::Receiving;
-            self.shared.stop.set_received();
+            self.shared.stop.set_received(true);
             self.shared.say_ready();
             let now = Instant::now();
             for (_, timer) in &mut self.timers {
@@ -246,6 +252,7 @@ impl Receiver {
         }
         if self.open == 0 && !self.inputs.is_empty() {
             self.phase = Phase::Ended;
+            self.shared.stop.set_received(false);
             return Polled::Event(Event::AllInputsClosed);
         }
         Polled::Nothing
@@ -324,13 +331,13 @@ impl Receiver {
         }))
     }
 
-    /// Watches for a while before sleeping, if an input asks for that.
-    fn spin(&mut self) -> Option<Polled> {
-        if self.spin.is_zero() || self.open == 0 {
-            return None;
-        }
-        let until = Instant::now() + self.spin;
-        while Instant::now() < until {
+    /// Watches for a while before sleeping, as an input asks for, but not beyond the caller's time.
+    fn spin(&mut self, caller_until: Option<Instant>) -> Option<Polled> {
+        let until = [Instant::now().checked_add(self.spin), caller_until]
+            .into_iter()
+            .flatten()
+            .min();
+        while until.is_none_or(|until| Instant::now() < until) {
             // On virtual cores a spin without this holds the core that the sender needs.
             std::thread::yield_now();
             let found = self.look();
@@ -413,10 +420,19 @@ struct NextEvent<'a> {
 
 impl NextEvent<'_> {
     fn stop_waiting(&mut self) {
-        if std::mem::take(&mut self.waits) {
+        // A forked child has this value too, and neither the edges nor anybody who would unlock.
+        if std::mem::take(&mut self.waits) && self.receiver.shared.fork_guard.holds() {
             self.receiver.shared.set_async_wait(None);
             self.receiver.finish_sleep();
+            self.receiver.shared.activity.end_waiting();
         }
+    }
+}
+
+impl Drop for Receiver {
+    /// Who sends on learns of a stop by its sends from now on.
+    fn drop(&mut self) {
+        self.shared.stop.set_received(false);
     }
 }
 
@@ -449,6 +465,7 @@ impl Future for NextEvent<'_> {
             return Poll::Ready(Err(RecvError::RuntimeGone));
         }
         self.waits = true;
+        self.receiver.shared.activity.begin_waiting();
         Poll::Pending
     }
 }

@@ -52,6 +52,7 @@ impl Sender {
                 id: id.clone(),
                 edges: Vec::new(),
                 begun: false,
+                metadata_behind_max: 0,
             })
             .collect();
         for (id, edge) in edges {
@@ -61,6 +62,7 @@ impl Sender {
                     id,
                     edges: vec![edge],
                     begun: false,
+                    metadata_behind_max: 0,
                 }),
             }
         }
@@ -135,7 +137,7 @@ impl Sender {
     ) -> Result<(), SendError> {
         let place = self.inner.place(output)?;
         let metadata = metadata.encode()?;
-        let mut writer = self.inner.writer();
+        let mut writer = self.inner.writer()?;
         writer.begin(place)?;
         writer.send(place, payload, &metadata, on_signal)
     }
@@ -162,13 +164,14 @@ impl Sender {
         on_signal: &mut SignalHook<'_>,
     ) -> Result<Loan, SendError> {
         let place = self.inner.place(output)?;
-        let mut writer = self.inner.writer();
+        let mut writer = self.inner.writer()?;
         writer.begin(place)?;
         if length <= INLINE_BYTES_MAX {
             drop(writer);
             return Ok(Loan::small(self.inner.clone(), place, length));
         }
-        let chunk = writer.obtain(place, length, on_signal)?;
+        let room = writer.metadata_room(place, length);
+        let chunk = writer.obtain(place, length, room, on_signal)?;
         drop(writer);
         Ok(Loan::chunk(self.inner.clone(), place, length, chunk))
     }
@@ -186,8 +189,13 @@ impl SenderInner {
             })
     }
 
-    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The part that one thread at a time sends with. In a process forked from the node's it is refused and not
+    /// waited for: a thread that had it at the fork is not there to give it back.
+    pub(crate) fn writer(&self) -> Result<MutexGuard<'_, Writer>, SendError> {
+        if !self.shared.fork_guard.holds() {
+            return Err(SendError::Forked);
+        }
+        Ok(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a loan.
@@ -197,8 +205,58 @@ impl SenderInner {
 
     /// A loan is over; gives back the hold on a chunk that its view still had. Never waits.
     pub(crate) fn loan_ends(&self, key: Option<ChunkKey>) {
+        // The loan of a forked child is its parent's, and so is the lock.
+        if !self.shared.fork_guard.holds() {
+            return;
+        }
         self.returns.loan_ends(key);
         // Somebody may wait for exactly this memory.
         self.shared.send_wake.notify();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use dataflow_ids::NodeIndex;
+    use dataflow_shm::ForkGuard;
+    use dataflow_wire::node::NODE_PROTOCOL;
+
+    use super::*;
+    use crate::error::RecvError;
+    use crate::receiver::Receiver;
+    use crate::shared::tests::parts;
+
+    pub(crate) fn welcome() -> Welcome {
+        Welcome {
+            protocol: NODE_PROTOCOL,
+            dataflow: DataflowName::new("test").unwrap(),
+            run: "unit-test".to_owned(),
+            node: NodeId::new("node").unwrap(),
+            index: NodeIndex(0),
+            epoch: Epoch(1),
+            outputs: vec![OutputId::new("out").unwrap()],
+            timers: Vec::new(),
+            edges: 0,
+            output_memory_bytes: 64 << 20,
+        }
+    }
+
+    #[test]
+    fn in_a_forked_child_every_call_says_so_and_waits_for_no_lock() {
+        let (parts, _runtime) = parts(ForkGuard::elsewhere().unwrap());
+        let shared = Arc::new(Shared::new(parts));
+        let sender = Sender::new(shared.clone(), &welcome(), Vec::new());
+        let mut receiver = Receiver::new(shared, Vec::new(), &[]);
+        let loan = Loan::small(sender.inner.clone(), 0, 8);
+        // A thread of the parent had it at the fork.
+        let _writer = sender.inner.writer.lock().unwrap();
+        let sent = sender.send("out", b"", Metadata::new());
+        assert_eq!(sent, Err(SendError::Forked));
+        assert!(matches!(sender.loan("out", 8), Err(SendError::Forked)));
+        assert_eq!(loan.send(Metadata::new()), Err(SendError::Forked));
+        sender.ready();
+        receiver.ready();
+        assert!(matches!(receiver.recv(), Err(RecvError::Forked)));
+        assert!(matches!(receiver.try_recv(), Err(RecvError::Forked)));
     }
 }

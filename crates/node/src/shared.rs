@@ -91,12 +91,16 @@ impl Shared {
         }
     }
 
-    /// Tells the runtime something.
+    /// Tells the runtime something. A process forked from the node's has no part in the conversation, and the
+    /// lock may be held there for ever.
     pub(crate) fn tell(
         &self,
         message: &ToRuntime,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), frame::SendError> {
+        if !self.fork_guard.holds() {
+            return Err(frame::SendError::Closed);
+        }
         let _whole = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         frame::send(self.socket.as_fd(), message, descriptors)
     }
@@ -176,5 +180,49 @@ impl Shared {
         if let Some(waiting) = waiting {
             waiting.waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    /// The parts of a node, and the runtime's end of its socket.
+    pub(crate) fn parts(fork_guard: ForkGuard) -> (SharedParts, OwnedFd) {
+        let (theirs, ours) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let control_wake = EventFd::new().unwrap();
+        let parts = SharedParts {
+            dataflow: DataflowName::new("test").unwrap(),
+            node: NodeId::new("node").unwrap(),
+            epoch: Epoch(1),
+            fork_guard,
+            socket: ours,
+            segments: ReceivedSegments::new(control_wake.try_clone().unwrap()),
+            receive_wake: EventFd::new().unwrap(),
+            send_wake: EventFd::new().unwrap(),
+            control_wake,
+        };
+        (parts, theirs)
+    }
+
+    #[test]
+    fn a_forked_child_says_nothing_and_waits_for_no_lock() {
+        let (parts, theirs) = parts(ForkGuard::elsewhere().unwrap());
+        let shared = Shared::new(parts);
+        // A thread of the parent had it at the fork.
+        let _writing = shared.writing.lock().unwrap();
+        shared.say_ready();
+        shared.say_running();
+        shared.say_stop_delivered();
+        rustix::net::shutdown(&shared.socket, rustix::net::Shutdown::Both).unwrap();
+        assert_eq!(rustix::io::read(&theirs, &mut [0; 8]), Ok(0));
     }
 }

@@ -51,12 +51,12 @@ impl Stop {
         self.asked() == Some(StopMode::Now)
     }
 
-    /// Notes that the user's code receives.
-    pub(crate) fn set_received(&self) {
-        self.received.store(true, Ordering::Relaxed);
+    /// Notes whether the user's code receives. Who does so no more goes on as a source, and learns of a stop as one.
+    pub(crate) fn set_received(&self, received: bool) {
+        self.received.store(received, Ordering::Relaxed);
     }
 
-    /// Whether a send that begins now is refused: the user's code has not seen the stop, and never receives.
+    /// Whether a send that begins now is refused: the user's code has not seen the stop, and does not receive.
     pub(crate) fn is_for_senders(&self) -> bool {
         self.asked().is_some() && !self.received.load(Ordering::Relaxed) && !self.is_delivered()
     }

@@ -18,7 +18,7 @@ pub enum OnSignal {
     GiveUp,
 }
 
-/// Asked whenever a signal has interrupted a wait.
+/// Asked whenever a signal has interrupted a wait, or may have come while an input was watched without sleep.
 pub type SignalHook<'a> = dyn FnMut() -> OnSignal + 'a;
 
 /// Why a wait ended.

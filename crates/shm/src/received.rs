@@ -169,10 +169,12 @@ impl ReceivedSegments {
     }
 
     /// Everything that the sender's incarnations have handed over has come: a segment of it that is not here is
-    /// an error from now on, and no longer waited for.
-    pub fn complete(&self, sender: NodeIndex) {
-        self.lock().complete.insert(sender, Epoch(u32::MAX));
+    /// an error from now on, and no longer waited for. Gives whether this is news.
+    pub fn complete(&self, sender: NodeIndex) -> bool {
+        let all = Epoch(u32::MAX);
+        let is_news = self.lock().complete.insert(sender, all) != Some(all);
         self.shared.changed.notify_all();
+        is_news
     }
 
     /// The segment, if it is here.

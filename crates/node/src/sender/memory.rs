@@ -3,15 +3,25 @@
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use dataflow_shm::edge::ChunkKey;
-use dataflow_shm::{AllocateError, Chunk, GrowError, Growth, SegmentPool, SegmentPoolConfig};
+use dataflow_shm::{
+    AllocateError, Chunk, GrowError, Growth, NewSegment, SegmentPool, SegmentPoolConfig,
+};
+use dataflow_wire::frame;
 use dataflow_wire::node::{ToRuntime, Welcome};
 
 use crate::shared::Shared;
 
 /// How many chunks are handed out between two looks for idle segments.
 const ALLOCATIONS_BETWEEN_LOOKS: u32 = 256;
+
+/// How often a new segment is offered to the runtime while too many descriptors are on their way to it.
+const OFFERS_MAX: u32 = 100;
+
+/// How long it is left alone in between.
+const OFFERS_PAUSE: Duration = Duration::from_millis(10);
 
 /// A node's pool, and what its edges have given back to it.
 #[derive(Debug)]
@@ -75,13 +85,11 @@ impl Memory {
             for segment in retired {
                 shared.note(&ToRuntime::SegmentRetired { segment });
             }
-            let created = ToRuntime::SegmentCreated {
-                segment: segment.segment,
-                length: segment.length,
-            };
-            shared
-                .tell(&created, &[segment.fd.as_fd()])
-                .map_err(|error| NoChunk::Refused(error.to_string()))?;
+            if let Err(error) = hand_over(&segment, shared) {
+                // No receiver will ever have it, so no message may lie in it.
+                self.pool.abandon(segment.segment);
+                return Err(NoChunk::Refused(error.to_string()));
+            }
         }
     }
 
@@ -120,9 +128,33 @@ impl Memory {
             return;
         }
         self.allocations = 0;
+        self.retire_idle(shared);
+    }
+
+    /// Gives back segments that have been idle since the last look.
+    pub(super) fn retire_idle(&mut self, shared: &Shared) {
         for segment in self.pool.retire_idle() {
             shared.note(&ToRuntime::SegmentRetired { segment });
         }
+    }
+}
+
+/// Hands a new segment to the runtime. Descriptors on their way to it count against this process until it has read
+/// them, which is soon: then it is offered again.
+fn hand_over(new: &NewSegment, shared: &Shared) -> Result<(), frame::SendError> {
+    let created = ToRuntime::SegmentCreated {
+        segment: new.segment,
+        length: new.length,
+    };
+    let mut offers = 0;
+    loop {
+        offers += 1;
+        let told = shared.tell(&created, &[new.fd.as_fd()]);
+        let is_over = offers == OFFERS_MAX || shared.is_runtime_gone() || shared.stop.is_now();
+        if is_over || told != Err(frame::SendError::TooManyOnTheWay) {
+            return told;
+        }
+        std::thread::sleep(OFFERS_PAUSE);
     }
 }
 
@@ -158,5 +190,29 @@ impl Returns {
     pub(super) fn collect(&self, freed: &mut Vec<ChunkKey>) {
         // Most nodes have no loans at all.
         freed.append(&mut self.keys.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflow_shm::ForkGuard;
+
+    use super::*;
+    use crate::sender::tests::welcome;
+    use crate::shared::tests::parts;
+
+    #[test]
+    fn no_chunk_is_cut_from_a_segment_that_the_runtime_did_not_get() {
+        let (parts, runtime) = parts(ForkGuard::here().unwrap());
+        let shared = Shared::new(parts);
+        drop(runtime);
+        let mut memory = Memory::new(&welcome());
+        for attempt in 0..3 {
+            let refused = memory.allocate(1000, &shared);
+            assert!(
+                matches!(refused, Err(NoChunk::Refused(_))),
+                "attempt {attempt}: {refused:?}"
+            );
+        }
     }
 }

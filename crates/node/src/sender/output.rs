@@ -6,7 +6,7 @@ use dataflow_shm::edge::{
 };
 use dataflow_wire::node::{EdgeGrant, ToRuntime};
 
-use crate::error::Holder;
+use crate::error::{DamagedEdge, Holder};
 use crate::shared::Shared;
 
 /// An output: every message sent on it goes to all of its edges.
@@ -16,6 +16,8 @@ pub(crate) struct Output {
     pub(crate) edges: Vec<OutputEdge>,
     /// Whether every receiver has been ready: nothing is sent before.
     pub(crate) begun: bool,
+    /// The longest metadata so far that went behind a payload, in bytes.
+    pub(crate) metadata_behind_max: usize,
 }
 
 /// One edge that this node sends on.
@@ -29,6 +31,18 @@ pub(crate) struct OutputEdge {
     chunks: u64,
     /// `None` when it was found damaged; its chunks are then never used again.
     sender: Option<EdgeSender>,
+    /// What was found then.
+    damage: Option<Damage>,
+}
+
+/// What was found on an edge, and what became of it.
+#[derive(Debug)]
+struct Damage {
+    what: String,
+    /// Whether a send has reported it.
+    is_told: bool,
+    /// Messages that were not sent on it.
+    refused: u64,
 }
 
 /// What became of a message on one edge.
@@ -51,7 +65,37 @@ impl OutputEdge {
             policy: grant.policy,
             chunks: 0,
             sender: Some(sender),
+            damage: None,
         }
+    }
+
+    /// Whether it was not found damaged.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.damage.is_none()
+    }
+
+    /// What is to be said of its damage, once, or at every call if `again`.
+    pub(crate) fn tell_of_damage(&mut self, again: bool) -> Option<DamagedEdge> {
+        let damage = self.damage.as_mut()?;
+        if std::mem::replace(&mut damage.is_told, true) && !again {
+            return None;
+        }
+        Some(DamagedEdge {
+            node: self.target.clone(),
+            input: self.input.clone(),
+            what: damage.what.clone(),
+            refused: damage.refused,
+        })
+    }
+
+    /// How many messages were refused because of damage, for people.
+    pub(crate) fn refused(&self) -> Option<String> {
+        let Damage { what, refused, .. } = self.damage.as_ref()?;
+        let plural = if *refused == 1 { " was" } else { "s were" };
+        Some(format!(
+            "{refused} message{plural} not sent to input {} of {}, whose edge is damaged ({what})",
+            self.input, self.target
+        ))
     }
 
     /// Whether a message on it finds its receiver, or nobody for good.
@@ -84,6 +128,9 @@ impl OutputEdge {
         shared: &Shared,
     ) -> Written {
         let Some(sender) = &mut self.sender else {
+            if let Some(damage) = &mut self.damage {
+                damage.refused += 1;
+            }
             return Written::NotKept;
         };
         let before = freed.len();
@@ -98,6 +145,9 @@ impl OutputEdge {
             Err(PublishError::Full { .. }) => Written::Full,
             Err(PublishError::Damaged(damaged)) => {
                 self.close_damaged(&damaged, shared);
+                if let Some(damage) = &mut self.damage {
+                    damage.refused += 1;
+                }
                 Written::NotKept
             }
             Err(PublishError::TooLong { .. }) => {
@@ -182,6 +232,11 @@ impl OutputEdge {
 
     fn close_damaged(&mut self, damaged: &EdgeDamaged, shared: &Shared) {
         self.sender = None;
+        self.damage = Some(Damage {
+            what: damaged.what.to_string(),
+            is_told: false,
+            refused: 0,
+        });
         shared.note(&ToRuntime::EdgeDamaged {
             edge: self.edge,
             what: damaged.what.to_string(),

@@ -9,6 +9,8 @@ use dataflow_shm::edge::{
     ChunkKey, INLINE_BYTES_MAX, Outgoing, OutgoingBody, OutgoingMetadata, SLOT_METADATA_BYTES_MAX,
 };
 
+use dataflow_wire::node::ToRuntime;
+
 use super::memory::{Memory, NoChunk, Returns};
 use super::output::{Output, OutputEdge, Written};
 use super::patience::Patience;
@@ -16,6 +18,17 @@ use crate::clock;
 use crate::error::SendError;
 use crate::shared::Shared;
 use crate::wait::{OnSignal, SignalHook, Woken, wait};
+
+/// From this length on a loan has room for metadata behind its payload from the first: a copy would take long, and
+/// a page beside it is little.
+const LARGE_LOAN_BYTES: usize = 64 * 1024;
+
+/// How much room that is, in bytes.
+const METADATA_ROOM_BYTES: usize = 4096;
+
+/// How many inline messages are sent between two looks for idle segments: they need no memory, so nothing else
+/// looks while only they are sent.
+const INLINE_BETWEEN_LOOKS: u32 = 4096;
 
 /// Everything that one thread at a time sends with.
 #[derive(Debug)]
@@ -27,6 +40,8 @@ pub(crate) struct Writer {
     /// The edges of the message under way that have no room yet; kept to be used again.
     full: Vec<usize>,
     patience: Patience,
+    /// Inline messages since the last look for idle segments.
+    inline: u32,
 }
 
 impl Writer {
@@ -43,15 +58,13 @@ impl Writer {
             returns,
             full: Vec::new(),
             patience: Patience::new(),
+            inline: 0,
         }
     }
 
     /// What every send and every loan begins with.
     pub(crate) fn begin(&self, place: usize) -> Result<(), SendError> {
         self.shared.activity.touch();
-        if !self.shared.fork_guard.holds() {
-            return Err(SendError::Forked);
-        }
         if self.shared.is_runtime_gone() {
             return Err(SendError::RuntimeGone);
         }
@@ -78,10 +91,15 @@ impl Writer {
         }
         if payload.len() + metadata.len() <= INLINE_BYTES_MAX {
             let body = OutgoingBody::Inline { payload, metadata };
+            self.inline += 1;
+            if self.inline == INLINE_BETWEEN_LOOKS {
+                self.inline = 0;
+                self.give_back_idle_memory();
+            }
             return self.write(place, body, on_signal);
         }
         let length = payload.len() + metadata_behind(metadata);
-        let mut chunk = self.obtain(place, length, on_signal)?;
+        let mut chunk = self.obtain(place, length, 0, on_signal)?;
         chunk.bytes_mut()[..payload.len()].copy_from_slice(payload);
         let (result, key) = self.send_chunk(place, chunk, payload.len(), metadata, on_signal);
         self.memory.release(key);
@@ -101,6 +119,8 @@ impl Writer {
         let placed = match metadata_behind(metadata) {
             0 => OutgoingMetadata::Slot(metadata),
             length => {
+                let longest = &mut self.outputs[place].metadata_behind_max;
+                *longest = length.max(*longest);
                 chunk.bytes_mut()[payload_length..payload_length + length]
                     .copy_from_slice(metadata);
                 // Metadata is at most 64 KiB.
@@ -124,18 +144,31 @@ impl Writer {
         (self.write(place, body, on_signal), key)
     }
 
-    /// A chunk of at least `length` bytes. At the limit: drops what edges may drop, else waits for what edges
-    /// that block have, else says who has it.
+    /// How much room a loan of `length` bytes gets for metadata behind its payload: that is not known yet, and
+    /// without room the payload would have to be copied. So as much as any message of the output has needed, and
+    /// at least a page where a copy would take long.
+    pub(crate) fn metadata_room(&self, place: usize, length: usize) -> usize {
+        let longest = self.outputs[place].metadata_behind_max;
+        if length < LARGE_LOAN_BYTES {
+            longest.min(METADATA_ROOM_BYTES)
+        } else {
+            longest.max(METADATA_ROOM_BYTES)
+        }
+    }
+
+    /// A chunk of at least `length` bytes, and of `room` more if the memory has them without further ado. At the
+    /// limit: drops what edges may drop, else waits for what edges that block have, else says who has it.
     pub(crate) fn obtain(
         &mut self,
         place: usize,
         length: usize,
+        room: usize,
         on_signal: &mut SignalHook<'_>,
     ) -> Result<Chunk, SendError> {
         // Whether wake-ups were forgotten before the last look, so that none after it is.
         let mut fresh = false;
         loop {
-            let limit_bytes = match self.allocate_swept(length) {
+            let limit_bytes = match self.allocate_swept(length, room) {
                 Ok(chunk) => return Ok(chunk),
                 Err(NoChunk::AtLimit { limit_bytes }) => limit_bytes,
                 Err(other) => return Err(self.no_chunk(place, length, other)),
@@ -182,14 +215,31 @@ impl Writer {
     }
 
     /// Takes back what loans and edges have given back, then allocates: so a hot chunk is used again.
-    fn allocate_swept(&mut self, length: usize) -> Result<Chunk, NoChunk> {
+    fn allocate_swept(&mut self, length: usize, room: usize) -> Result<Chunk, NoChunk> {
+        self.sweep();
+        let with_room = length.saturating_add(room);
+        match self.memory.allocate(with_room, &self.shared) {
+            Err(NoChunk::AtLimit { .. } | NoChunk::TooLarge { .. }) if room > 0 => {
+                self.memory.allocate(length, &self.shared)
+            }
+            other => other,
+        }
+    }
+
+    /// Takes back what loans and edges have given back.
+    fn sweep(&mut self) {
         let freed = &mut self.memory.freed;
         self.returns.collect(freed);
         for edge in self.outputs.iter_mut().flat_map(|output| &mut output.edges) {
             edge.sweep(freed, &self.shared);
         }
         self.memory.release_freed();
-        self.memory.allocate(length, &self.shared)
+    }
+
+    #[cold]
+    fn give_back_idle_memory(&mut self) {
+        self.sweep();
+        self.memory.retire_idle(&self.shared);
     }
 
     /// Drops the oldest queued message of each edge that drops. `false`: there is none.
@@ -272,6 +322,7 @@ impl Writer {
         } else {
             self.write_when_there_is_room(place, &outgoing, on_signal)
         };
+        let result = result.and_then(|()| self.tell_of_damage(place));
         if let Some(key) = chunk_of(&body) {
             // The edges that were not written have no use for it.
             for _ in 0..self.full.len() {
@@ -281,6 +332,26 @@ impl Writer {
         self.memory.release_freed();
         self.shared.say_running();
         result
+    }
+
+    /// The first send after an edge of its output was found damaged is told so; each one, when no edge is left.
+    fn tell_of_damage(&mut self, place: usize) -> Result<(), SendError> {
+        let output = &mut self.outputs[place];
+        let edges = output.edges.len();
+        let written = output.edges.iter().filter(|edge| edge.is_whole()).count();
+        if written == edges {
+            return Ok(());
+        }
+        let told = |edge: &mut OutputEdge| edge.tell_of_damage(written == 0);
+        match output.edges.iter_mut().find_map(told) {
+            None => Ok(()),
+            Some(damaged) => Err(SendError::EdgeDamaged {
+                output: output.id.clone(),
+                damaged,
+                written,
+                edges,
+            }),
+        }
     }
 
     /// Publishes on one edge, without waking anybody. `false`: it has no room and waits for some.
@@ -396,6 +467,18 @@ impl Writer {
             output: output.id.clone(),
             written,
             edges: output.edges.len(),
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Says what no counter of an edge shows: a damaged one is not touched any more.
+    fn drop(&mut self) {
+        for output in &self.outputs {
+            for text in output.edges.iter().filter_map(OutputEdge::refused) {
+                let text = format!("output {}: {text}", output.id);
+                self.shared.note(&ToRuntime::Warning { text });
+            }
         }
     }
 }

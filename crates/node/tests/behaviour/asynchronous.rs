@@ -5,11 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dataflow_ids::StopMode;
+use dataflow_ids::{EdgeId, Epoch, Sequence, StopMode};
 use dataflow_node::{Event, Metadata, RecvError, Source};
-use dataflow_wire::node::ToRuntime;
+use dataflow_wire::node::{ToNode, ToRuntime};
 
 use crate::world::{Edge, World, pattern};
 
@@ -120,4 +120,44 @@ fn a_stop_and_the_end_of_the_runtime_wake_a_future() {
     world.hears("other", |said| (*said == ToRuntime::Ready).then_some(()));
     world.hang_up("other");
     assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
+}
+
+#[test]
+fn who_waits_in_a_future_is_not_in_user_code() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(sink.recv_async());
+    let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    // Longer than the clock is coarse.
+    let until = Instant::now() + Duration::from_millis(50);
+    let mut asked = 0;
+    while Instant::now() < until {
+        asked += 1;
+        world.tell(
+            "sink",
+            &ToNode::ReleaseRequest {
+                edge: EdgeId(0),
+                epoch: Epoch(1),
+                upto: Sequence(0),
+                attempt: asked,
+            },
+        );
+        let mut answers = 0;
+        world.hears("sink", |said| {
+            if *said == ToRuntime::Ready {
+                answers = 0;
+            }
+            let ToRuntime::ReleaseAck { busy_for, .. } = said else {
+                return None;
+            };
+            assert_eq!(*busy_for, Duration::ZERO);
+            answers += 1;
+            (answers == asked).then_some(())
+        });
+    }
 }

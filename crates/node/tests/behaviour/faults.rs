@@ -50,13 +50,52 @@ fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
     good.ready();
     let mut source = world.connect("source");
     world.damage(0, header::HEAD, u64::MAX);
+    let mut errors = Vec::new();
     for number in 0..20 {
-        source.send("out", [number; 1000], Metadata::new()).unwrap();
+        let sent = source.send("out", [number; 1000], Metadata::new());
+        errors.extend(sent.err());
         assert_eq!(message(&mut good).payload(), [number; 1000]);
     }
+    let [SendError::EdgeDamaged { damaged, .. }] = &errors[..] else {
+        panic!("it is said once: {errors:?}");
+    };
+    assert_eq!((damaged.node.as_str(), damaged.refused), ("bad", 1));
+    let text = errors[0].to_string();
+    assert!(text.contains("bad/in") && text.contains("1 of 2"), "{text}");
+    drop(source);
+    let refused = world.hears("source", |said| match said {
+        ToRuntime::Warning { text } => Some(text.clone()),
+        _ => None,
+    });
+    assert!(
+        refused.contains("messages were not sent to input in of bad"),
+        "{refused}"
+    );
     world.hears("source", |said| {
         matches!(said, ToRuntime::EdgeDamaged { edge, .. } if edge.0 == 0).then_some(())
     });
+}
+
+#[test]
+fn an_output_without_any_edge_left_refuses_every_message() {
+    let world = World::new().node("source", &["out"]).node("bad", &[]).edge(
+        "source/out",
+        "bad/in",
+        Edge::block(2),
+    );
+    world.connect("bad").ready();
+    let mut source = world.connect("source");
+    source.send("out", [0; 1000], Metadata::new()).unwrap();
+    world.damage(0, header::HEAD, u64::MAX);
+    for refused in 1..=3 {
+        let Err(SendError::EdgeDamaged {
+            damaged, written, ..
+        }) = source.send("out", [1; 1000], Metadata::new())
+        else {
+            panic!("a message that went nowhere was accepted");
+        };
+        assert_eq!((damaged.refused, written), (refused, 0));
+    }
 }
 
 #[test]

@@ -261,3 +261,62 @@ fn metadata_above_its_limit_is_refused_before_anything_is_sent() {
     ));
     assert_eq!(world.read(0).counts.sent, 0);
 }
+
+#[test]
+fn a_loan_with_long_metadata_is_not_copied() {
+    // There is memory for the loan, and for no copy of it.
+    let world = World::new()
+        .node_with_memory("source", &["out"], 3 << 19)
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    let metadata = Metadata::from([("about", "x".repeat(2000))]);
+    // As long as a chunk of its class, so that nothing is to spare by itself.
+    let mut loan = source.loan("out", 1 << 20).unwrap();
+    loan.fill(7);
+    loan.send(&metadata).unwrap();
+    let input = message(&mut sink);
+    assert_eq!(input.metadata(), &metadata);
+    assert!(input.payload().iter().all(|byte| *byte == 7));
+}
+
+#[test]
+fn a_loan_that_fits_only_without_room_for_metadata_is_given() {
+    let world = World::new()
+        .node_with_memory("source", &["out"], 1 << 20)
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(2));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    let mut loan = source.loan("out", 1 << 20).unwrap();
+    loan.fill(7);
+    loan.send(Metadata::new()).unwrap();
+    assert_eq!(message(&mut sink).payload().len(), 1 << 20);
+}
+
+#[test]
+fn memory_that_is_idle_goes_back_also_when_only_small_messages_follow() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(16));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    for number in 0..16 {
+        source
+            .send("out", pattern(number, 1_000_000), Metadata::new())
+            .unwrap();
+    }
+    (0..16).for_each(|_| drop(message(&mut sink)));
+    for _ in 0..10_000 {
+        source.send("out", b"small", Metadata::new()).unwrap();
+        drop(message(&mut sink));
+    }
+    world.hears("source", |said| {
+        matches!(said, ToRuntime::SegmentRetired { .. }).then_some(())
+    });
+}

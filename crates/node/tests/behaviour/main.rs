@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
 mod asynchronous;
+mod control;
 mod drain;
 mod faults;
 mod limits;
 mod messages;
+mod segments;
+mod spin;
 mod stop;
 mod timers;
 mod world;

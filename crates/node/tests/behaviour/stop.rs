@@ -1,7 +1,7 @@
 //! Stops: delivered after what counts, ahead of the queues with `now`, and never in the middle of a send.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dataflow_ids::StopMode;
 use dataflow_node::{Event, Metadata, Polled, SendError};
@@ -253,4 +253,42 @@ fn edges_that_the_stop_does_not_name_are_delivered_whole() {
     world.close(0);
     assert!(matches!(member.recv(), Ok(Some(Event::InputClosed(_)))));
     assert!(matches!(member.recv(), Ok(Some(Event::Stop))));
+}
+
+#[test]
+fn who_receives_no_more_learns_of_the_stop_from_the_next_send() {
+    for closed in [false, true] {
+        let world = World::new()
+            .node("first", &["out"])
+            .node("second", &["out"])
+            .node("sink", &[])
+            .edge("first/out", "second/in", Edge::block(4))
+            .edge("second/out", "sink/in", Edge::drop_oldest(4));
+        let sink = world.connect("sink");
+        sink.ready();
+        let (sends, mut receives) = world.connect("second").split();
+        // It has received, and goes on as a source: without its receiving half, or past the end of its inputs.
+        assert!(matches!(receives.try_recv(), Ok(Polled::Nothing)));
+        let receives = if closed {
+            world.close(0);
+            assert!(matches!(receives.recv(), Ok(Some(Event::InputClosed(_)))));
+            assert!(matches!(receives.recv(), Ok(Some(Event::AllInputsClosed))));
+            Some(receives)
+        } else {
+            drop(receives);
+            None
+        };
+        sends.send("out", b"before", Metadata::new()).unwrap();
+        world.stop("second", StopMode::Graceful, &[]);
+        let until = Instant::now() + Duration::from_secs(20);
+        let error = loop {
+            match sends.send("out", b"again", Metadata::new()) {
+                Ok(()) => assert!(Instant::now() < until, "it never learns"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, SendError::Stopped { .. }), "{error}");
+        stop_delivered(&world, "second");
+        drop(receives);
+    }
 }

@@ -91,6 +91,19 @@ struct State {
     nodes: BTreeMap<String, NodeSide>,
     edges: Vec<EdgeSide>,
     segments: Vec<(String, SegmentId, u64, OwnedFd)>,
+    handing: Handing,
+}
+
+/// What this runtime does with the segments of senders.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Handing {
+    /// Hands them to the receivers.
+    #[default]
+    Over,
+    /// Keeps them: no receiver ever hears of them.
+    Nothing,
+    /// Hands them over as longer than they are.
+    Garbled,
 }
 
 /// A dataflow whose runtime is the test.
@@ -220,11 +233,13 @@ impl World {
                     edge.keeper.set_receiver_ready();
                 }
             }
+            ToRuntime::SegmentCreated { .. } if state.handing == Handing::Nothing => {}
             ToRuntime::SegmentCreated { segment, length } => {
                 let [fd] = <[OwnedFd; 1]>::try_from(fds).unwrap();
+                let is_garbled = state.handing == Handing::Garbled;
                 let message = ToNode::Segment {
                     segment: *segment,
-                    length: *length,
+                    length: length + u64::from(is_garbled),
                 };
                 for edge in state.edges.iter().filter(|edge| edge.source == name) {
                     if let Some(to) = &state.nodes[&edge.target].socket {
@@ -263,6 +278,17 @@ impl World {
             assert!(!waited.timed_out(), "in vain: {what}");
             state = next;
         }
+    }
+
+    /// From now on does this with segments.
+    pub(crate) fn hand(&self, handing: Handing) {
+        self.lock().handing = handing;
+    }
+
+    /// Writes bytes that are no frame to a node.
+    pub(crate) fn babble(&self, node: &str, bytes: &[u8]) {
+        let socket = self.lock().nodes[node].socket.clone().unwrap();
+        assert_eq!(rustix::io::write(&*socket, bytes), Ok(bytes.len()));
     }
 
     /// Tells a node something.

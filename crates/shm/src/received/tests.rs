@@ -222,7 +222,8 @@ fn what_has_not_come_when_its_sender_is_complete_is_not_waited_for() {
         node: NodeIndex(2),
         ..id(1)
     };
-    table.complete(NodeIndex(1));
+    assert!(table.complete(NodeIndex(1)));
+    assert!(!table.complete(NodeIndex(1)));
     assert_eq!(
         waiter.join().unwrap(),
         Err(SegmentError::NeverCame { segment: id(1) })

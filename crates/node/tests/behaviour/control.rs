@@ -1,0 +1,64 @@
+//! The control thread: the program's signals never come to it, and it says why it must end.
+
+use dataflow_ids::{EdgeId, Epoch, Sequence};
+use dataflow_wire::node::{ToNode, ToRuntime};
+
+use crate::world::{Edge, World};
+
+fn dataflow() -> World {
+    World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(4))
+}
+
+#[test]
+fn signals_are_blocked_on_the_control_thread() {
+    let world = dataflow();
+    let _sink = world.connect("sink");
+    // Its answer says that the thread runs, and so has its name.
+    world.tell(
+        "sink",
+        &ToNode::ReleaseRequest {
+            edge: EdgeId(0),
+            epoch: Epoch(1),
+            upto: Sequence(0),
+            attempt: 1,
+        },
+    );
+    world.hears("sink", |said| {
+        matches!(said, ToRuntime::ReleaseAck { .. }).then_some(())
+    });
+    let mut masks = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // Threads of other tests come and go.
+        let Ok(status) = std::fs::read_to_string(task.unwrap().path().join("status")) else {
+            continue;
+        };
+        let line = |key| status.lines().find_map(|line| line.strip_prefix(key));
+        if line("Name:").is_some_and(|name| name.trim() == "dataflow") {
+            masks.push(u64::from_str_radix(line("SigBlk:").unwrap().trim(), 16).unwrap());
+        }
+    }
+    assert!(!masks.is_empty());
+    // SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCHLD.
+    for signal in [1, 2, 10, 12, 14, 15, 17] {
+        for mask in &masks {
+            assert_ne!(mask & 1 << (signal - 1), 0, "signal {signal}: {mask:x}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_cannot_hear_its_runtime_says_why_before_it_ends() {
+    let world = dataflow();
+    let _sink = world.connect("sink");
+    world.babble("sink", &[0xff; 64]);
+    world.hears("sink", |said| match said {
+        ToRuntime::Warning { text } => {
+            assert!(text.contains("sink") && text.contains("header"), "{text}");
+            Some(())
+        }
+        _ => None,
+    });
+}
