@@ -1,0 +1,118 @@
+//! What must be true of names, sockets and what killed runs leave.
+
+use super::*;
+
+fn name(text: &str) -> DataflowName {
+    DataflowName::new(text).unwrap()
+}
+
+struct Ground {
+    _place: tempfile::TempDir,
+    registry: Registry,
+    folder: PathBuf,
+}
+
+impl Ground {
+    fn new() -> Ground {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().canonicalize().unwrap();
+        Ground {
+            registry: Registry::at(folder.join("registry")),
+            _place: place,
+            folder,
+        }
+    }
+
+    fn project(&self, name: &str) -> PathBuf {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("dataflow.yml"), "").unwrap();
+        folder
+    }
+
+    fn claim(&self, flow: &str, folder: &Path) -> Result<Claim, RegistryError> {
+        let file = folder.join("dataflow.yml");
+        self.registry.claim(&name(flow), "run", &file, folder)
+    }
+}
+
+#[test]
+fn two_projects_never_see_each_other() {
+    let ground = Ground::new();
+    let (a, b) = (ground.project("a"), ground.project("b"));
+    let _a = ground.claim("flow", &a).unwrap();
+    let _b = ground.claim("flow", &b).unwrap();
+    let found = ground.registry.find(&a, Some("flow")).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].folder, a);
+    assert_eq!(
+        ground.registry.find(&b, Some("dataflow.yml")).unwrap()[0].folder,
+        b
+    );
+    assert_eq!(ground.registry.find(&ground.folder, None).unwrap().len(), 2);
+    assert!(ground.registry.find(&a, Some("other")).unwrap().is_empty());
+}
+
+#[test]
+fn a_second_claim_of_the_same_name_says_who_runs_it() {
+    let ground = Ground::new();
+    let project = ground.project("a");
+    let first = ground.claim("flow", &project).unwrap();
+    match ground.claim("flow", &project) {
+        Err(RegistryError::RunsAlready(run)) => assert_eq!(run.pid, std::process::id()),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    ground.claim("flow", &project).unwrap();
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_its_name_is_free() {
+    let ground = Ground::new();
+    let project = ground.project("a");
+    let claim = ground.claim("flow", &project).unwrap();
+    let (entry, socket) = (claim.entry.clone(), claim.socket.clone());
+    let text = fs::read(&entry).unwrap();
+    drop(claim);
+    // As SIGKILL leaves it: both files, and no lock.
+    fs::write(&entry, &text).unwrap();
+    drop(UnixListener::bind(&socket).unwrap());
+    ground.claim("flow", &project).unwrap();
+
+    fs::write(&entry, &text).unwrap();
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(ground.registry.find(&project, None).unwrap().is_empty());
+    assert!(!entry.exists() && !socket.exists());
+}
+
+#[test]
+fn a_socket_works_however_long_its_path_is() {
+    let ground = Ground::new();
+    let long = ground.folder.join("x".repeat(120));
+    let registry = Registry::at(&long);
+    let project = ground.project("a");
+    let flow = name(&"n".repeat(64));
+    let _claim = registry
+        .claim(&flow, "run", &project.join("dataflow.yml"), &project)
+        .unwrap();
+    let found = registry.find(&project, None).unwrap();
+    found[0].connect().unwrap();
+    let mode = fs::metadata(&found[0].socket).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_folder_that_others_may_enter_is_refused() {
+    let ground = Ground::new();
+    let open = ground.folder.join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let project = ground.project("a");
+    let refused = Registry::at(&open).claim(
+        &name("flow"),
+        "run",
+        &project.join("dataflow.yml"),
+        &project,
+    );
+    assert!(matches!(refused, Err(RegistryError::NotPrivate { .. })));
+}
