@@ -4,6 +4,7 @@
 //! dead by the word of the kernel. Time decides only when to ask again, never the answer (I-6).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_ids::{EdgeId, Epoch, Sequence};
@@ -172,7 +173,8 @@ pub struct DrainLedger {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
-    Waiting(Box<Asked>),
+    /// Shared by all copies of the ledger, until one of them changes it.
+    Waiting(Arc<Asked>),
     Drained,
 }
 
@@ -279,7 +281,8 @@ impl DrainLedger {
             Some(Entry::Drained) => return,
             // A repetition, perhaps by somebody who knows more.
             Some(Entry::Waiting(asked)) => {
-                asked.waiting.upto = asked.waiting.upto.max(upto);
+                let waiting = &mut Arc::make_mut(asked).waiting;
+                waiting.upto = waiting.upto.max(upto);
             }
             None => {
                 let epoch = match receiver {
@@ -299,7 +302,7 @@ impl DrainLedger {
                     step: 0,
                     repeat_at: now,
                 };
-                self.edges.insert(edge, Entry::Waiting(Box::new(asked)));
+                self.edges.insert(edge, Entry::Waiting(Arc::new(asked)));
             }
         }
         if upto == Sequence::NONE {
@@ -316,13 +319,13 @@ impl DrainLedger {
 
     fn asked(&mut self, edge: EdgeId) -> Option<&mut Asked> {
         match self.edges.get_mut(&edge) {
-            Some(Entry::Waiting(asked)) => Some(asked),
+            Some(Entry::Waiting(asked)) => Some(Arc::make_mut(asked)),
             Some(Entry::Drained) | None => None,
         }
     }
 
     fn settle(&mut self, edge: EdgeId, commands: &mut Vec<DrainCommand>) {
-        if self.asked(edge).is_some() {
+        if matches!(self.edges.get(&edge), Some(Entry::Waiting(_))) {
             self.edges.insert(edge, Entry::Drained);
             commands.push(DrainCommand::Drained { edge });
         }
@@ -429,7 +432,9 @@ impl DrainLedger {
 
     fn alive(&self) -> impl Iterator<Item = &Asked> {
         self.edges.values().filter_map(|entry| match entry {
-            Entry::Waiting(asked) if asked.waiting.receiver == Presence::Alive => Some(&**asked),
+            Entry::Waiting(asked) if asked.waiting.receiver == Presence::Alive => {
+                Some(asked.as_ref())
+            }
             Entry::Waiting(_) | Entry::Drained => None,
         })
     }

@@ -1,6 +1,6 @@
 //! The machine that starts a dataflow, stops it in order, and knows when and how it has ended.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dataflow_ids::{EdgeId, End, Forcer, LifeCycle, NodeIndex, OnFailure, StopMode};
 
@@ -14,10 +14,12 @@ use crate::outcome::Outcome;
 /// outside any more. Every other node ends because its inputs close, after it has seen all that was sent to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowMachine {
-    graph: Graph,
+    /// Shared by all copies: it never changes.
+    graph: Arc<Graph>,
     on_failure: OnFailure,
     nodes: Vec<Node>,
-    edges: BTreeMap<EdgeId, Edge>,
+    /// In the order of their ids, so that a copy is cheap.
+    edges: Vec<(EdgeId, Edge)>,
     cycles: Vec<CycleState>,
     phase: Phase,
     is_started: bool,
@@ -93,7 +95,7 @@ impl FlowMachine {
             not_up: nodes.len(),
             not_final: nodes.len(),
             nodes,
-            graph,
+            graph: Arc::new(graph),
         }
     }
 
@@ -228,13 +230,15 @@ impl FlowMachine {
 
     /// Moves an edge from one state to the next; says whether it was there.
     fn step(&mut self, edge: EdgeId, from: Edge, to: Edge) -> bool {
-        match self.edges.get_mut(&edge) {
-            Some(stands) if *stands == from => {
-                *stands = to;
-                true
-            }
-            _ => false,
+        let Ok(place) = self.edges.binary_search_by_key(&edge, |(id, _)| *id) else {
+            return false;
+        };
+        let stands = &mut self.edges[place].1;
+        let is_there = *stands == from;
+        if is_there {
+            *stands = to;
         }
+        is_there
     }
 
     fn edge_closed(&mut self, edge: EdgeId, commands: &mut Vec<FlowCommand>) {
