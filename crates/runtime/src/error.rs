@@ -186,6 +186,17 @@ pub enum RunError {
         /// What it said.
         what: String,
     },
+    /// A task of the runtime has panicked twice.
+    #[error(
+        "the runtime's {task} cannot go on ({what}); every node was killed. This is a fault of ours: please \
+         report it with the run's logs"
+    )]
+    Task {
+        /// Which one.
+        task: String,
+        /// What it said.
+        what: String,
+    },
 }
 
 impl RunError {

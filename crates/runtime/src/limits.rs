@@ -1,6 +1,9 @@
 //! What a run will take of this machine's limits, reckoned before anything is started.
 
+use std::collections::BTreeSet;
+
 use dataflow_descriptor::Dataflow;
+use dataflow_ids::NodeIndex;
 use dataflow_shm::child::DescriptorLimit;
 
 use crate::error::UpError;
@@ -34,9 +37,10 @@ pub(crate) fn output_memory_bytes() -> u64 {
 fn runtime_need(dataflow: &Dataflow) -> u64 {
     let nodes = dataflow.nodes.len() as u64;
     let edges = dataflow.edges.len() as u64;
-    let is_sender =
-        |node: &&dataflow_descriptor::Node| dataflow.edges_from(node.index).next().is_some();
-    let senders = dataflow.nodes.iter().filter(is_sender).count() as u64;
+    let senders: BTreeSet<NodeIndex> = (dataflow.edges.iter())
+        .map(|edge| edge.source.index)
+        .collect();
+    let senders = senders.len() as u64;
     RUNTIME_BASE
         + nodes * RUNTIME_PER_NODE
         + senders * RUNTIME_PER_SENDER
@@ -53,10 +57,13 @@ pub(crate) fn check_descriptors(
     if let Some(limit) = limit.now().filter(|limit| *limit < need) {
         return Err(UpError::TooFewDescriptors { need, limit });
     }
-    for node in &dataflow.nodes {
-        let edges =
-            dataflow.edges_from(node.index).count() + dataflow.edges_into(node.index).count();
-        let need = NODE_BASE + edges as u64 * NODE_PER_EDGE;
+    let mut ends = vec![0; dataflow.nodes.len()];
+    for edge in &dataflow.edges {
+        ends[edge.source.index.0 as usize] += 1;
+        ends[edge.target.index.0 as usize] += 1;
+    }
+    for (node, ends) in dataflow.nodes.iter().zip(ends) {
+        let need = NODE_BASE + ends * NODE_PER_EDGE;
         if let Some(limit) = limit.before().filter(|limit| *limit < need) {
             return Err(UpError::TooFewDescriptorsForNode {
                 node: node.id.clone(),

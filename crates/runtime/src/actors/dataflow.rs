@@ -1,6 +1,7 @@
 //! `DataflowActor`: the run, the order of its start, its stop and its drain.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_core::Time;
@@ -9,9 +10,10 @@ use dataflow_core::flow::{CycleIndex, CycleMember, FlowCommand, FlowEvent, FlowM
 use dataflow_core::quiesce::{QuiescenceWatch, Verdict};
 use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, NodeIndex, Sequence, StopMode};
 
+use super::ActorName;
 use super::node::NodeMessage;
 use super::scheduler::SchedulerMessage;
-use crate::root::RootRef;
+use crate::root::{Purpose, RootRef};
 use crate::supervision::Behaviour;
 
 /// After this long, a stop says whom it waits for.
@@ -62,13 +64,15 @@ pub(crate) enum DataflowMessage {
     WaitingLook,
     /// The time that a person has set for the stop is over.
     ForceDue,
+    /// A node's actor may have missed something: tell it again what stands.
+    Retell { node: NodeIndex },
 }
 
-/// What the run's actor knows.
+/// What the run's actor knows. The machines are copied when they change, not with every message.
 #[derive(Debug, Clone)]
 pub(crate) struct Lead {
-    pub(crate) flow: FlowMachine,
-    pub(crate) drain: DrainLedger,
+    pub(crate) flow: Rc<FlowMachine>,
+    pub(crate) drain: Rc<DrainLedger>,
     watches: BTreeMap<CycleIndex, QuiescenceWatch>,
     pub(crate) stop_began: Option<Time>,
     force_at: Option<Time>,
@@ -79,8 +83,8 @@ pub(crate) struct Lead {
 impl Lead {
     pub(crate) fn new(flow: FlowMachine, drain: DrainLedger) -> Lead {
         Lead {
-            flow,
-            drain,
+            flow: Rc::new(flow),
+            drain: Rc::new(drain),
             watches: BTreeMap::new(),
             stop_began: None,
             force_at: None,
@@ -97,6 +101,8 @@ pub(crate) enum DataflowCommand {
     Place,
     /// Tell every node that it is placed.
     TellPlaced,
+    /// Tell a node that no peer has what it needs.
+    TellNoPlace { node: NodeIndex, why: String },
     /// What the order of the dataflow asks for.
     Flow(FlowCommand),
     /// What the conversation about tokens asks for.
@@ -109,6 +115,8 @@ pub(crate) enum DataflowCommand {
     SayWaiting,
     /// Come back to look at a cycle.
     LookAgain { cycle: CycleIndex },
+    /// Tell a node's actor again what stands. Every fact may be told twice.
+    Retell { node: NodeIndex },
 }
 
 /// The actor that leads the run.
@@ -131,7 +139,9 @@ impl DataflowActor {
 
     fn perform(&self) {
         let committed = &self.root.memory().lead;
-        committed.perform(|command| self.perform_one(command));
+        if committed.perform(|command| self.perform_one(command)) > 0 {
+            self.root.cannot_go_on(ActorName::Dataflow);
+        }
         self.root.phase_is(committed.read().flow.phase());
     }
 
@@ -146,6 +156,10 @@ impl DataflowActor {
                     .fact(SchedulerMessage::Place { nodes });
             }
             DataflowCommand::TellPlaced => self.tell_all(|| NodeMessage::Placed),
+            DataflowCommand::TellNoPlace { node, why } => {
+                let handle = root.handles().node(node);
+                handle.fact(NodeMessage::NoPlace { why });
+            }
             DataflowCommand::Flow(command) => self.perform_flow(command),
             DataflowCommand::Drain(DrainCommand::SendRequest {
                 edge,
@@ -155,7 +169,9 @@ impl DataflowActor {
             }) => root.send_release_request(edge, epoch, upto, attempt),
             DataflowCommand::Drain(DrainCommand::WakeAt(at)) => {
                 let this = this();
-                root.at(at, move |_| this.fact(DataflowMessage::DrainTick));
+                root.arm(Purpose::DrainTick, at, move |_| {
+                    this.fact(DataflowMessage::DrainTick);
+                });
             }
             DataflowCommand::Drain(DrainCommand::Drained { edge }) => root.edge_drained(edge),
             DataflowCommand::AskAgain { node, epoch } => {
@@ -173,21 +189,49 @@ impl DataflowActor {
             }
             DataflowCommand::ForceAt(at) => {
                 let this = this();
-                root.at(at, move |_| this.fact(DataflowMessage::ForceDue));
+                root.arm(Purpose::Force, at, move |_| {
+                    this.fact(DataflowMessage::ForceDue);
+                });
             }
             DataflowCommand::SayWaiting => {
                 root.say_waiting();
-                let this = this();
-                root.later(WAITING_AGAIN, move |_| {
-                    this.fact(DataflowMessage::WaitingLook);
-                });
+                self.look_who_waits_after(WAITING_AGAIN);
             }
+            DataflowCommand::Retell { node } => self.retell(node),
             DataflowCommand::LookAgain { cycle } => {
                 let this = this();
-                root.later(CYCLE_LOOK, move |_| {
+                let at = root.env().now().after(CYCLE_LOOK);
+                root.arm(Purpose::CycleLook(cycle), at, move |_| {
                     this.fact(DataflowMessage::CycleLook { cycle });
                 });
             }
+        }
+    }
+
+    fn look_who_waits_after(&self, wait: Duration) {
+        let root = &self.root;
+        let this = root.handles().dataflow.clone();
+        let at = root.env().now().after(wait);
+        root.arm(Purpose::SayWaiting, at, move |_| {
+            this.fact(DataflowMessage::WaitingLook);
+        });
+    }
+
+    fn retell(&self, node: NodeIndex) {
+        let root = &self.root;
+        let lead = root.memory().lead.read();
+        let this = root.handles().node(node);
+        if lead.flow.stopping().is_some() {
+            this.fact(NodeMessage::StopBegun);
+        }
+        if let Some(by) = lead.flow.forced() {
+            this.fact(NodeMessage::Force { by });
+        }
+        // These two are looked at again by whoever takes them.
+        this.fact(NodeMessage::InputsClosed);
+        let mut outputs = root.edge_ids_from(node).into_iter();
+        if outputs.all(|edge| lead.drain.is_drained(edge)) {
+            this.fact(NodeMessage::OutputsDrained);
         }
     }
 
@@ -200,10 +244,8 @@ impl DataflowActor {
             FlowCommand::Up => {}
             FlowCommand::StopBegun => {
                 self.tell_all(|| NodeMessage::StopBegun);
-                let this = root.handles().dataflow.clone();
-                root.later(WAITING_FIRST, move |_| {
-                    this.fact(DataflowMessage::WaitingLook);
-                });
+                root.ask_how_busy();
+                self.look_who_waits_after(WAITING_FIRST);
             }
             FlowCommand::StopNode { node, mode } => {
                 let upto = Vec::new();
@@ -240,7 +282,7 @@ impl DataflowActor {
 
 impl Deciding<'_> {
     fn flow(&mut self, event: FlowEvent) {
-        let commands = self.lead.flow.handle(event);
+        let commands = Rc::make_mut(&mut self.lead.flow).handle(event);
         for command in &commands {
             match command {
                 FlowCommand::StopBegun => {
@@ -264,7 +306,7 @@ impl Deciding<'_> {
     }
 
     fn drain(&mut self, event: DrainEvent) {
-        let commands = self.lead.drain.handle(self.now, event);
+        let commands = Rc::make_mut(&mut self.lead.drain).handle(self.now, event);
         let drained: Vec<EdgeId> = commands
             .iter()
             .filter_map(|command| match command {
@@ -318,9 +360,9 @@ impl Deciding<'_> {
             }
             DataflowMessage::Placed {
                 result: Err((node, why)),
-            } => self.flow(FlowEvent::UpFailed {
+            } => self.commands.push(DataflowCommand::TellNoPlace {
                 node: *node,
-                why: format!("no place for it: {why}"),
+                why: why.clone(),
             }),
             DataflowMessage::NodeChanged { node, state, end } => self.flow(FlowEvent::NodeState {
                 node: *node,
@@ -341,7 +383,7 @@ impl Deciding<'_> {
                 });
             }
             DataflowMessage::Connected { node, epoch } => {
-                for edge in self.root.edges_into(*node) {
+                for edge in self.root.edge_ids_into(*node) {
                     self.drain(DrainEvent::ReceiverStarted {
                         edge,
                         epoch: *epoch,
@@ -397,6 +439,9 @@ impl Deciding<'_> {
                 if !self.lead.is_ended {
                     self.commands.push(DataflowCommand::SayWaiting);
                 }
+            }
+            DataflowMessage::Retell { node } => {
+                self.commands.push(DataflowCommand::Retell { node: *node });
             }
             DataflowMessage::ForceDue => {
                 if self.lead.force_at.is_some_and(|at| at <= self.now) {

@@ -3,6 +3,7 @@
 use dataflow_core::lifecycle::{Exit, NodeCommand, NodeEvent};
 use dataflow_ids::{EdgeId, Epoch, Forcer, NodeIndex, Sequence, StopMode};
 
+use super::ActorName;
 use super::dataflow::DataflowMessage;
 use crate::root::{ProcessFact, RootRef};
 use crate::supervision::Behaviour;
@@ -12,6 +13,8 @@ use crate::supervision::Behaviour;
 pub(crate) enum NodeMessage {
     /// What the node needs is reserved.
     Placed,
+    /// No peer has what the node needs.
+    NoPlace { why: String },
     /// Start it.
     Start,
     /// Its process runs.
@@ -52,6 +55,7 @@ impl NodeMessage {
     fn event(&self) -> Option<NodeEvent> {
         Some(match *self {
             NodeMessage::Placed => NodeEvent::Placed,
+            NodeMessage::NoPlace { ref why } => NodeEvent::NoPlace { why: why.clone() },
             NodeMessage::Start => NodeEvent::Start,
             NodeMessage::Spawned { epoch, pid } => NodeEvent::Spawned { epoch, pid },
             NodeMessage::SpawnFailed { epoch, ref cause } => NodeEvent::SpawnFailed {
@@ -117,7 +121,7 @@ impl NodeActor {
     fn perform(&self) {
         let committed = self.root.memory().node(self.node);
         if committed.perform(|command| self.perform_one(command)) > 0 {
-            self.root.give_up_on(self.node);
+            self.root.cannot_go_on(ActorName::Node(self.node));
         }
     }
 

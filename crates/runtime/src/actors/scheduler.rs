@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dataflow_core::placement::{Capabilities, Ledger, PeerId, Requirement};
 use dataflow_ids::NodeIndex;
 
+use super::ActorName;
 use super::dataflow::DataflowMessage;
 use crate::root::RootRef;
 use crate::supervision::Behaviour;
@@ -38,15 +39,16 @@ impl SchedulerActor {
     }
 
     fn perform(&self) {
-        self.root
-            .memory()
-            .scheduler
-            .perform(|command| match command {
-                SchedulerCommand::Answer(result) => {
-                    let lead = &self.root.handles().dataflow;
-                    lead.fact(DataflowMessage::Placed { result });
-                }
-            });
+        let committed = &self.root.memory().scheduler;
+        let given_up = committed.perform(|command| match command {
+            SchedulerCommand::Answer(result) => {
+                let lead = &self.root.handles().dataflow;
+                lead.fact(DataflowMessage::Placed { result });
+            }
+        });
+        if given_up > 0 {
+            self.root.cannot_go_on(ActorName::Scheduler);
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `StatsActor`: all statistics, kept as things happen.
 
-use dataflow_core::stats::{AuditMismatch, EdgeTotals, Transition};
+use dataflow_core::stats::{EdgeTotals, Transition};
 use dataflow_ids::EdgeId;
 
 use crate::root::RootRef;
-use crate::supervision::{Behaviour, Reply};
+use crate::supervision::Behaviour;
 
 /// What the keeper of statistics may be told.
 #[derive(Debug)]
@@ -13,11 +13,12 @@ pub(crate) enum StatsMessage {
     Transition(Transition),
     /// What the headers of edges said, because somebody looked.
     EdgesRead(Vec<(EdgeId, EdgeTotals)>),
-    /// Counts everything again: the kept sums must be those of the members.
-    Audit(Reply<Result<(), AuditMismatch>>),
 }
 
-/// The actor that owns the statistics. Readers look at the committed copy and never enter it.
+/// The actor that keeps the statistics. Readers look at what it has written and never enter it.
+///
+/// They are changed in place: a copy of all of them for each change would cost a large dataflow its start. A
+/// member's own numbers are the facts, of which sums are made; both messages may be handled twice.
 pub(crate) struct StatsActor {
     root: RootRef,
 }
@@ -31,22 +32,20 @@ impl StatsActor {
 impl Behaviour for StatsActor {
     type Message = StatsMessage;
 
-    fn begin(&mut self) {}
+    /// An earlier incarnation may have panicked between a member's number and its sum.
+    fn begin(&mut self) {
+        self.root.memory().statistics_mut().recount();
+    }
 
     fn handle(&mut self, message: &StatsMessage) {
-        let committed = &self.root.memory().stats;
+        let mut statistics = self.root.memory().statistics_mut();
         match message {
-            StatsMessage::Transition(transition) => committed.decide(|statistics| {
-                statistics.transition(*transition);
-                Vec::new()
-            }),
-            StatsMessage::EdgesRead(readings) => committed.decide(|statistics| {
+            StatsMessage::Transition(transition) => statistics.transition(*transition),
+            StatsMessage::EdgesRead(readings) => {
                 for (edge, totals) in readings {
                     statistics.edge(*edge, *totals);
                 }
-                Vec::new()
-            }),
-            StatsMessage::Audit(reply) => reply.send(committed.read().audit()),
+            }
         }
     }
 }

@@ -25,11 +25,13 @@ use crate::supervision::panic_text;
 pub(crate) enum TaskName {
     /// Anything that belongs to one incarnation of a node: its start, its socket, its end.
     Node(NodeIndex, Epoch),
-    /// A pipe of a node.
-    Pump(NodeIndex),
+    /// One of the pipes of one incarnation of a node.
+    Pump(NodeIndex, Epoch, usize),
     /// A wait of the root or of an actor.
     Timer,
-    /// The socket for commands, or one connection on it.
+    /// The socket for commands.
+    Server,
+    /// One connection on it.
     Client,
 }
 

@@ -2,16 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
+use dataflow_wire::status::Report;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use super::readiness::watched;
 use super::socket::FramedSocket;
 use super::{Progress, Root, RootRef};
 use crate::actors::DataflowMessage;
@@ -25,13 +25,18 @@ const CLIENTS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long a command that does not read is waited for at the end.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
+/// How long a command may take to say hello. Ours does at once.
+const HELLO_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// How many of those that a stop waits for a command is told.
+const WAITING_MAX: usize = 1000;
+/// What a report may take of a frame for one node's last lines, in bytes. The whole of them is in the log.
+const LAST_LINES_BYTES_MAX: usize = 4096;
 
 /// Who asked, as the report says it.
 const BY_DOWN: &str = "`dataflow down`";
 
 /// Accepts commands until the run ends.
-pub(super) async fn serve(root: RootRef, listener: UnixListener) -> io::Result<()> {
-    let listener = watched(OwnedFd::from(listener))?;
+pub(super) async fn serve(root: RootRef, listener: Rc<AsyncFd<OwnedFd>>) -> io::Result<()> {
     let connected = Rc::new(());
     loop {
         let mut ready = listener.readable().await?;
@@ -78,10 +83,18 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             let _ = socket.write_queued().await;
         }
     });
-    let say = |reply: &ClientReply| socket.send(reply, Vec::new()).is_ok();
+    let say = |reply: &ClientReply| send(&socket, reply);
     let mut is_welcome = false;
     loop {
-        let request = match socket.next::<ClientRequest>().await {
+        let request = if is_welcome {
+            socket.next::<ClientRequest>().await
+        } else {
+            match tokio::time::timeout(HELLO_MAX, socket.next::<ClientRequest>()).await {
+                Ok(request) => request,
+                Err(_) => break,
+            }
+        };
+        let request = match request {
             Ok(Some((request, _))) => request,
             Ok(None) => break,
             Err(error) => {
@@ -111,16 +124,17 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             }
             ClientRequest::Status => ClientReply::Status(Box::new(root.status())),
             ClientRequest::Force { by } => {
-                let lead = &root.handles().dataflow;
-                lead.fact(DataflowMessage::Force { by });
+                tell(root, DataflowMessage::Force { by }).await;
                 ClientReply::Accepted
             }
             ClientRequest::Stop { mode, force_after } => {
-                root.handles().dataflow.fact(DataflowMessage::Stop {
+                let by = BY_DOWN;
+                let stop = DataflowMessage::Stop {
                     mode,
                     force_after,
-                    by: BY_DOWN,
-                });
+                    by,
+                };
+                tell(root, stop).await;
                 stay(root, &socket, progress).await;
                 break;
             }
@@ -130,6 +144,8 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             }
         };
         if !say(&reply) {
+            let reason = "the answer is too long for one frame".to_owned();
+            say(&ClientReply::Refused { reason });
             break;
         }
     }
@@ -137,6 +153,50 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
     let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
     drop(writer);
     socket.close();
+}
+
+/// What a command asks waits for room: one that asks without end lets itself wait, and nobody else.
+async fn tell(root: &Root, message: DataflowMessage) {
+    // A run that has ended has nothing left to stop.
+    let _ = root.handles().dataflow.deliver(message).await;
+}
+
+/// Sends a reply; says whether it went out.
+fn send(socket: &FramedSocket, reply: &ClientReply) -> bool {
+    let sent = socket.send(reply, Vec::new());
+    if let Err(error) = &sent {
+        tracing::warn!(%error, "reply to a command not sent");
+    }
+    sent.is_ok()
+}
+
+/// Sends how it ended; without the nodes' last lines when they are too much for a frame.
+fn send_report(socket: &FramedSocket, mut report: Box<Report>) {
+    for node in &mut report.nodes {
+        keep_last(&mut node.last_lines, LAST_LINES_BYTES_MAX);
+    }
+    let reply = ClientReply::Ended(report);
+    if send(socket, &reply) {
+        return;
+    }
+    if let ClientReply::Ended(mut report) = reply {
+        for node in &mut report.nodes {
+            node.last_lines.clear();
+        }
+        send(socket, &ClientReply::Ended(report));
+    }
+}
+
+/// Keeps the last of these lines, as many as have room.
+fn keep_last(lines: &mut Vec<String>, bytes_max: usize) {
+    let mut bytes = 0;
+    let kept = (lines.iter().rev())
+        .take_while(|line| {
+            bytes += line.len();
+            bytes <= bytes_max
+        })
+        .count();
+    lines.drain(..lines.len() - kept);
 }
 
 /// Tells a command how the stop goes, until the end or until it goes away. It may say more meanwhile.
@@ -149,14 +209,14 @@ async fn stay(root: &Root, socket: &FramedSocket, mut progress: watch::Receiver<
     loop {
         let now = progress.borrow_and_update().clone();
         if let Some(report) = now.ended {
-            let _ = socket.send(&ClientReply::Ended(report), Vec::new());
-            return;
+            return send_report(socket, report);
         }
-        if let Some((count, waiting)) = now.waiting
+        if let Some((count, mut waiting)) = now.waiting
             && count > told
         {
             told = count;
-            if (socket.send(&ClientReply::Waiting(waiting), Vec::new())).is_err() {
+            waiting.truncate(WAITING_MAX);
+            if !send(socket, &ClientReply::Waiting(waiting)) {
                 return;
             }
         }
@@ -168,7 +228,7 @@ async fn stay(root: &Root, socket: &FramedSocket, mut progress: watch::Receiver<
             }
             request = socket.next::<ClientRequest>() => match request {
                 Ok(Some((request, _))) => {
-                    if !answer_meanwhile(root, socket, request) {
+                    if !answer_meanwhile(root, socket, request).await {
                         return;
                     }
                 }
@@ -179,23 +239,38 @@ async fn stay(root: &Root, socket: &FramedSocket, mut progress: watch::Receiver<
 }
 
 /// A second request on a connection that stays: a stronger stop, a force, a look.
-fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientRequest) -> bool {
-    let lead = &root.handles().dataflow;
+async fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientRequest) -> bool {
     let reply = match request {
         ClientRequest::Stop { mode, force_after } => {
-            lead.fact(DataflowMessage::Stop {
+            let by = BY_DOWN;
+            let stop = DataflowMessage::Stop {
                 mode,
                 force_after,
-                by: BY_DOWN,
-            });
+                by,
+            };
+            tell(root, stop).await;
             return true;
         }
         ClientRequest::Force { by } => {
-            lead.fact(DataflowMessage::Force { by });
+            tell(root, DataflowMessage::Force { by }).await;
             ClientReply::Accepted
         }
         ClientRequest::Status => ClientReply::Status(Box::new(root.status())),
         ClientRequest::Follow | ClientRequest::Hello { .. } => return true,
     };
-    socket.send(&reply, Vec::new()).is_ok()
+    send(socket, &reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_as_far_as_there_is_room() {
+        let mut lines = ["aaaa", "bb", "cc"].map(str::to_owned).to_vec();
+        keep_last(&mut lines, 4);
+        assert_eq!(lines, ["bb", "cc"]);
+        keep_last(&mut lines, 1);
+        assert!(lines.is_empty());
+    }
 }

@@ -10,11 +10,12 @@ use dataflow_shm::EventFd;
 use dataflow_wire::node::{
     EdgeGrant, EdgeRole, NODE_PROTOCOL, TimerSpec, ToNode, ToRuntime, Welcome,
 };
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::Signal;
 
 use super::Root;
 use super::edges::edge_config;
 use super::socket::FramedSocket;
+use super::speaker::Speaker;
 use super::table::LifeWord;
 use crate::actors::{DataflowMessage, NodeMessage};
 
@@ -24,6 +25,8 @@ pub(super) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const QUEUE_BYTES_PATIENT: usize = 64 * 1024;
 /// The longest warning of a node that is logged, in bytes.
 const WARNING_BYTES_MAX: usize = 4096;
+/// How many warnings of one incarnation are logged. They come without back-pressure, so they have an end.
+const WARNINGS_MAX: u32 = 100;
 
 impl Root {
     /// Listens to a node until its socket ends.
@@ -68,12 +71,18 @@ impl Root {
         frame: ToRuntime,
         fds: Vec<OwnedFd>,
     ) -> Option<DataflowMessage> {
-        let (is_connected, is_refused) = {
+        let (is_connected, is_refused, is_over) = {
             let table = self.table.borrow();
             let running = table.node(node).process.running(epoch)?;
-            (running.is_connected, running.is_refused)
+            (running.is_connected, running.is_refused, running.is_over)
         };
-        if is_refused {
+        // The messages of a node that was refused may lie in memory that it announces only now, and its
+        // receivers wait for that.
+        if is_refused && !(is_connected && is_about_memory(&frame)) {
+            return None;
+        }
+        // Who speaks up only now is not the process that was started, and has nothing in hand yet.
+        if is_over && !is_connected {
             return None;
         }
         let is_hello = matches!(frame, ToRuntime::Hello { .. });
@@ -124,6 +133,11 @@ impl Root {
                     Ok(()) => self.forward_segment(segment, length),
                     Err(error) => self.refuse(node, epoch, &error.to_string()),
                 }
+                if !self.spares.refill() {
+                    let why = "the runtime has no descriptor left for its memory: raise the limit with \
+                               `ulimit -n`";
+                    self.refuse(node, epoch, why);
+                }
                 None
             }
             ToRuntime::SegmentRetired { segment } => {
@@ -152,6 +166,16 @@ impl Root {
                     );
                     return None;
                 }
+                let now = self.env.now();
+                if let Some(running) =
+                    (self.table.borrow_mut().node_mut(node).process).running_mut(epoch)
+                {
+                    running.busy = Some((busy_for, now));
+                }
+                if released_upto == Sequence::NONE && queued == 0 && held.is_empty() {
+                    // It was asked how busy it is, and for no token.
+                    return None;
+                }
                 Some(DataflowMessage::Ack(DrainEvent::Ack {
                     edge,
                     epoch: answering,
@@ -162,18 +186,44 @@ impl Root {
                 }))
             }
             ToRuntime::EdgeDamaged { edge, what } => {
-                self.edge_damaged(node, edge, &what);
+                self.edge_damaged(node, epoch, edge, &what);
                 None
             }
-            ToRuntime::Warning { mut text } => {
-                let mut end = text.len().min(WARNING_BYTES_MAX);
-                while !text.is_char_boundary(end) {
-                    end -= 1;
-                }
-                text.truncate(end);
-                self.say(node, text);
+            ToRuntime::Warning { text } => {
+                self.say_warning(node, epoch, text);
                 None
             }
+        }
+    }
+
+    /// Writes what a node wants its reader to know into its log, if it has not said too much already.
+    fn say_warning(&self, node: NodeIndex, epoch: Epoch, mut text: String) {
+        {
+            let mut table = self.table.borrow_mut();
+            let Some(running) = table.node_mut(node).process.running_mut(epoch) else {
+                return;
+            };
+            running.warnings = running.warnings.saturating_add(1);
+            if running.warnings > WARNINGS_MAX {
+                return;
+            }
+        }
+        let mut end = text.len().min(WARNING_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        self.say(node, text);
+    }
+
+    /// Says how many warnings of an incarnation that has ended were not logged.
+    pub(super) fn say_left_out(&self, node: NodeIndex, epoch: Epoch) {
+        let said = (self.table.borrow().node(node).process.running(epoch))
+            .map_or(0, |running| running.warnings);
+        let left_out = said.saturating_sub(WARNINGS_MAX);
+        if left_out > 0 {
+            let plural = if left_out == 1 { "" } else { "s" };
+            self.say(node, format!("left out {left_out} more warning{plural}"));
         }
     }
 
@@ -206,13 +256,9 @@ impl Root {
             Ok::<OwnedFd, String>(eventfd.into_fd())
         };
 
-        let edges: Vec<(&Edge, End)> = (self.dataflow.edges_from(node))
+        let edges: Vec<(&Edge, End)> = (self.edges_from(node))
             .map(|edge| (edge, End::Sender))
-            .chain(
-                self.dataflow
-                    .edges_into(node)
-                    .map(|edge| (edge, End::Receiver)),
-            )
+            .chain(self.edges_into(node).map(|edge| (edge, End::Receiver)))
             .collect();
         let row = table.node(node);
         frames.push((
@@ -256,7 +302,7 @@ impl Root {
             let grant = self.grant(edge, end);
             frames.push((ToNode::Edge(grant), vec![memory, clone(other)?]));
         }
-        let mut senders: Vec<NodeIndex> = (self.dataflow.edges_into(node))
+        let mut senders: Vec<NodeIndex> = (self.edges_into(node))
             .map(|edge| edge.source.index)
             .collect();
         senders.sort_unstable();
@@ -274,8 +320,10 @@ impl Root {
         frames.push((ToNode::Begin, Vec::new()));
 
         if let Some(running) = table.node_mut(node).process.running_mut(epoch) {
+            let speaker = Speaker::find(running.pid, pid, running.control_inode)
+                .map_err(|error| format!("the process that speaks cannot be watched: {error}"))?;
+            running.speaker = speaker.map(Rc::new);
             running.is_connected = true;
-            running.speaker = speaker(running.pid, pid);
             for (frame, fds) in frames {
                 let sent = running.socket.send(&frame, fds);
                 sent.map_err(|error| error.to_string())?;
@@ -285,7 +333,12 @@ impl Root {
     }
 
     fn grant(&self, edge: &Edge, end: &End) -> EdgeGrant {
-        let config = edge_config(&self.dataflow, edge, self.output_memory_bytes);
+        let config = edge_config(
+            &self.dataflow,
+            &self.topology,
+            edge,
+            self.output_memory_bytes,
+        );
         EdgeGrant {
             edge: edge.id,
             role: match end {
@@ -311,7 +364,7 @@ impl Root {
 
     /// Hands a new segment to every receiver of its sender that is there.
     fn forward_segment(self: &Rc<Self>, segment: SegmentId, length: u64) {
-        let mut receivers: Vec<NodeIndex> = (self.dataflow.edges_from(segment.node))
+        let mut receivers: Vec<NodeIndex> = (self.edges_from(segment.node))
             .map(|edge| edge.target.index)
             .collect();
         receivers.sort_unstable();
@@ -398,6 +451,25 @@ impl Root {
         }
     }
 
+    /// Asks every node that reads edges for how long its user's code has run. What it says about that is at hand
+    /// when it is named to a person who waits. A node whose tokens are asked for says it anyway.
+    pub(crate) fn ask_how_busy(self: &Rc<Self>) {
+        for spec in &self.dataflow.nodes {
+            let node = spec.index;
+            let edge = {
+                let table = self.table.borrow();
+                let is_free = |edge: &&Edge| {
+                    (table.edge(edge.id)).is_some_and(|row| !row.is_closed || row.is_drained)
+                };
+                self.edges_into(node).find(is_free).map(|edge| edge.id)
+            };
+            if let Some(edge) = edge {
+                let epoch = self.table.borrow().node(node).process.epoch();
+                self.send_release_request(edge, epoch, Sequence::NONE, 1);
+            }
+        }
+    }
+
     fn tell_node(self: &Rc<Self>, node: NodeIndex, frame: &ToNode, fds: Vec<OwnedFd>) {
         let (epoch, sent) = {
             let table = self.table.borrow();
@@ -439,7 +511,7 @@ impl Root {
     }
 
     /// A node has found what no correct peer writes, and has closed its end of the edge.
-    fn edge_damaged(&self, node: NodeIndex, edge: EdgeId, what: &str) {
+    fn edge_damaged(&self, node: NodeIndex, epoch: Epoch, edge: EdgeId, what: &str) {
         let Some(spec) = self.dataflow.edge(edge) else {
             return;
         };
@@ -447,16 +519,17 @@ impl Root {
         if !is_receiver && spec.source.index != node {
             return;
         }
-        self.say(
+        self.say_warning(
             node,
+            epoch,
             format!(
                 "edge {}/{} → {}/{} is damaged and closed: {what}",
                 spec.source.node, spec.source.output, spec.target.node, spec.target.input
             ),
         );
-        if is_receiver && let Some(row) = self.table.borrow().edge(edge) {
-            // It will not read it again; who sends must not wait for it.
-            row.keeper.receiver_gone();
+        if is_receiver && let Some(row) = self.table.borrow_mut().edge_mut(edge) {
+            // Who sends must not wait for it.
+            row.receiver_gone();
         }
     }
 }
@@ -467,15 +540,12 @@ enum End {
     Receiver,
 }
 
-/// A descriptor of the process that speaks, if it is another one of the group that was started.
-fn speaker(started: Pid, says: u32) -> Option<OwnedFd> {
-    let says = Pid::from_raw(i32::try_from(says).ok()?)?;
-    if says == started {
-        return None;
-    }
-    let speaker = pidfd_open(says, PidfdFlags::empty()).ok()?;
-    // A kernel thread has group 0, which `getpgid` of rustix takes for impossible.
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", says.as_raw_nonzero())).ok()?;
-    let group = stat.rsplit(')').next()?.split_whitespace().nth(2)?;
-    (group.parse() == Ok(started.as_raw_nonzero().get())).then_some(speaker)
+/// Whether a frame says where the sender's messages lie.
+fn is_about_memory(frame: &ToRuntime) -> bool {
+    matches!(
+        frame,
+        ToRuntime::SegmentCreated { .. }
+            | ToRuntime::SegmentRetired { .. }
+            | ToRuntime::SegmentUnmapped { .. }
+    )
 }

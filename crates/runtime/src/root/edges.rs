@@ -11,9 +11,10 @@ use dataflow_ids::{EdgeId, Epoch, NodeIndex, Sequence};
 use dataflow_shm::EventFd;
 use dataflow_shm::edge::{EdgeConfig, EdgeKeeper};
 
-use super::Root;
 use super::segments::Segments;
 use super::table::{EdgeRow, NodeRow, Process, Table};
+use super::topology::Topology;
+use super::{Purpose, Root};
 use crate::error::RunError;
 
 /// How soon the segments of a dead incarnation are looked at again; doubles up to the longest.
@@ -24,12 +25,20 @@ const OLD_SEGMENTS_LONGEST: Duration = Duration::from_secs(10);
 const LISTED_MAX: usize = 8;
 
 /// What both ends of an edge are told about it.
-pub(super) fn edge_config(dataflow: &Dataflow, edge: &Edge, default_memory: u64) -> EdgeConfig {
+pub(super) fn edge_config(
+    dataflow: &Dataflow,
+    topology: &Topology,
+    edge: &Edge,
+    default_memory: u64,
+) -> EdgeConfig {
     let sender = dataflow.node(edge.source.index);
     let limit = sender
         .and_then(|node| node.output_memory_bytes)
         .unwrap_or(default_memory);
-    let edges = dataflow.edges_from(edge.source.index).count().max(1) as u64;
+    let edges = topology
+        .edges_from(dataflow, edge.source.index)
+        .count()
+        .max(1) as u64;
     EdgeConfig {
         edge: edge.id,
         policy: edge.policy,
@@ -42,6 +51,7 @@ pub(super) fn edge_config(dataflow: &Dataflow, edge: &Edge, default_memory: u64)
 /// Makes the eventfds of all nodes and the memory of all edges.
 pub(super) fn make_table(
     dataflow: &Dataflow,
+    topology: &Topology,
     run: &str,
     default_memory: u64,
 ) -> Result<Table, RunError> {
@@ -73,13 +83,14 @@ pub(super) fn make_table(
         };
         let sender = clone(&nodes[edge.source.index.0 as usize].send)?;
         let receiver = clone(&nodes[edge.target.index.0 as usize].receive)?;
-        let config = edge_config(dataflow, edge, default_memory);
+        let config = edge_config(dataflow, topology, edge, default_memory);
         let keeper = EdgeKeeper::create(run, &config, sender, receiver)
             .map_err(|error| refused(error.to_string()))?;
         edges.push(EdgeRow {
             keeper,
             is_closed: false,
             is_drained: false,
+            is_unread: false,
         });
     }
     Ok(Table {
@@ -91,8 +102,13 @@ pub(super) fn make_table(
 
 impl Root {
     /// The edges that end in a node.
-    pub(crate) fn edges_into(&self, node: NodeIndex) -> Vec<EdgeId> {
-        self.dataflow.edges_into(node).map(|edge| edge.id).collect()
+    pub(crate) fn edge_ids_into(&self, node: NodeIndex) -> Vec<EdgeId> {
+        self.edges_into(node).map(|edge| edge.id).collect()
+    }
+
+    /// The edges that leave a node.
+    pub(crate) fn edge_ids_from(&self, node: NodeIndex) -> Vec<EdgeId> {
+        self.edges_from(node).map(|edge| edge.id).collect()
     }
 
     /// The receiver of an edge.
@@ -105,7 +121,6 @@ impl Root {
     pub(crate) fn is_all_read(&self, node: NodeIndex) -> bool {
         let table = self.table.borrow();
         let mut rows = self
-            .dataflow
             .edges_into(node)
             .filter_map(|edge| table.edge(edge.id))
             .peekable();
@@ -116,12 +131,12 @@ impl Root {
     /// A node begins an incarnation: both ends of its edges learn it.
     pub(super) fn set_epoch(&self, node: NodeIndex, epoch: Epoch) {
         let table = self.table.borrow();
-        for edge in self.dataflow.edges_from(node) {
+        for edge in self.edges_from(node) {
             if let Some(row) = table.edge(edge.id) {
                 row.keeper.set_sender_epoch(epoch);
             }
         }
-        for edge in self.dataflow.edges_into(node) {
+        for edge in self.edges_into(node) {
             if let Some(row) = table.edge(edge.id) {
                 row.keeper.set_receiver_epoch(epoch);
             }
@@ -131,7 +146,7 @@ impl Root {
     /// A node is ready: who waits to send to it may.
     pub(crate) fn mark_ready(&self, node: NodeIndex) {
         let table = self.table.borrow();
-        for edge in self.dataflow.edges_into(node) {
+        for edge in self.edges_into(node) {
             if let Some(row) = table.edge(edge.id) {
                 row.keeper.set_receiver_ready();
             }
@@ -143,7 +158,7 @@ impl Root {
         let mut lines = Vec::new();
         {
             let table = self.table.borrow();
-            for edge in self.dataflow.edges_into(node) {
+            for edge in self.edges_into(node) {
                 let Some(row) = table.edge(edge.id) else {
                     continue;
                 };
@@ -152,7 +167,7 @@ impl Root {
                     lines.push(lost_line(edge, &lost));
                 }
             }
-            for edge in self.dataflow.edges_from(node) {
+            for edge in self.edges_from(node) {
                 if let Some(row) = table.edge(edge.id) {
                     row.keeper.repair_sender();
                 }
@@ -168,11 +183,9 @@ impl Root {
     pub(crate) fn close_inputs(&self, node: NodeIndex) {
         let mut lines = Vec::new();
         {
-            let table = self.table.borrow();
-            for edge in self.dataflow.edges_into(node) {
-                let dropped = table
-                    .edge(edge.id)
-                    .map_or(0, |row| row.keeper.receiver_gone());
+            let mut table = self.table.borrow_mut();
+            for edge in self.edges_into(node) {
+                let dropped = table.edge_mut(edge.id).map_or(0, EdgeRow::receiver_gone);
                 if dropped > 0 {
                     lines.push(format!(
                         "left {} of {}/{} unread",
@@ -192,7 +205,7 @@ impl Root {
     pub(crate) fn close_outputs(&self, node: NodeIndex) -> Vec<(EdgeId, Sequence)> {
         let mut table = self.table.borrow_mut();
         let mut closed = Vec::new();
-        for edge in self.dataflow.edges_from(node) {
+        for edge in self.edges_from(node) {
             if let Some(row) = table.edge_mut(edge.id) {
                 row.is_closed = true;
                 closed.push((edge.id, row.keeper.close()));
@@ -244,11 +257,17 @@ impl Root {
                 continue;
             }
             let mut is_idle = machine.is_ready();
-            for edge in self.dataflow.edges_into(member.node) {
+            let mut reads_any = false;
+            for edge in self.edges_into(member.node) {
                 let Some(row) = table.edge(edge.id) else {
                     continue;
                 };
+                // Damaged: nobody waits for it, and nobody will read it.
+                if row.is_unread {
+                    continue;
+                }
                 let now = row.keeper.read();
+                reads_any = true;
                 is_idle &= now.receiver_idle;
                 reading.edges.push(EdgePosition {
                     edge: edge.id,
@@ -257,7 +276,7 @@ impl Root {
                     queued: now.counts.queued,
                 });
             }
-            let activity = if is_idle {
+            let activity = if is_idle && reads_any {
                 Activity::Idle
             } else {
                 Activity::Busy
@@ -284,7 +303,7 @@ impl Root {
         let (free, any_left) = {
             let table = self.table.borrow();
             let mut used = Vec::new();
-            for edge in self.dataflow.edges_from(node) {
+            for edge in self.edges_from(node) {
                 if let Some(row) = table.edge(edge.id) {
                     used.extend(row.keeper.segments());
                 }
@@ -303,7 +322,10 @@ impl Root {
         }
         if any_left {
             let again = (wait * 2).min(OLD_SEGMENTS_LONGEST);
-            self.later(wait, move |root| root.watch_old_segments(node, again));
+            let at = self.env.now().after(wait);
+            self.arm(Purpose::OldSegments(node), at, move |root| {
+                root.watch_old_segments(node, again);
+            });
         }
     }
 

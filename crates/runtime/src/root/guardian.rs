@@ -5,7 +5,7 @@
 //! holds the list of groups and the other end of a pipe: when the pipe ends without a farewell to a group, that
 //! group is ended (I-5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -28,11 +28,15 @@ for group in $groups; do
 done
 "#;
 
-/// The runtime's end of it.
+/// The runtime's end of it. Nothing here waits for it, except its own end when it has nothing left to do.
 #[derive(Debug)]
 pub(super) struct Guardian {
     groups: BTreeSet<i32>,
     process: Option<(Child, ChildStdin)>,
+    /// What its pipe had no room for.
+    unsaid: VecDeque<u8>,
+    /// Earlier ones that were killed, and are not reaped yet.
+    ended: Vec<Child>,
 }
 
 impl Guardian {
@@ -41,6 +45,8 @@ impl Guardian {
         Ok(Guardian {
             groups: BTreeSet::new(),
             process: Some(start()?),
+            unsaid: VecDeque::new(),
+            ended: Vec::new(),
         })
     }
 
@@ -60,39 +66,84 @@ impl Guardian {
         }
     }
 
-    fn tell(&mut self, change: char, group: i32) {
-        let line = format!("{change} {group}\n");
-        if let Some((_, pipe)) = &mut self.process
-            && pipe.write_all(line.as_bytes()).is_ok()
+    /// Whether it has not been told everything yet: it is slow, or stands still.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.unsaid.is_empty()
+    }
+
+    /// Tells it what its pipe had no room for.
+    pub(super) fn flush(&mut self) {
+        self.ended
+            .retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
+        while let Some((_, pipe)) = &mut self.process
+            && !self.unsaid.is_empty()
         {
-            return;
-        }
-        // Somebody has killed it: another one takes over.
-        self.end();
-        match start() {
-            Ok((child, mut pipe)) => {
-                let lines: String = (self.groups.iter())
-                    .map(|group| format!("+ {group}\n"))
-                    .collect();
-                let _ = pipe.write_all(lines.as_bytes());
-                self.process = Some((child, pipe));
+            let (first, _) = self.unsaid.as_slices();
+            match pipe.write(first) {
+                Ok(written) => {
+                    self.unsaid.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It lives, so its pipe must not end: that would end every group on its list.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => return self.replace(),
             }
-            Err(error) => tracing::warn!(%error, "guardian of the nodes' children not started"),
         }
     }
 
-    fn end(&mut self) {
-        if let Some((mut child, pipe)) = self.process.take() {
-            drop(pipe);
-            // It ends at the end of its pipe, at once.
-            let _ = child.wait();
+    fn tell(&mut self, change: char, group: i32) {
+        if self.process.is_none() {
+            return self.replace();
+        }
+        self.unsaid.extend(format!("{change} {group}\n").bytes());
+        self.flush();
+    }
+
+    /// Somebody has killed it: another one takes over.
+    fn replace(&mut self) {
+        self.unsaid.clear();
+        if let Some((mut child, _)) = self.process.take() {
+            // It has closed its pipe, so it is dead or useless.
+            let _ = child.kill();
+            self.ended.push(child);
+        }
+        match start() {
+            Ok((child, pipe)) => {
+                for group in &self.groups {
+                    self.unsaid.extend(format!("+ {group}\n").bytes());
+                }
+                self.process = Some((child, pipe));
+                // A pipe that is new has room, unless it is a very long list.
+                if let Some((_, pipe)) = &mut self.process
+                    && let Ok(written) = pipe.write(self.unsaid.make_contiguous())
+                {
+                    self.unsaid.drain(..written);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "guardian of the nodes' children not started"),
         }
     }
 }
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        self.end();
+        let Some((mut child, pipe)) = self.process.take() else {
+            return;
+        };
+        if self.groups.is_empty() {
+            // Nothing to end, whatever it still believes.
+            let _ = child.kill();
+            drop(pipe);
+            self.ended.push(child);
+        } else {
+            // It ends them at the end of its pipe. It is not waited for: it may stand still.
+            drop(pipe);
+            drop(child);
+        }
+        for mut child in self.ended.drain(..) {
+            // It was killed, so this does not last.
+            let _ = child.wait();
+        }
     }
 }
 
@@ -139,6 +190,40 @@ mod tests {
         guardian.remove(kept_pid);
         drop(guardian);
         assert_eq!(gone.wait().unwrap().signal(), Some(9));
+        assert_eq!(kept.try_wait().unwrap(), None);
+        kept.kill().unwrap();
+        kept.wait().unwrap();
+    }
+
+    #[test]
+    fn one_that_stands_still_is_told_later_and_ends_nobody() {
+        let mut guardian = Guardian::new().unwrap();
+        let (process, _) = guardian.process.as_ref().unwrap();
+        let number = process.id();
+        let pid = Pid::from_raw(i32::try_from(number).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        let (mut kept, kept_pid) = sleeper();
+        guardian.add(kept_pid);
+        // Numbers above the largest that a process can have.
+        let mut numbers = 5_000_000..;
+        while !guardian.is_behind() {
+            let group = Pid::from_raw(numbers.next().unwrap()).unwrap();
+            guardian.add(group);
+            guardian.remove(group);
+        }
+        guardian.remove(kept_pid);
+        assert_eq!(
+            guardian.process.as_ref().unwrap().0.id(),
+            number,
+            "the same"
+        );
+        assert_eq!(kept.try_wait().unwrap(), None);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        while guardian.is_behind() {
+            guardian.flush();
+            std::thread::yield_now();
+        }
+        drop(guardian);
         assert_eq!(kept.try_wait().unwrap(), None);
         kept.kill().unwrap();
         kept.wait().unwrap();

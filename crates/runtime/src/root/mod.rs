@@ -1,7 +1,9 @@
 //! The root: the table of processes, sockets, edges and segments, and the task that supervises the actors.
 //!
-//! It cannot be restarted, so it must not need to be: it decides nothing. Actors borrow what is here for the
-//! length of a call, and own none of it.
+//! It cannot be restarted, so it must not need to be: what becomes of a node or of the dataflow is decided by the
+//! machines of `core`, and what they decide on is read here. Decided here is only what concerns the table itself:
+//! what a node says is refused, when a segment of the dead is given back, whom to name to a person who waits.
+//! Actors borrow what is here for the length of a call, and own none of it.
 
 mod clients;
 mod conversation;
@@ -12,14 +14,18 @@ mod pump;
 mod readiness;
 mod segments;
 mod socket;
+mod spares;
+mod speaker;
 mod status;
 mod table;
 mod task;
+mod timer;
+mod topology;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::flow::{Because, Phase as FlowPhase};
@@ -27,10 +33,11 @@ use dataflow_core::lifecycle::NodeMachine;
 use dataflow_core::outcome::Outcome;
 use dataflow_core::placement::{Ledger, Requirement};
 use dataflow_core::stats::{Statistics, Transition};
-use dataflow_descriptor::Dataflow;
+use dataflow_descriptor::{Dataflow, Edge};
 use dataflow_ids::{EdgeId, End, Epoch, LifeCycle, NodeIndex};
 use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::{Phase, Report, Waiting};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
@@ -38,7 +45,7 @@ use crate::actors::{
     ActorName, Committed, DataflowCommand, DataflowMessage, Lead, NodeMessage, SchedulerCommand,
     SchedulerMessage, StatsMessage,
 };
-use crate::env::{Env, TaskName};
+use crate::env::Env;
 use crate::events::RunEvent;
 use crate::logs::{LogSink, LogStream};
 use crate::options::RunOptions;
@@ -46,9 +53,13 @@ use crate::supervision::Handle;
 
 pub(crate) use process::ProcessFact;
 pub(crate) use task::{Start, run};
+pub(crate) use timer::Purpose;
 
 use guardian::Guardian;
+use spares::Spares;
 use table::Table;
+use timer::Timers;
+use topology::Topology;
 
 /// The root, as actors and tasks hold it.
 pub(crate) type RootRef = Rc<Root>;
@@ -58,7 +69,7 @@ pub(crate) struct Memory {
     pub(crate) lead: Committed<Lead, DataflowCommand>,
     nodes: Vec<Committed<NodeMachine, dataflow_core::lifecycle::NodeCommand>>,
     pub(crate) scheduler: Committed<Ledger, SchedulerCommand>,
-    pub(crate) stats: Committed<Statistics, ()>,
+    statistics: RefCell<Statistics>,
 }
 
 impl Memory {
@@ -68,6 +79,16 @@ impl Memory {
         node: NodeIndex,
     ) -> &Committed<NodeMachine, dataflow_core::lifecycle::NodeCommand> {
         &self.nodes[node.0 as usize]
+    }
+
+    /// The statistics as their keeper has written them.
+    pub(crate) fn statistics(&self) -> Ref<'_, Statistics> {
+        self.statistics.borrow()
+    }
+
+    /// As [`Memory::statistics`], for their keeper.
+    pub(crate) fn statistics_mut(&self) -> RefMut<'_, Statistics> {
+        self.statistics.borrow_mut()
     }
 }
 
@@ -93,8 +114,8 @@ enum RootEvent {
     Rebuild(ActorName),
     /// The dataflow has ended.
     Ended(Box<Report>),
-    /// Its statistics were counted once more, so nothing is left to do.
-    Audited(Box<Report>),
+    /// An actor that the run cannot do without has given up one of its commands.
+    CannotGoOn(ActorName),
 }
 
 /// What clients that stay are told: the last of it counts.
@@ -109,6 +130,7 @@ struct Progress {
 pub(crate) struct Root {
     env: Env,
     dataflow: Dataflow,
+    topology: Topology,
     run: String,
     options: RunOptions,
     /// The limit of descriptors that children get back.
@@ -116,7 +138,11 @@ pub(crate) struct Root {
     /// What a node's outputs may take that says nothing.
     output_memory_bytes: u64,
     table: RefCell<Table>,
+    timers: Timers,
     guardian: RefCell<Option<Guardian>>,
+    spares: Rc<Spares>,
+    /// Where commands connect to.
+    listener: Option<Rc<AsyncFd<OwnedFd>>>,
     logs: Rc<RefCell<LogSink>>,
     events: mpsc::Sender<RunEvent>,
     memory: Memory,
@@ -153,23 +179,14 @@ impl Root {
         &self.dataflow.nodes[node.0 as usize]
     }
 
-    /// Does something after a wait, unless the run has ended.
-    pub(crate) fn later(self: &Rc<Self>, wait: Duration, act: impl FnOnce(&RootRef) + 'static) {
-        self.at(self.env.now().after(wait), act);
+    /// The edges that leave a node.
+    fn edges_from(&self, node: NodeIndex) -> impl Iterator<Item = &Edge> + Clone {
+        self.topology.edges_from(&self.dataflow, node)
     }
 
-    /// Does something at a moment, unless the run has ended.
-    pub(crate) fn at(self: &Rc<Self>, at: Time, act: impl FnOnce(&RootRef) + 'static) {
-        let env = self.env.clone();
-        let root = Rc::downgrade(self);
-        self.env
-            .spawn(TaskName::Timer, async move {
-                env.sleep_until(at).await;
-                if let Some(root) = root.upgrade() {
-                    act(&root);
-                }
-            })
-            .detach();
+    /// The edges that end in a node.
+    fn edges_into(&self, node: NodeIndex) -> impl Iterator<Item = &Edge> + Clone {
+        self.topology.edges_into(&self.dataflow, node)
     }
 
     /// What every node requires.
@@ -257,8 +274,9 @@ impl Root {
     }
 
     /// Tells everybody who listens whom the stop waits for.
-    pub(crate) fn say_waiting(&self) {
-        let waiting = self.waiting();
+    pub(crate) fn say_waiting(self: &Rc<Self>) {
+        let waiting = self.waiting(&self.readings());
+        self.ask_how_busy();
         if waiting.is_empty() {
             return;
         }
@@ -276,16 +294,24 @@ impl Root {
         let _ = self.to_task.send(RootEvent::Ended(report));
     }
 
-    /// A node's actor cannot go on with it: what drives it panics again and again.
+    /// An actor that the run cannot do without has panicked twice over one of its commands: the run is over.
+    pub(crate) fn cannot_go_on(&self, actor: ActorName) {
+        // The task ends at the first of these.
+        let _ = self.to_task.send(RootEvent::CannotGoOn(actor));
+    }
+
+    /// A message to a node's actor was dead-lettered, because it made the actor panic twice. The node ends, and its
+    /// actor is told again what it may have missed.
     pub(crate) fn give_up_on(&self, node: NodeIndex) {
         let why = "the runtime's own actor for this node panicked twice over one thing".to_owned();
         tracing::error!(node = %self.spec(node).id, "node given up");
         self.say(node, why.clone());
         let epoch = self.table.borrow().node(node).process.epoch();
+        let lead = &self.handles.dataflow;
         if !self.signal_group(node, epoch, rustix::process::Signal::KILL) {
-            let lead = &self.handles.dataflow;
             lead.fact(DataflowMessage::UpFailed { node, why });
         }
         self.handles.node(node).fact(NodeMessage::Adopt);
+        lead.fact(DataflowMessage::Retell { node });
     }
 }

@@ -21,11 +21,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::conversation::QUEUE_BYTES_MAX;
+use super::guardian::Guardian;
 use super::pump::Pump;
 use super::readiness::watched;
 use super::socket::FramedSocket;
 use super::table::{Process, Running};
-use super::{Root, RootRef};
+use super::{Purpose, Root, RootRef};
 use crate::actors::NodeMessage;
 use crate::env::TaskName;
 use crate::logs::LogStream;
@@ -33,6 +34,8 @@ use crate::logs::LogStream;
 /// How long the rest of a process group that was sent SIGKILL is waited for. Its leader, and the process that
 /// speaks, are waited for without a limit.
 const GROUP_END_MAX: Duration = Duration::from_secs(1);
+/// How soon the guardian is told again what its pipe had no room for.
+const GUARDIAN_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the table knows about a node's process, for an actor that adopts it.
 pub(crate) enum ProcessFact {
@@ -74,6 +77,9 @@ impl Root {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(|errno| no_socket(&errno))?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| no_socket(&errno))?;
+        let control_inode = rustix::fs::fstat(&theirs)
+            .map_err(|errno| no_socket(&errno))?
+            .st_ino;
         let config = self.child_config(node, theirs);
         let answer = self.env.launcher().launch(config);
         let spawned = match answer.await {
@@ -81,7 +87,7 @@ impl Root {
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err("the runtime is ending".to_owned()),
         };
-        self.install(node, epoch, ours, spawned)
+        self.install((node, epoch), (ours, control_inode), spawned)
             .map_err(|error| format!("the runtime cannot watch it: {error}"))
     }
 
@@ -121,9 +127,8 @@ impl Root {
     /// A process runs: everything that leads to it goes into the table before anything else happens.
     fn install(
         self: &Rc<Self>,
-        node: NodeIndex,
-        epoch: Epoch,
-        socket: OwnedFd,
+        (node, epoch): (NodeIndex, Epoch),
+        (socket, control_inode): (OwnedFd, u64),
         spawned: SpawnedChild,
     ) -> io::Result<()> {
         let id = self.spec(node).id.clone();
@@ -137,7 +142,9 @@ impl Root {
             return Err(io::Error::other("its number is none"));
         };
         let made = (|| {
-            let socket = Rc::new(FramedSocket::new(socket, QUEUE_BYTES_MAX)?);
+            let spares = Rc::clone(&self.spares);
+            let socket = FramedSocket::with_spares(socket, QUEUE_BYTES_MAX, spares)?;
+            let socket = Rc::new(socket);
             let pump = |pipe: OwnedFd, stream| {
                 Pump::new(pipe, id.clone(), stream, Rc::clone(&self.logs)).map(Rc::new)
             };
@@ -171,10 +178,10 @@ impl Root {
                 }
             }),
         ];
-        for pump in &pumps {
+        for (place, pump) in pumps.iter().enumerate() {
             let pump = Rc::clone(pump);
-            let task = async move { pump.run().await };
-            tasks.push(self.env.spawn(TaskName::Pump(node), task));
+            let name = TaskName::Pump(node, epoch, place);
+            tasks.push(self.env.spawn(name, async move { pump.run().await }));
         }
         let starting = {
             let mut table = self.table.borrow_mut();
@@ -190,8 +197,12 @@ impl Root {
                     pumps,
                     is_connected: false,
                     is_refused: false,
+                    is_over: false,
                     speaker: None,
+                    control_inode,
                     said: Vec::new(),
+                    busy: None,
+                    warnings: 0,
                     tasks,
                 })),
             )
@@ -200,9 +211,7 @@ impl Root {
             // It is the task that runs this, and goes on to watch.
             task.detach();
         }
-        if let Some(guardian) = &mut *self.guardian.borrow_mut() {
-            guardian.add(pid);
-        }
+        self.guard(|guardian| guardian.add(pid));
         let pid = pid_number(pid);
         tracing::debug!(node = %id, pid, %epoch, "process started");
         self.handles()
@@ -228,8 +237,8 @@ impl Root {
 
     /// Waits for the end of a process, and buries it.
     pub(super) async fn watch(self: &Rc<Self>, node: NodeIndex, epoch: Epoch) {
-        let Some((pid, pidfd)) = (self.table.borrow().node(node).process.running(epoch))
-            .map(|running| (running.pid, Rc::clone(&running.pidfd)))
+        let Some(pidfd) = (self.table.borrow().node(node).process.running(epoch))
+            .map(|running| Rc::clone(&running.pidfd))
         else {
             return;
         };
@@ -237,17 +246,20 @@ impl Root {
             // The event loop is ending, and the run with it.
             return;
         }
-        // Not reaped yet, so its number and its group are still its own.
-        let _ = kill_process_group(pid, Signal::KILL);
         let Some((socket, speaker)) = (self.table.borrow_mut().node_mut(node).process)
             .running_mut(epoch)
-            .map(|running| (Rc::clone(&running.socket), running.speaker.take()))
+            .map(|running| {
+                running.is_over = true;
+                // Not reaped yet, so its number and its group are still its own.
+                running.signal(Signal::KILL);
+                (Rc::clone(&running.socket), running.speaker.clone())
+            })
         else {
             return;
         };
-        if let Some(Ok(speaker)) = speaker.map(watched) {
-            // It was killed with its group; nobody repairs its edges before the kernel says that it is gone.
-            let _ = speaker.readable().await;
+        if let Some(speaker) = speaker {
+            // It was killed; nobody repairs its edges before the kernel says that it is gone.
+            speaker.ended().await;
         }
         // The others of the group die now too, and with the last one its end of the socket. Whoever keeps it open
         // for longer has left the group, and is waited for no more.
@@ -265,15 +277,15 @@ impl Root {
         for pump in &pumps {
             pump.read_rest();
         }
+        self.say_left_out(node, epoch);
         let exit = {
             let mut table = self.table.borrow_mut();
             let process = &mut table.node_mut(node).process;
             let Some(running) = process.running_mut(epoch) else {
                 return;
             };
-            if let Some(guardian) = &mut *self.guardian.borrow_mut() {
-                guardian.remove(running.pid);
-            }
+            let pid = running.pid;
+            self.guard(|guardian| guardian.remove(pid));
             // Its pidfd was readable, so this does not wait.
             let exit = running.child.wait().map_or(Exit::Code(-1), exit_of);
             *process = Process::Reaped { epoch, exit };
@@ -319,9 +331,38 @@ impl Root {
         let Some(running) = table.node(node).process.running(epoch) else {
             return false;
         };
-        if let Err(errno) = kill_process_group(running.pid, signal) {
-            tracing::debug!(node = %self.spec(node).id, %errno, "signal not sent");
+        running.signal(signal);
+        true
+    }
+
+    /// Tells the guardian something, now or as soon as it listens.
+    fn guard(self: &Rc<Self>, tell: impl FnOnce(&mut Guardian)) {
+        let Some(guardian) = &mut *self.guardian.borrow_mut() else {
+            return;
+        };
+        tell(guardian);
+        if guardian.is_behind() {
+            let at = self.env.now().after(GUARDIAN_PAUSE);
+            self.arm(Purpose::Guardian, at, |root| root.guard(Guardian::flush));
         }
+    }
+
+    /// A pipe's task has panicked: another one goes on with it, once.
+    pub(super) fn pump_panicked(&self, node: NodeIndex, epoch: Epoch, place: usize) -> bool {
+        let mut table = self.table.borrow_mut();
+        let Some(running) = table.node_mut(node).process.running_mut(epoch) else {
+            // What was left in it has been read at the end of its process.
+            return true;
+        };
+        let Some(pump) = running.pumps.get(place).cloned() else {
+            return true;
+        };
+        if !pump.may_panic() {
+            return false;
+        }
+        let name = TaskName::Pump(node, epoch, place);
+        let task = self.env.spawn(name, async move { pump.run().await });
+        running.tasks.push(task);
         true
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Pump {
     stream: LogStream,
     lines: RefCell<Lines>,
     ended: Cell<bool>,
+    /// Whether its task has panicked.
+    has_panicked: Cell<bool>,
     logs: Rc<RefCell<LogSink>>,
 }
 
@@ -51,8 +53,14 @@ impl Pump {
             stream,
             lines: RefCell::default(),
             ended: Cell::new(false),
+            has_panicked: Cell::new(false),
             logs,
         })
+    }
+
+    /// Its task has panicked. Gives whether that was the first time.
+    pub(super) fn may_panic(&self) -> bool {
+        !self.has_panicked.replace(true)
     }
 
     /// Reads until the pipe ends, no faster than the disk takes it.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_wire::frame::{
@@ -16,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use super::readiness::watched;
+use super::spares::Spares;
 
 /// How long a writer waits when the kernel holds too many descriptors that are on their way.
 const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(10);
@@ -43,6 +45,8 @@ pub(crate) struct FramedSocket {
     fd: AsyncFd<OwnedFd>,
     reader: RefCell<FrameReader>,
     writer: RefCell<FrameWriter>,
+    /// For what comes with descriptors.
+    spares: Option<Rc<Spares>>,
     ended: Cell<bool>,
     /// Something is to be sent that the socket did not take at once, or the socket is closed.
     to_write: Notify,
@@ -57,11 +61,32 @@ impl FramedSocket {
             fd: watched(fd)?,
             reader: RefCell::new(FrameReader::new()),
             writer: RefCell::new(FrameWriter::new(queue_bytes_max)),
+            spares: None,
             ended: Cell::new(false),
             to_write: Notify::new(),
             written: Notify::new(),
             end: Notify::new(),
         })
+    }
+
+    /// As [`FramedSocket::new`], for a conversation in which descriptors come.
+    pub(crate) fn with_spares(
+        fd: OwnedFd,
+        queue_bytes_max: usize,
+        spares: Rc<Spares>,
+    ) -> io::Result<FramedSocket> {
+        let socket = FramedSocket::new(fd, queue_bytes_max)?;
+        Ok(FramedSocket {
+            spares: Some(spares),
+            ..socket
+        })
+    }
+
+    fn receive(&self) -> Result<Received, ReceiveError> {
+        if let Some(spares) = &self.spares {
+            spares.make_room();
+        }
+        self.reader.borrow_mut().receive(self.fd.get_ref())
     }
 
     /// The next frame; `None` when the other side has closed and everything was read.
@@ -74,7 +99,7 @@ impl FramedSocket {
                 return Ok(None);
             }
             let mut ready = self.fd.readable().await?;
-            match self.reader.borrow_mut().receive(self.fd.get_ref())? {
+            match self.receive()? {
                 Received::Bytes(_) => {}
                 Received::WouldBlock => ready.clear_ready(),
                 Received::End => self.has_ended(),
@@ -91,7 +116,7 @@ impl FramedSocket {
             if self.ended.get() {
                 return Ok(None);
             }
-            match self.reader.borrow_mut().receive(self.fd.get_ref())? {
+            match self.receive()? {
                 Received::Bytes(_) => {}
                 Received::WouldBlock => return Ok(None),
                 Received::End => self.has_ended(),

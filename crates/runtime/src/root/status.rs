@@ -1,13 +1,14 @@
 //! How the dataflow stands and how it ended, read from the table and from what the actors decided.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dataflow_core::flow::Because;
 use dataflow_core::outcome::Outcome as CoreOutcome;
 use dataflow_core::stats::{EdgeCounters, EdgeGauges, EdgeTotals};
 use dataflow_descriptor::Edge;
-use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex, Sequence};
-use dataflow_shm::edge::{EdgeReading, Tokens};
+use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
+use dataflow_shm::edge::EdgeReading;
 use dataflow_wire::status::{
     DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
     Waiting, WaitingFor,
@@ -16,15 +17,27 @@ use dataflow_wire::status::{
 use super::Root;
 use super::table::Process;
 
+/// What was counted on the edges of a node.
+#[derive(Debug, Clone, Copy, Default)]
+struct NodeCounts {
+    sent: u64,
+    delivered: u64,
+}
+
 impl Root {
-    /// How the dataflow stands. Never waits for anybody.
+    /// How the dataflow stands. Never waits for anybody. Each edge is read once.
     pub(super) fn status(&self) -> DataflowStatus {
-        let edges = self.edge_statuses();
+        let readings = self.readings();
         let waiting = if self.phase.get() == Phase::Stopping {
-            self.waiting()
+            self.waiting(&readings)
         } else {
             Vec::new()
         };
+        let mut counts = vec![NodeCounts::default(); self.dataflow.nodes.len()];
+        for (edge, reading) in self.dataflow.edges.iter().zip(&readings) {
+            counts[edge.source.index.0 as usize].sent += reading.counts.sent;
+            counts[edge.target.index.0 as usize].delivered += reading.counts.delivered;
+        }
         DataflowStatus {
             name: self.dataflow.name.clone(),
             run: self.run.clone(),
@@ -32,35 +45,34 @@ impl Root {
             pid: std::process::id(),
             up_for: self.env.now().since(self.began),
             phase: self.phase.get(),
-            nodes: (0..)
-                .map(NodeIndex)
-                .zip(&self.dataflow.nodes)
-                .map(|(index, _)| self.node_status(index, &edges))
+            nodes: (self.dataflow.nodes.iter().zip(counts))
+                .map(|(node, counts)| self.node_status(node.index, counts))
                 .collect(),
-            edges,
+            edges: self.edge_statuses(&readings),
             waiting,
         }
     }
 
-    fn node_status(&self, node: NodeIndex, edges: &[EdgeStatus]) -> NodeStatus {
+    /// A node as the statistics know it; what they do not keep comes from its machine.
+    fn node_status(&self, node: NodeIndex, counts: NodeCounts) -> NodeStatus {
         let spec = self.spec(node);
         let machine = self.memory.node(node).read();
-        let statistics = self.memory.stats.read();
-        let since = statistics.node(node).map_or(self.began, |node| node.since);
-        let sent = edges.iter().filter(|edge| edge.source == spec.id);
-        let delivered = edges.iter().filter(|edge| edge.target == spec.id);
+        let statistics = self.memory.statistics();
+        let (state, since) = match statistics.node(node) {
+            Some(kept) => (kept.state, kept.since),
+            None => (machine.state(), self.began),
+        };
         NodeStatus {
             node: spec.id.clone(),
-            state: machine.state(),
+            state,
             state_for: self.env.now().since(since),
             epoch: machine.epoch(),
             pid: machine.pid(),
             restarts: machine.restarts(),
-            sent: sent.map(|edge| edge.counts.sent).sum(),
-            delivered: delivered.map(|edge| edge.counts.delivered).sum(),
+            sent: counts.sent,
+            delivered: counts.delivered,
             end: machine.end().cloned(),
-            because: (machine.because().map(str::to_owned))
-                .or_else(|| self.silence(node, machine.state())),
+            because: (machine.because().map(str::to_owned)).or_else(|| self.silence(node, state)),
         }
     }
 
@@ -79,31 +91,38 @@ impl Root {
         })
     }
 
-    fn edge_statuses(&self) -> Vec<EdgeStatus> {
+    /// What the headers of all edges say, in the order of the description. The statistics learn it too.
+    pub(super) fn readings(&self) -> Vec<EdgeReading> {
+        let readings: Vec<EdgeReading> = {
+            let table = self.table.borrow();
+            table.edges.iter().map(|row| row.keeper.read()).collect()
+        };
+        let edges = self.dataflow.edges.iter().zip(&readings);
+        self.fold(
+            edges
+                .map(|(edge, reading)| (edge.id, totals_of(reading)))
+                .collect(),
+        );
+        readings
+    }
+
+    fn edge_statuses(&self, readings: &[EdgeReading]) -> Vec<EdgeStatus> {
         let table = self.table.borrow();
-        let mut totals = Vec::with_capacity(table.edges.len());
-        let statuses = (self.dataflow.edges.iter().zip(&table.edges))
-            .map(|(edge, row)| {
-                let reading = row.keeper.read();
-                totals.push((edge.id, totals_of(&reading)));
-                EdgeStatus {
-                    edge: edge.id,
-                    source: edge.source.node.clone(),
-                    output: edge.source.output.clone(),
-                    target: edge.target.node.clone(),
-                    input: edge.target.input.clone(),
-                    policy: edge.policy,
-                    queue_size: edge.queue_size,
-                    blocked: reading.sender_blocked && !row.is_closed,
-                    closed: row.is_closed,
-                    drained: row.is_drained,
-                    counts: counts_of(&reading),
-                }
+        (self.dataflow.edges.iter().zip(&table.edges).zip(readings))
+            .map(|((edge, row), reading)| EdgeStatus {
+                edge: edge.id,
+                source: edge.source.node.clone(),
+                output: edge.source.output.clone(),
+                target: edge.target.node.clone(),
+                input: edge.target.input.clone(),
+                policy: edge.policy,
+                queue_size: edge.queue_size,
+                blocked: reading.sender_blocked && !row.is_closed,
+                closed: row.is_closed,
+                drained: row.is_drained,
+                counts: counts_of(reading),
             })
-            .collect();
-        drop(table);
-        self.fold(totals);
-        statuses
+            .collect()
     }
 
     /// Lets the statistics know what was read. A reading that finds no room is made up for by the next.
@@ -115,50 +134,59 @@ impl Root {
     }
 
     /// Whom the stop waits for.
-    pub(super) fn waiting(&self) -> Vec<Waiting> {
+    pub(super) fn waiting(&self, readings: &[EdgeReading]) -> Vec<Waiting> {
         let now = self.env.now();
         let lead = self.memory.lead.read();
         let table = self.table.borrow();
         let mut waiting = Vec::new();
-        let mut named = Vec::new();
+        let mut named = BTreeSet::new();
         for asked in lead.drain.waiting() {
-            let (Some(edge), Some(row)) = (self.dataflow.edge(asked.edge), table.edge(asked.edge))
+            let place = asked.edge.0 as usize;
+            let (Some(edge), Some(reading)) = (self.dataflow.edges.get(place), readings.get(place))
             else {
                 continue;
             };
-            let owed = row.keeper.tokens(asked.upto);
             let busy_for = (asked.answer.as_ref())
                 .filter(|answer| !answer.busy_for.is_zero())
                 .map(|answer| answer.busy_for + now.since(answer.at));
-            named.push(edge.target.index);
-            waiting.push(self.waiting_for_tokens(edge, &owed, busy_for));
+            named.insert(edge.target.index);
+            // It is closed, so all that is owed is at or below its last sequence.
+            waiting.push(self.waiting_for_tokens(edge, reading, busy_for));
         }
         for spec in &self.dataflow.nodes {
+            if named.contains(&spec.index) {
+                continue;
+            }
             let machine = self.memory.node(spec.index).read();
-            let has_inputs = self.dataflow.edges_into(spec.index).next().is_some();
-            let all_closed = (self.dataflow.edges_into(spec.index))
-                .all(|edge| table.edge(edge.id).is_some_and(|row| row.is_closed));
+            let mut inputs = self.edges_into(spec.index).peekable();
+            let has_inputs = inputs.peek().is_some();
+            let all_closed =
+                inputs.all(|edge| table.edge(edge.id).is_some_and(|row| row.is_closed));
             let is_asked = machine.state() == LifeCycle::Stopping || (has_inputs && all_closed);
-            if !machine.has_process() || !is_asked || named.contains(&spec.index) {
+            if !machine.has_process() || !is_asked {
                 continue;
             }
             // Who waits in a `send` is not the one to blame.
             let mut is_blocked = false;
-            for edge in self.dataflow.edges_from(spec.index) {
-                let Some(row) = table.edge(edge.id) else {
+            for edge in self.edges_from(spec.index) {
+                let Some(reading) = readings.get(edge.id.0 as usize) else {
                     continue;
                 };
-                let owed = row.keeper.tokens(Sequence(u64::MAX));
-                if row.keeper.read().sender_blocked && !owed.is_empty() {
+                let is_owed = reading.counts.queued > 0 || reading.counts.held > 0;
+                if reading.sender_blocked && is_owed {
                     is_blocked = true;
-                    waiting.push(self.waiting_for_tokens(edge, &owed, None));
+                    waiting.push(self.waiting_for_tokens(edge, reading, None));
                 }
             }
             if !is_blocked {
+                let process = &table.node(spec.index).process;
+                let said = (process.running(process.epoch())).and_then(|running| running.busy);
                 waiting.push(Waiting {
                     node: spec.id.clone(),
                     pid: machine.pid(),
-                    busy_for: None,
+                    busy_for: said
+                        .filter(|(busy_for, _)| !busy_for.is_zero())
+                        .map(|(busy_for, at)| busy_for + now.since(at)),
                     what: WaitingFor::Exit,
                 });
             }
@@ -169,7 +197,7 @@ impl Root {
     fn waiting_for_tokens(
         &self,
         edge: &Edge,
-        owed: &Tokens,
+        reading: &EdgeReading,
         busy_for: Option<Duration>,
     ) -> Waiting {
         Waiting {
@@ -179,8 +207,8 @@ impl Root {
             what: WaitingFor::Tokens {
                 source: edge.source.node.clone(),
                 output: edge.source.output.clone(),
-                held: owed.held.len() as u64,
-                queued: owed.queued,
+                held: reading.counts.held,
+                queued: reading.counts.queued,
             },
         }
     }
@@ -216,7 +244,7 @@ impl Root {
             because: self.in_words(because),
             forced: lead.flow.forced(),
             nodes: nodes.collect(),
-            edges: self.edge_statuses(),
+            edges: self.edge_statuses(&self.readings()),
         }
     }
 
@@ -238,8 +266,10 @@ impl Root {
         let mut table = self.table.borrow_mut();
         for row in &mut table.nodes {
             if let Process::Running(running) = &mut row.process {
-                let group = running.pid;
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                running.signal(rustix::process::Signal::KILL);
+                if let Some(guardian) = &mut *self.guardian.borrow_mut() {
+                    guardian.remove(running.pid);
+                }
                 // It was killed, so this does not last.
                 let _ = running.child.wait();
             }

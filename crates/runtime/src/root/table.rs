@@ -3,17 +3,20 @@
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::rc::Rc;
+use std::time::Duration;
 
+use dataflow_core::Time;
 use dataflow_core::lifecycle::Exit;
 use dataflow_ids::{EdgeId, Epoch, NodeIndex};
 use dataflow_shm::EventFd;
 use dataflow_shm::edge::EdgeKeeper;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::unix::AsyncFd;
 
 use super::pump::Pump;
 use super::segments::Segments;
 use super::socket::FramedSocket;
+use super::speaker::Speaker;
 use crate::env::Task;
 
 /// What the root holds for one node.
@@ -94,15 +97,32 @@ pub(crate) struct Running {
     pub(crate) is_connected: bool,
     /// Whether it was told that the conversation is over.
     pub(crate) is_refused: bool,
-    /// The process that speaks, when it is a child of the one that was started.
-    pub(crate) speaker: Option<OwnedFd>,
+    /// Whether the process that was started has ended. Nobody is welcomed in its name any more.
+    pub(crate) is_over: bool,
+    /// The process that speaks, when it is another one than the one that was started.
+    pub(crate) speaker: Option<Rc<Speaker>>,
+    /// The number of the control socket's other end, by which its holders are known.
+    pub(crate) control_inode: u64,
     /// What its library has said about its life. Each counts once for an incarnation.
     pub(crate) said: Vec<LifeWord>,
-    #[expect(
-        dead_code,
-        reason = "what reads and writes for it ends when this is dropped"
-    )]
+    /// For how long its user's code had run when it last said so.
+    pub(crate) busy: Option<(Duration, Time)>,
+    /// How many warnings it has sent.
+    pub(crate) warnings: u32,
+    /// What reads and writes for it ends when this is dropped.
     pub(crate) tasks: Vec<Task>,
+}
+
+impl Running {
+    /// Sends a signal to its process group, and to the process that speaks, wherever that one has gone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Err(errno) = kill_process_group(self.pid, signal) {
+            tracing::debug!(pid = %self.pid, %errno, "signal not sent");
+        }
+        if let Some(speaker) = &self.speaker {
+            speaker.signal_outside(self.pid, signal);
+        }
+    }
 }
 
 /// What the root holds for one edge.
@@ -113,6 +133,16 @@ pub(crate) struct EdgeRow {
     pub(crate) is_closed: bool,
     /// Nobody owes a token of it.
     pub(crate) is_drained: bool,
+    /// Its receiver has ended for good, or has closed it as damaged.
+    pub(crate) is_unread: bool,
+}
+
+impl EdgeRow {
+    /// Nobody will read it any more. Gives how many messages were left.
+    pub(crate) fn receiver_gone(&mut self) -> u64 {
+        self.is_unread = true;
+        self.keeper.receiver_gone()
+    }
 }
 
 /// The table.

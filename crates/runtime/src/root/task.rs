@@ -1,6 +1,7 @@
 //! The root's task: builds everything, supervises the actors, and takes everything down at the end.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -20,19 +21,23 @@ use tokio::sync::watch;
 
 use super::edges::make_table;
 use super::guardian::Guardian;
+use super::readiness::watched;
+use super::spares::Spares;
+use super::timer::Timers;
+use super::topology::Topology;
 use super::{Handles, Memory, Progress, Root, RootEvent, RootRef, clients};
 use crate::actors::{
     ActorName, Committed, DataflowActor, DataflowMessage, Lead, NodeActor, SchedulerActor,
     StatsActor, StatsMessage, this_machine,
 };
 use crate::controls::Control;
-use crate::env::{Env, TaskName, TaskPanicked, ThreadLauncher};
+use crate::env::{Env, Task, TaskName, TaskPanicked, ThreadLauncher};
 use crate::error::RunError;
 use crate::events::RunEvent;
 use crate::limits;
 use crate::logs::LogSink;
 use crate::options::RunOptions;
-use crate::supervision::{Down, Handle, Mailbox, Supervisor, Verdict};
+use crate::supervision::{ACTOR_POLICY, Down, Handle, Mailbox, Supervisor, Verdict};
 
 /// How many messages may wait for one actor.
 const MAILBOX_CAPACITY: usize = 256;
@@ -63,7 +68,18 @@ pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
     })?;
     let env = Env::new(start.seed, Rc::new(launcher), panicked);
     let output_memory_bytes = limits::output_memory_bytes();
-    let table = make_table(&start.dataflow, &start.run, output_memory_bytes)?;
+    let topology = Topology::of(&start.dataflow);
+    let table = make_table(&start.dataflow, &topology, &start.run, output_memory_bytes)?;
+    let listener = match start.listener {
+        None => None,
+        Some(listener) => {
+            let watched = watched(OwnedFd::from(listener)).map_err(|source| RunError::System {
+                what: "cannot watch the socket for commands",
+                source,
+            })?;
+            Some(Rc::new(watched))
+        }
+    };
     let guardian = Guardian::new()
         .inspect_err(|error| {
             tracing::warn!(%error, "children of nodes would outlive a runtime that is killed");
@@ -80,24 +96,21 @@ pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
         descriptor_limit: start.descriptor_limit,
         output_memory_bytes,
         table: RefCell::new(table),
+        timers: Timers::default(),
         guardian: RefCell::new(guardian),
+        spares: Rc::new(Spares::new()),
+        listener,
         logs: Rc::new(RefCell::new(start.logs)),
         events: start.events,
         to_task,
         progress: watch::Sender::new(Progress::default()),
         phase: Cell::new(Phase::Starting),
         dataflow: start.dataflow,
+        topology,
     });
     let mut supervisor = Supervisor::new(to_root);
     mailboxes.supervise(&root, &mut supervisor);
-    let server = start.listener.map(|listener| {
-        let served = Rc::clone(&root);
-        root.env.spawn(TaskName::Client, async move {
-            if let Err(error) = clients::serve(served, listener).await {
-                tracing::error!(%error, "commands cannot reach this run any more");
-            }
-        })
-    });
+    let server = serve(&root);
     // What the description says is said once to whoever listens.
     let _ = root.events.send(RunEvent::Phase(Phase::Starting));
     root.handles.dataflow.fact(DataflowMessage::Up);
@@ -109,11 +122,23 @@ pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
         downs,
         panics,
         control: start.control,
+        server,
+        server_panics: 0,
     };
     let result = task.supervise().await;
     task.take_down(&result).await;
-    drop(server);
     result
+}
+
+/// Begins to accept commands.
+fn serve(root: &RootRef) -> Option<Task> {
+    let listener = root.listener.clone()?;
+    let served = Rc::clone(root);
+    Some(root.env.spawn(TaskName::Server, async move {
+        if let Err(error) = clients::serve(served, listener).await {
+            tracing::error!(%error, "commands cannot reach this run any more");
+        }
+    }))
 }
 
 struct RootTask {
@@ -123,6 +148,9 @@ struct RootTask {
     downs: UnboundedReceiver<Down>,
     panics: UnboundedReceiver<TaskPanicked>,
     control: UnboundedReceiver<Control>,
+    /// Accepts commands until this is dropped.
+    server: Option<Task>,
+    server_panics: u32,
 }
 
 impl RootTask {
@@ -135,11 +163,19 @@ impl RootTask {
                         let now = self.root.env.now();
                         self.supervisor.build(now, actor);
                     }
-                    RootEvent::Ended(report) => self.audit(report),
-                    RootEvent::Audited(report) => return Ok(*report),
+                    RootEvent::Ended(report) => {
+                        self.audit();
+                        return Ok(*report);
+                    }
+                    RootEvent::CannotGoOn(actor) => {
+                        return Err(RunError::Actor {
+                            actor: actor.to_string(),
+                            what: self.supervisor.last_panic(actor),
+                        });
+                    }
                 },
                 Some(down) = self.downs.recv() => self.down(&down)?,
-                Some(panic) = self.panics.recv() => self.task_panicked(&panic),
+                Some(panic) = self.panics.recv() => self.task_panicked(&panic)?,
                 Some(control) = self.control.recv() => self.steer(control),
             }
         }
@@ -157,13 +193,22 @@ impl RootTask {
             } => {
                 let actor = down.actor;
                 tracing::error!(%actor, incarnation = down.incarnation, %what, "actor panicked");
-                if is_poisoned && let ActorName::Node(node) = actor {
-                    self.root.give_up_on(node);
+                match actor {
+                    ActorName::Node(node) if is_poisoned => self.root.give_up_on(node),
+                    // What it was told is lost, and everybody waits for what should have followed.
+                    ActorName::Dataflow | ActorName::Scheduler if is_poisoned => {
+                        let actor = actor.to_string();
+                        return Err(RunError::Actor { actor, what });
+                    }
+                    _ => {}
                 }
-                self.root.later(after, move |root| {
-                    // The task hears it unless the run has ended.
-                    let _ = root.to_task.send(RootEvent::Rebuild(actor));
-                });
+                self.rebuild_after(actor, after);
+                Ok(())
+            }
+            // A run can do without numbers.
+            Verdict::GiveUp { what } if down.actor == ActorName::Stats => {
+                tracing::error!(actor = %down.actor, %what, "actor panicked again and again");
+                self.rebuild_after(down.actor, ACTOR_POLICY.backoff_max);
                 Ok(())
             }
             Verdict::GiveUp { what } => Err(RunError::Actor {
@@ -173,28 +218,48 @@ impl RootTask {
         }
     }
 
-    fn task_panicked(&self, panicked: &TaskPanicked) {
-        let what = &panicked.what;
-        tracing::error!(task = ?panicked.task, %what, "task panicked");
-        if let TaskName::Node(node, epoch) = panicked.task {
-            Root::node_task_panicked(&self.root, node, epoch, what);
-        }
+    fn rebuild_after(&self, actor: ActorName, wait: Duration) {
+        self.root.later(wait, move |root| {
+            // The task hears it unless the run has ended.
+            let _ = root.to_task.send(RootEvent::Rebuild(actor));
+        });
     }
 
-    /// Has the statistics counted once more (I-13), with everything that was read for the report.
-    fn audit(&self, report: Box<Report>) {
-        let stats = self.root.handles.stats.clone();
-        let to_task = self.root.to_task.clone();
-        let task = async move {
-            match stats.ask(StatsMessage::Audit).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "statistics do not add up"),
-                Err(error) => tracing::error!(%error, "statistics not audited"),
+    /// A task has panicked: another one takes over from the table, once.
+    fn task_panicked(&mut self, panicked: &TaskPanicked) -> Result<(), RunError> {
+        let TaskPanicked { task, what } = panicked;
+        tracing::error!(?task, %what, "task panicked");
+        let (name, goes_on) = match *task {
+            TaskName::Node(node, epoch) => {
+                Root::node_task_panicked(&self.root, node, epoch, what);
+                return Ok(());
             }
-            // A task that is gone has ended the run already.
-            let _ = to_task.send(RootEvent::Audited(report));
+            // Its connection ends with it, and nothing else does.
+            TaskName::Client => return Ok(()),
+            TaskName::Pump(node, epoch, place) => {
+                let goes_on = self.root.pump_panicked(node, epoch, place);
+                (format!("log of {}", self.root.spec(node).id), goes_on)
+            }
+            TaskName::Server => {
+                self.server_panics += 1;
+                self.server = serve(&self.root);
+                ("server of commands".to_owned(), self.server_panics == 1)
+            }
+            // It has tried twice.
+            TaskName::Timer => ("timer".to_owned(), false),
         };
-        self.root.env.spawn(TaskName::Timer, task).detach();
+        if goes_on {
+            return Ok(());
+        }
+        let what = what.clone();
+        Err(RunError::Task { task: name, what })
+    }
+
+    /// Counts the statistics once more (I-13).
+    fn audit(&self) {
+        if let Err(error) = self.root.memory.statistics().audit() {
+            tracing::error!(%error, "statistics do not add up");
+        }
     }
 
     fn steer(&self, control: Control) {
@@ -229,6 +294,7 @@ impl RootTask {
                 root.kill_all();
             }
         }
+        self.server.take();
         root.guardian.borrow_mut().take();
         for (actor, counts) in self.supervisor.end() {
             tracing::debug!(%actor, ?counts, "actor ended");
@@ -326,7 +392,7 @@ fn memory(env: &Env, dataflow: &Dataflow) -> Memory {
             .map(|node| Committed::new(machine(node)))
             .collect(),
         scheduler: Committed::new(Ledger::new([this_machine()])),
-        stats: Committed::new(statistics),
+        statistics: RefCell::new(statistics),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Injected faults, for tests: a panic at the n-th step of one actor on this thread.
+//! Injected faults, for tests: panics at chosen steps of one actor on this thread.
 
 use std::cell::RefCell;
 
@@ -15,16 +15,16 @@ struct Faults {
     /// Whose steps count.
     victim: Option<ActorName>,
     steps: u64,
-    /// The step at which it panics, counted from 1.
-    at: u64,
+    /// The steps at which it panics, counted from 1.
+    at: Vec<u64>,
 }
 
-/// From now on, the `at`-th step of `victim` on this thread panics; 0 means none does.
-pub(crate) fn arm(victim: ActorName, at: u64) {
+/// From now on, these steps of `victim` on this thread panic, counted from 1.
+pub(crate) fn arm(victim: ActorName, at: &[u64]) {
     FAULTS.with_borrow_mut(|faults| {
         *faults = Faults {
             victim: Some(victim),
-            at,
+            at: at.to_vec(),
             ..Faults::default()
         };
     });
@@ -47,7 +47,7 @@ pub(crate) fn step() {
             return false;
         }
         faults.steps += 1;
-        faults.steps == faults.at
+        faults.at.contains(&faults.steps)
     });
     assert!(!is_due, "the injected fault");
 }

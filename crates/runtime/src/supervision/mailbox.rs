@@ -8,11 +8,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fmt;
 use std::rc::Rc;
 
 use actix::Recipient;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::shell::Nudge;
 use crate::actors::ActorName;
@@ -51,36 +50,6 @@ pub(crate) enum TellError<M> {
     /// The actor has ended for good.
     #[error("the actor has ended")]
     Ended(M),
-}
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError<M> {
-    /// The question was not taken.
-    #[error(transparent)]
-    Tell(#[from] TellError<M>),
-    /// The question was dead-lettered.
-    #[error("the question was dead-lettered")]
-    Unanswered,
-}
-
-/// The place for an answer, inside a question.
-pub(crate) struct Reply<T>(RefCell<Option<oneshot::Sender<T>>>);
-
-impl<T> Reply<T> {
-    /// Gives the answer. A question that is handled once more after a panic keeps its first answer.
-    pub(crate) fn send(&self, answer: T) {
-        if let Some(sender) = self.0.borrow_mut().take() {
-            // Whoever asked may have stopped waiting.
-            let _ = sender.send(answer);
-        }
-    }
-}
-
-impl<T> fmt::Debug for Reply<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reply")
-    }
 }
 
 struct InHand<M> {
@@ -299,15 +268,5 @@ impl<M> Handle<M> {
                 result => return result,
             }
         }
-    }
-
-    /// Asks, and waits for the answer.
-    pub(crate) async fn ask<T>(
-        &self,
-        question: impl FnOnce(Reply<T>) -> M,
-    ) -> Result<T, AskError<M>> {
-        let (sender, answer) = oneshot::channel();
-        self.tell(question(Reply(RefCell::new(Some(sender)))))?;
-        answer.await.map_err(|_| AskError::Unanswered)
     }
 }

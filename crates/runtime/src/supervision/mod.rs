@@ -15,6 +15,6 @@ mod supervisor;
 mod tests;
 
 pub(crate) use guard::Down;
-pub(crate) use mailbox::{Handle, Mailbox, Reply};
+pub(crate) use mailbox::{Handle, Mailbox};
 pub(crate) use shell::{Behaviour, panic_text};
-pub(crate) use supervisor::{Supervisor, Verdict};
+pub(crate) use supervisor::{ACTOR_POLICY, Supervisor, Verdict};

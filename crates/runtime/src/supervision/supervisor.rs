@@ -76,6 +76,14 @@ struct Entry {
     started_at: Time,
 }
 
+impl Entry {
+    fn what(&self) -> String {
+        self.mailbox
+            .last_panic()
+            .unwrap_or_else(|| "a panic outside its handler".to_owned())
+    }
+}
+
 /// The factories of all actors, and what is known of their incarnations.
 pub(crate) struct Supervisor {
     entries: BTreeMap<ActorName, Entry>,
@@ -139,10 +147,7 @@ impl Supervisor {
             return Verdict::Nothing;
         }
         let is_poisoned = entry.mailbox.panicked();
-        let what = entry
-            .mailbox
-            .last_panic()
-            .unwrap_or_else(|| "a panic outside its handler".to_owned());
+        let what = entry.what();
         match entry
             .tracker
             .on_exit(now, Ended::Badly, entry.started_at, random)
@@ -154,6 +159,13 @@ impl Supervisor {
             },
             Decision::GiveUp { .. } | Decision::Done => Verdict::GiveUp { what },
         }
+    }
+
+    /// What an actor's last panic said.
+    pub(crate) fn last_panic(&self, name: ActorName) -> String {
+        self.entries
+            .get(&name)
+            .map_or_else(String::new, Entry::what)
     }
 
     /// Ends all actors for good; gives what became of their messages.

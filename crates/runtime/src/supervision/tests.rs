@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use dataflow_core::Time;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::mailbox::TellError;
 use super::supervisor::{ACTOR_POLICY, Verdict};
-use super::{Behaviour, Down, Handle, Mailbox, Reply, Supervisor};
+use super::{Behaviour, Down, Handle, Mailbox, Supervisor};
 use crate::actors::ActorName;
 
 const NAME: ActorName = ActorName::Stats;
@@ -19,7 +19,7 @@ enum Ask {
     Add(u32),
     /// Panics as often as the cell says, then adds.
     Faulty(Cell<u32>, u32),
-    Sum(Reply<u32>),
+    Sum(UnboundedSender<u32>),
 }
 
 /// What outlives the actor.
@@ -49,7 +49,7 @@ impl Behaviour for Adder {
                 }
                 *number
             }
-            Ask::Sum(reply) => return reply.send(self.0.sum.get()),
+            Ask::Sum(answer) => return answer.send(self.0.sum.get()).unwrap(),
         };
         self.0.sum.set(self.0.sum.get() + add);
         self.0.log.borrow_mut().push(add);
@@ -91,7 +91,9 @@ impl Stage {
     }
 
     async fn sum(&self) -> u32 {
-        self.handle.ask(Ask::Sum).await.unwrap()
+        let (answer, mut sum) = unbounded_channel();
+        self.handle.tell(Ask::Sum(answer)).unwrap();
+        sum.recv().await.unwrap()
     }
 }
 

@@ -132,3 +132,126 @@ fn a_node_that_never_reads_keeps_nobody_waiting() {
     started.controls.force(dataflow_ids::Forcer::DownForce);
     assert_eq!(started.report().outcome, Outcome::Forced);
 }
+
+#[test]
+fn what_a_node_warns_of_without_end_is_logged_up_to_a_number_and_the_rest_counted() {
+    let warning = encode_frame(&ToRuntime::Warning {
+        text: "again".to_owned(),
+    })
+    .unwrap();
+    let words = [hello(NODE_PROTOCOL), warning.repeat(1000)].concat();
+    let project = project(&words);
+    project.bash("liar.sh", "cat words >&$DATAFLOW_CONTROL_FD; exit 1");
+    let started = project.start(YAML);
+    let mut warnings = 0;
+    let left_out = started.wait(|event| match event {
+        RunEvent::Log { line, .. } if line == "again" => {
+            warnings += 1;
+            None
+        }
+        RunEvent::Log { line, .. } if line.contains("left out") => Some(line.clone()),
+        _ => None,
+    });
+    assert_eq!(warnings, 100);
+    assert!(left_out.contains("900 more warnings"), "{left_out}");
+    started.report();
+}
+
+/// Says its words, then announces memory, and lives on. Python, for a descriptor that goes over a socket.
+const ANNOUNCE: &str = "#!/usr/bin/env python3
+import os, signal, socket, tempfile
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+control = socket.socket(fileno=int(os.environ['DATAFLOW_CONTROL_FD']))
+control.sendall(open('words', 'rb').read())
+memory = tempfile.TemporaryFile()
+socket.send_fds(control, [open('segment', 'rb').read()], [memory.fileno()])
+while True:
+    signal.pause()
+";
+
+/// Says hello, and waits until it is handed a descriptor after those of its beginning.
+const HEAR: &str = "#!/usr/bin/env python3
+import os, socket
+control = socket.socket(fileno=int(os.environ['DATAFLOW_CONTROL_FD']))
+control.sendall(open('hello', 'rb').read())
+heard = 0
+while heard < 5:
+    data, fds, flags, _ = socket.recv_fds(control, 4096, 8)
+    heard += len(fds)
+print('handed over', flush=True)
+while data:
+    data = control.recv(4096)
+";
+
+#[test]
+fn memory_that_a_refused_node_announces_still_reaches_its_receivers() {
+    let refused = ToRuntime::ReleaseAck {
+        edge: EdgeId(3),
+        epoch: Epoch(1),
+        released_upto: Sequence(9),
+        queued: 0,
+        held: Vec::new(),
+        busy_for: std::time::Duration::ZERO,
+    };
+    let project = project(&[hello(NODE_PROTOCOL), encode_frame(&refused).unwrap()].concat());
+    std::fs::write(project.path("hello"), hello(NODE_PROTOCOL)).unwrap();
+    let mut segment = encode_frame(&ToRuntime::SegmentCreated {
+        segment: SegmentId {
+            node: NodeIndex(0),
+            epoch: Epoch(1),
+            number: 0,
+        },
+        length: 4096,
+    })
+    .unwrap();
+    // One descriptor comes with it.
+    segment[4] = 1;
+    std::fs::write(project.path("segment"), segment).unwrap();
+    project.program("announce", ANNOUNCE).program("hear", HEAR);
+    let started = project.start(
+        "name: refused\nnodes:\n  - { id: sender, path: ./announce, outputs: [out] }\n  \
+         - { id: receiver, path: ./hear, inputs: { in: sender/out } }\n",
+    );
+    // Two eventfds with the welcome, two descriptors with the edge, and then the memory.
+    started.wait_for_line("handed over");
+    started.controls.force(dataflow_ids::Forcer::DownForce);
+    started.report();
+}
+
+#[test]
+fn a_speaker_that_has_left_the_group_of_its_wrapper_is_ended_with_it_before_its_end_is_a_fact() {
+    let project = Project::new();
+    project.bash("liar.sh", "setsid ./speaker.sh & read line < go; exit 0");
+    project.bash(
+        "speaker.sh",
+        "trap '' TERM; echo $$ > pid; echo there; cat words >&$DATAFLOW_CONTROL_FD; exec sleep 1000",
+    );
+    let fifo = |name: &str| {
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, project.path(name), fifo, 0o600.into(), 0).unwrap();
+    };
+    fifo("go");
+    fifo("words");
+    let started = project.start(YAML);
+    started.wait_for_line("there");
+    let pid = super::support::read_pid(&project.path("pid"));
+    let hello = encode_frame(&ToRuntime::Hello {
+        protocol: NODE_PROTOCOL,
+        library: "a test".to_owned(),
+        pid,
+    });
+    let ready = encode_frame(&ToRuntime::Ready).unwrap();
+    std::fs::write(project.path("words"), [hello.unwrap(), ready].concat()).unwrap();
+    started.wait(|event| match event {
+        RunEvent::State { to, .. } if *to == LifeCycle::Ready => Some(()),
+        _ => None,
+    });
+    assert!(super::support::is_alive(pid));
+    std::fs::write(project.path("go"), "\n").unwrap();
+    started.wait(|event| match event {
+        RunEvent::State { to, .. } if *to == LifeCycle::Draining => Some(()),
+        _ => None,
+    });
+    assert!(!super::support::is_alive(pid));
+    assert_eq!(started.report().outcome, Outcome::Drained);
+}

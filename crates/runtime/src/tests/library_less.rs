@@ -230,3 +230,77 @@ fn a_program_that_is_none_fails_the_up_and_names_it() {
         report.because
     );
 }
+
+#[test]
+fn a_node_without_a_place_fails_the_up_and_says_what_it_needs() {
+    let project = Project::new();
+    project.script("a.sh", "echo started; exec sleep 1000");
+    let label = "    requires: { labels: { room: kitchen } }\n";
+    let report = project.start(&format!("{ONE}{label}")).report();
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert!(matches!(&report.nodes[0].end, End::Crashed { how } if how.contains("no place")));
+    assert!(report.because.contains("kitchen"), "{}", report.because);
+    assert_eq!(report.nodes[0].last_lines, Vec::<String>::new());
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    use std::io::Read;
+
+    let project = Project::new();
+    project.script("a.sh", "echo up; exec sleep 1000");
+    let started = project.start(ONE);
+    started.wait_for_line("up");
+    let mut silent = project.found()[0].connect().unwrap();
+    assert_eq!(silent.read_to_end(&mut Vec::new()).unwrap(), 0);
+    started.controls.force(Forcer::DownForce);
+    started.report();
+}
+
+#[test]
+fn a_report_with_more_last_lines_than_a_frame_holds_reaches_who_waits_for_it() {
+    let project = Project::new();
+    project.script(
+        "a.sh",
+        "head -c 15000 /dev/zero | tr '\\0' x; echo; read line < go; exit 3",
+    );
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        project.path("go"),
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
+    // Together more than a mebibyte.
+    let nodes: String = (0..100)
+        .map(|number| format!("  - {{ id: n{number}, path: ./a.sh }}\n"))
+        .collect();
+    let started = project.start(&format!(
+        "name: many\non_failure: continue\nnodes:\n{nodes}"
+    ));
+    started.wait(|event| match event {
+        RunEvent::Phase(Phase::Running) => Some(()),
+        _ => None,
+    });
+    let mut client = Client::connect(&project.found()[0]).unwrap();
+    client.send(&ClientRequest::Follow).unwrap();
+    let go = std::thread::spawn({
+        let go = project.path("go");
+        move || {
+            let mut go = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(go)
+                .unwrap();
+            std::io::Write::write_all(&mut go, "\n".repeat(200).as_bytes()).unwrap();
+            go
+        }
+    });
+    match client.replies().last() {
+        Some(Ok(ClientReply::Ended(report))) => assert_eq!(report.outcome, Outcome::Failed),
+        other => panic!("{other:?}"),
+    }
+    drop(go.join());
+    started.report();
+}

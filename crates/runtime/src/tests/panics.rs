@@ -4,6 +4,7 @@ use dataflow_ids::{End, NodeIndex};
 use dataflow_wire::status::{Outcome, Report};
 
 use super::support::Project;
+use crate::RunError;
 use crate::actors::ActorName;
 use crate::supervision::faults;
 
@@ -16,23 +17,22 @@ nodes:
     restart: { policy: on-failure, max: 3, window: 60s, backoff: 1ms..2ms }
 ";
 
-/// One run on this thread, with a fault at one step of one actor.
-fn run(victim: ActorName, at: u64) -> (Report, u64) {
+/// One run on this thread, with faults at some steps of one actor.
+fn run(victim: ActorName, at: &[u64]) -> (Result<Report, RunError>, u64) {
     let project = Project::new();
     project.script("once.sh", "exit 0");
     project.script("again.sh", "test -e second && exit 0; touch second; exit 1");
     let run = project.prepare(TWO).unwrap();
     faults::arm(victim, at);
     let (to_test, _events) = std::sync::mpsc::channel();
-    let report = run.block_on(to_test).unwrap();
-    (report, faults::steps())
+    (run.block_on(to_test), faults::steps())
 }
 
 fn every_step_may_panic(victim: ActorName) {
-    let (_, steps) = run(victim, 0);
+    let (_, steps) = run(victim, &[]);
     assert!(steps > 2, "{victim} has done something");
     for at in 1..=steps {
-        let (report, _) = run(victim, at);
+        let report = run(victim, &[at]).0.unwrap();
         assert_eq!(
             report.outcome,
             Outcome::Drained,
@@ -62,4 +62,42 @@ fn the_scheduler_may_panic_at_every_step() {
 #[test]
 fn the_keeper_of_statistics_may_panic_at_every_step() {
     every_step_may_panic(ActorName::Stats);
+}
+
+#[test]
+fn a_fault_that_comes_again_ends_the_node_or_the_run_and_never_hangs_it() {
+    let victim = ActorName::Node(NodeIndex(1));
+    let (_, steps) = run(victim, &[]);
+    for at in 1..=steps {
+        // The next incarnation begins in two steps, and panics in the third, over the same thing.
+        match run(victim, &[at, at + 3]).0 {
+            Ok(report) => {
+                assert_eq!(report.nodes[0].end, End::Drained, "{at}: {report:?}");
+                if report.outcome == Outcome::Failed {
+                    assert!(report.because.contains("`again`"), "{at}: {report:?}");
+                }
+            }
+            Err(error) => assert!(matches!(error, RunError::Actor { .. }), "{at}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_the_leader_or_of_the_scheduler_that_comes_again_ends_the_run_and_never_hangs_it() {
+    for victim in [ActorName::Dataflow, ActorName::Scheduler] {
+        let (_, steps) = run(victim, &[]);
+        let mut broken_off = 0;
+        for at in 1..=steps {
+            match run(victim, &[at, at + 3]).0 {
+                Ok(report) => assert_eq!(report.outcome, Outcome::Drained, "{at}: {report:?}"),
+                Err(RunError::Actor { actor, what }) => {
+                    assert_eq!(actor, victim.to_string(), "{at}");
+                    assert!(what.contains("the injected fault"), "{at}: {what}");
+                    broken_off += 1;
+                }
+                Err(error) => panic!("{at}: {error}"),
+            }
+        }
+        assert!(broken_off > 0, "{victim} has failed twice over one thing");
+    }
 }

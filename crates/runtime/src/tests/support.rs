@@ -43,7 +43,7 @@ impl Project {
         self.program(name, &format!("#!/bin/bash\n{text}\n"))
     }
 
-    fn program(&self, name: &str, text: &str) -> &Project {
+    pub(super) fn program(&self, name: &str, text: &str) -> &Project {
         let path = self.folder.join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
