@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::io::stderr;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use dataflow_descriptor::Dataflow;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::error::CliError;
 use crate::signals::Signals;
@@ -42,8 +44,10 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
             .spawn()
             .map_err(CliError::system("run `sh`"))?;
         signals.go_to_build(child.id());
-        let status = child.wait();
+        // Its number is not given to another before nobody sends signals to it.
+        wait_without_reaping(&child);
         signals.go_nowhere();
+        let status = child.wait();
         let status = status.map_err(CliError::system("wait for the build"))?;
         if signals.interrupted() {
             return Err(CliError::Interrupted);
@@ -59,4 +63,10 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
         output::note(&format!("built {} in {took}", node.id));
     }
     Ok(())
+}
+
+/// Waits for the end of a process, which keeps its number.
+fn wait_without_reaping(child: &Child) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(Errno::INTR) = waitid(WaitId::Pid(Pid::from_child(child)), options) {}
 }

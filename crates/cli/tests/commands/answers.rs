@@ -8,6 +8,7 @@ use dataflow_ids::DataflowName;
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
 use dataflow_wire::frame::{FrameReader, send};
 use dataflow_wire::status::{Outcome, Report};
+use rustix::process::Signal;
 
 use crate::ground::{Ground, PlayedRun, Running, said};
 
@@ -37,11 +38,7 @@ fn hear_hello(socket: &UnixStream) -> FrameReader {
 #[test]
 fn a_runtime_that_does_not_answer_hides_no_other() {
     let ground = Ground::with_shell("sleep 1000");
-    let up = ground
-        .dataflow(["up", "flow.yml"])
-        .stdout(Stdio::null())
-        .spawn();
-    let mut up = Running(up.unwrap());
+    let mut up = Running::start(ground.dataflow(["up", "flow.yml"]).stdout(Stdio::null()));
     ground.wait_for_phase("running");
     // A connection is taken by the kernel, and nobody ever reads from it, as with a stopped process.
     let _silent = PlayedRun::begin(&ground, "silent", 4711);
@@ -78,7 +75,9 @@ fn a_runtime_that_does_not_answer_hides_no_other() {
 
 #[test]
 fn a_runtime_of_another_version_hides_no_other_and_says_why() {
-    let ground = Ground::new();
+    let ground = Ground::with_shell("sleep 1000");
+    let mut up = Running::start(ground.dataflow(["up", "flow.yml"]).stdout(Stdio::null()));
+    ground.wait_for_phase("running");
     let played = PlayedRun::begin(&ground, "old", 4711);
     let runtime = std::thread::spawn(move || {
         let (socket, _) = played.listener.accept().unwrap();
@@ -94,7 +93,14 @@ fn a_runtime_of_another_version_hides_no_other_and_says_why() {
         "{}",
         said(&output)
     );
+    assert!(
+        said(&output).contains("flow running for"),
+        "{}",
+        said(&output)
+    );
     drop(runtime.join().unwrap());
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
 }
 
 #[test]
