@@ -167,12 +167,13 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`RegistryError::System`] when the registry is there and cannot be read.
+    /// [`RegistryError::NotPrivate`] when others may write into it, [`RegistryError::System`] when it is there and
+    /// cannot be read.
     pub fn find(&self, folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, RegistryError> {
         let folder = canonical(folder);
         let mut found = Vec::new();
-        for place in read_folder(&self.root)? {
-            for entry_path in read_folder(&place)? {
+        for place in read_private_folder(&self.root)? {
+            for entry_path in read_private_folder(&place)? {
                 if entry_path.extension().is_none_or(|ending| ending != "json") {
                     continue;
                 }
@@ -194,7 +195,7 @@ impl Registry {
 ///
 /// # Errors
 ///
-/// [`RegistryError::System`] when the registry is there and cannot be read.
+/// As [`Registry::find`].
 pub fn find(folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, RegistryError> {
     Registry::of_this_process().find(folder, which)
 }
@@ -231,7 +232,15 @@ impl FoundRun {
             .parent()
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let folder = open_folder(place)?;
-        UnixStream::connect(short(&folder, &self.socket))
+        let stream = UnixStream::connect(short(&folder, &self.socket))?;
+        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+        if peer.uid != rustix::process::geteuid() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("user {} listens there, and not you", peer.uid.as_raw()),
+            ));
+        }
+        Ok(stream)
     }
 }
 
@@ -345,7 +354,14 @@ fn project_hash(folder: &Path) -> String {
         .collect()
 }
 
-fn read_folder(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
+/// What is in a folder that only this user may write into. Nothing, when it is not there.
+fn read_private_folder(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
+    match fs::symlink_metadata(folder) {
+        Ok(facts) if facts.is_file() => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(facts) => check_private(folder, &facts)?,
+        Err(error) => return Err(refused("look at", folder)(error)),
+    }
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error)
@@ -383,6 +399,10 @@ fn private_folder(folder: &Path) -> Result<(), RegistryError> {
         Err(error) => return Err(refused("make the folder", folder)(error)),
     }
     let facts = fs::symlink_metadata(folder).map_err(refused("look at", folder))?;
+    check_private(folder, &facts)
+}
+
+fn check_private(folder: &Path, facts: &fs::Metadata) -> Result<(), RegistryError> {
     let mode = facts.mode() & 0o7777;
     let ours = facts.uid() == rustix::process::geteuid().as_raw();
     if !facts.is_dir() || !ours || mode & 0o077 != 0 {

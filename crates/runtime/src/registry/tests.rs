@@ -116,3 +116,19 @@ fn a_folder_that_others_may_enter_is_refused() {
     );
     assert!(matches!(refused, Err(RegistryError::NotPrivate { .. })));
 }
+
+#[test]
+fn nothing_is_found_in_a_folder_that_others_may_write_into() {
+    let ground = Ground::new();
+    let project = ground.project("a");
+    let claim = ground.claim("flow", &project).unwrap();
+    let open = |path: &Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        let found = ground.registry.find(&project, None);
+        assert!(matches!(found, Err(RegistryError::NotPrivate { .. })));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(ground.registry.find(&project, None).unwrap().len(), 1);
+    };
+    open(claim.entry.parent().unwrap());
+    open(&ground.folder.join("registry"));
+}
