@@ -66,6 +66,34 @@ fn a_node_that_ignores_the_stop_is_waited_for_until_a_person_forces_it() {
 }
 
 #[test]
+fn who_is_waited_for_to_end_is_named_with_how_long_its_code_has_run() {
+    let project = Project::new("busy-at-the-end");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: RUST_NODE
+    args: [send, count=0]
+    outputs: [out]
+  - id: stubborn
+    path: RUST_NODE
+    args: [stubborn]
+    inputs: { in: sender/out }
+",
+    );
+    let up = project.up();
+    project.record("stubborn").wait_for("ready");
+    up.interrupt();
+    up.wait_for_line(&[
+        "waiting for stubborn",
+        "in user code for",
+        "its process has not ended",
+    ]);
+    up.interrupt();
+    up.wait().expect_code(3);
+}
+
+#[test]
 fn a_second_interrupt_forces() {
     let project = stubborn("second-interrupt");
     let up = up(&project);
