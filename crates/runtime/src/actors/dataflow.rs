@@ -20,6 +20,8 @@ use crate::supervision::Behaviour;
 const WAITING_FIRST: Duration = Duration::from_secs(1);
 /// From then on, it says so this often.
 const WAITING_AGAIN: Duration = Duration::from_secs(3);
+/// How long before that the nodes are asked for how long their user's code has run.
+const ASKED_AHEAD: Duration = Duration::from_millis(100);
 /// How often a cycle is looked at that may be at rest. Only while nothing comes into it any more.
 const CYCLE_LOOK: Duration = Duration::from_millis(100);
 
@@ -210,10 +212,14 @@ impl DataflowActor {
 
     fn look_who_waits_after(&self, wait: Duration) {
         let root = &self.root;
-        let this = root.handles().dataflow.clone();
-        let at = root.env().now().after(wait);
-        root.arm(Purpose::SayWaiting, at, move |_| {
-            this.fact(DataflowMessage::WaitingLook);
+        let asks_at = root.env().now().after(wait.saturating_sub(ASKED_AHEAD));
+        root.arm(Purpose::SayWaiting, asks_at, move |root| {
+            root.ask_how_busy();
+            let this = root.handles().dataflow.clone();
+            let at = root.env().now().after(ASKED_AHEAD);
+            root.arm(Purpose::SayWaiting, at, move |_| {
+                this.fact(DataflowMessage::WaitingLook);
+            });
         });
     }
 
@@ -244,7 +250,6 @@ impl DataflowActor {
             FlowCommand::Up => {}
             FlowCommand::StopBegun => {
                 self.tell_all(|| NodeMessage::StopBegun);
-                root.ask_how_busy();
                 self.look_who_waits_after(WAITING_FIRST);
             }
             FlowCommand::StopNode { node, mode } => {

@@ -274,9 +274,8 @@ impl Root {
     }
 
     /// Tells everybody who listens whom the stop waits for.
-    pub(crate) fn say_waiting(self: &Rc<Self>) {
+    pub(crate) fn say_waiting(&self) {
         let waiting = self.waiting(&self.readings());
-        self.ask_how_busy();
         if waiting.is_empty() {
             return;
         }

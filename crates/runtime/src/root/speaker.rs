@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
@@ -36,8 +37,10 @@ impl Speaker {
         }
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno.into()),
+            // No such process, or the number of something else: a node in a namespace of its own says numbers
+            // that mean nothing here.
+            Err(_) => return Ok(None),
         };
         // Looked at after its descriptor was opened: a number that is given to another process meanwhile is no
         // holder of the socket.
