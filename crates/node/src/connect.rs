@@ -19,6 +19,7 @@ use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::sender::output::OutputEdge;
 use crate::shared::{Shared, SharedParts};
+use crate::wait::{OnSignal, SignalHook, Woken, wait};
 
 /// Set by the first connect of the process: the inherited socket can be taken once.
 static CONNECTED: AtomicBool = AtomicBool::new(false);
@@ -59,8 +60,9 @@ struct Handover {
 pub(crate) fn connect(
     socket: OwnedFd,
     runtime_lost: RuntimeLost,
+    on_signal: &mut SignalHook<'_>,
 ) -> Result<(Sender, Receiver), ConnectError> {
-    let handover = shake_hands(&socket)?;
+    let handover = shake_hands(&socket, on_signal)?;
     let welcome = handover.welcome;
     let control_wake = EventFd::new()?;
     let shared = Arc::new(Shared::new(SharedParts {
@@ -126,7 +128,7 @@ pub(crate) fn connect(
     Ok((sender, receiver))
 }
 
-fn shake_hands(socket: &OwnedFd) -> Result<Handover, ConnectError> {
+fn shake_hands(socket: &OwnedFd, on_signal: &mut SignalHook<'_>) -> Result<Handover, ConnectError> {
     let hello = ToRuntime::Hello {
         protocol: NODE_PROTOCOL,
         library: concat!("dataflow-node ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -138,7 +140,7 @@ fn shake_hands(socket: &OwnedFd) -> Result<Handover, ConnectError> {
         Err(error) => return Err(error.into()),
     }
     let mut reader = FrameReader::new();
-    let (message, descriptors) = next(socket, &mut reader)?;
+    let (message, descriptors) = next(socket, &mut reader, on_signal)?;
     let welcome = match message {
         ToNode::Welcome(welcome) => welcome,
         ToNode::Refused { reason } => return Err(ConnectError::Refused { reason }),
@@ -159,7 +161,7 @@ fn shake_hands(socket: &OwnedFd) -> Result<Handover, ConnectError> {
         early: Vec::new(),
     };
     loop {
-        let (message, descriptors) = next(socket, &mut handover.reader)?;
+        let (message, descriptors) = next(socket, &mut handover.reader, on_signal)?;
         match message {
             ToNode::Begin => break,
             ToNode::Edge(grant) => {
@@ -182,22 +184,27 @@ fn shake_hands(socket: &OwnedFd) -> Result<Handover, ConnectError> {
     Ok(handover)
 }
 
-/// The next message, however long the runtime takes.
+/// The next message, however long the runtime takes, unless a signal's hook gives up.
 fn next(
     socket: &OwnedFd,
     reader: &mut FrameReader,
+    on_signal: &mut SignalHook<'_>,
 ) -> Result<(ToNode, Vec<OwnedFd>), ConnectError> {
     loop {
         if let Some(message) = reader.next::<ToNode>()? {
             return Ok(message);
         }
-        match reader.receive(socket.as_fd())? {
-            Received::Bytes(_) => {}
-            Received::End => return Err(ConnectError::Ended),
-            Received::WouldBlock => {
-                // An error of this wait shows itself at the next look.
-                let _ = crate::wait::wait(&[socket.as_fd()], None);
+        // The socket may be a blocking one, whose read would not tell of signals. An error of the wait shows
+        // itself at the read.
+        if let Ok(Woken::Signal) = wait(&[socket.as_fd()], None) {
+            match on_signal() {
+                OnSignal::GoOn => continue,
+                OnSignal::GiveUp => return Err(ConnectError::Interrupted),
             }
+        }
+        match reader.receive(socket.as_fd())? {
+            Received::Bytes(_) | Received::WouldBlock => {}
+            Received::End => return Err(ConnectError::Ended),
         }
     }
 }

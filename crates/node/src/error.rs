@@ -64,6 +64,9 @@ pub enum ConnectError {
     /// The runtime ended the conversation before it had handed over everything.
     #[error("the runtime ended while this node was connecting: look into the dataflow's log")]
     Ended,
+    /// A signal arrived, and the caller had asked to be told. The conversation is over.
+    #[error("interrupted by a signal while connecting")]
+    Interrupted,
     /// The runtime said something that does not belong here.
     #[error("the runtime sent {what} where {expected} belongs: it is of another version")]
     Unexpected {
@@ -112,6 +115,9 @@ pub enum RecvError {
     /// This is a process that was forked from the node's.
     #[error("{FORKED}")]
     Forked,
+    /// The receiving half was closed from another thread.
+    #[error("the receiving half of this node was closed")]
+    Closed,
     /// The kernel refused to wait.
     #[error("waiting for an event failed: {0}")]
     Wait(rustix::io::Errno),

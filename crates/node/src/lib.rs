@@ -24,6 +24,7 @@ mod control;
 mod edge_input;
 mod error;
 mod event;
+mod handle;
 mod loan;
 mod node;
 mod payload;
@@ -41,6 +42,7 @@ pub use dataflow_wire::metadata::{
 };
 pub use error::{ConnectError, DamagedEdge, Holder, RecvError, SendError};
 pub use event::{Event, Input, Source};
+pub use handle::Handle;
 pub use loan::{Loan, SentLoan};
 pub use node::Node;
 pub use payload::PAYLOAD_ALIGNMENT;

@@ -12,9 +12,11 @@ use crate::connect;
 use crate::control::RuntimeLost;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::event::Event;
+use crate::handle::Handle;
 use crate::loan::Loan;
 use crate::receiver::{Polled, Receiver};
 use crate::sender::Sender;
+use crate::wait::{OnSignal, SignalHook};
 
 /// This program's place in its dataflow.
 #[derive(Debug)]
@@ -33,7 +35,18 @@ impl Node {
     ///
     /// [`ConnectError`]; outside a dataflow it says what to do.
     pub fn connect() -> Result<Node, ConnectError> {
-        Node::connect_to(connect::inherited_socket()?, RuntimeLost::default())
+        Node::connect_with(&mut || OnSignal::GoOn)
+    }
+
+    /// As [`Node::connect`], and asks `on_signal` whenever a signal has interrupted the wait for the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]; [`ConnectError::Interrupted`] when `on_signal` gives up.
+    pub fn connect_with(on_signal: &mut SignalHook<'_>) -> Result<Node, ConnectError> {
+        let socket = connect::inherited_socket()?;
+        let (sender, receiver) = connect::connect(socket, RuntimeLost::default(), on_signal)?;
+        Ok(Node { sender, receiver })
     }
 
     /// Connects over `socket`: for tests that play the runtime, and for programs that get it in another way.
@@ -42,13 +55,18 @@ impl Node {
     ///
     /// [`ConnectError`].
     pub fn connect_to(socket: OwnedFd, runtime_lost: RuntimeLost) -> Result<Node, ConnectError> {
-        let (sender, receiver) = connect::connect(socket, runtime_lost)?;
+        let (sender, receiver) = connect::connect(socket, runtime_lost, &mut || OnSignal::GoOn)?;
         Ok(Node { sender, receiver })
     }
 
     /// The two halves, for a program that sends from other threads than it receives on.
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver)
+    }
+
+    /// What may be asked from any thread while others wait in the halves.
+    pub fn handle(&self) -> Handle {
+        self.sender.handle()
     }
 
     /// The node's `id` in the description.

@@ -213,10 +213,7 @@ impl Receiver {
                 timer.due(now);
             }
         }
-        if self.shared.is_runtime_gone() {
-            return Err(RecvError::RuntimeGone);
-        }
-        Ok(())
+        self.shared.may_receive()
     }
 
     /// The next event, if one is there.
@@ -361,9 +358,7 @@ impl Receiver {
         if !matches!(found, Polled::Nothing) {
             return Ok(Some(found));
         }
-        if self.shared.is_runtime_gone() {
-            return Err(RecvError::RuntimeGone);
-        }
+        self.shared.may_receive()?;
         if !self.prepare_sleep() {
             return Ok(None);
         }
@@ -461,11 +456,12 @@ impl Future for NextEvent<'_> {
         }));
         // From now on the control thread watches the wake-up.
         receiver.shared.control_wake.notify();
-        if receiver.shared.is_runtime_gone() {
-            return Poll::Ready(Err(RecvError::RuntimeGone));
-        }
         self.waits = true;
         self.receiver.shared.activity.begin_waiting();
+        if let Err(error) = self.receiver.shared.may_receive() {
+            self.stop_waiting();
+            return Poll::Ready(Err(error));
+        }
         Poll::Pending
     }
 }

@@ -13,6 +13,7 @@ use dataflow_wire::metadata::Metadata;
 use dataflow_wire::node::Welcome;
 
 use crate::error::SendError;
+use crate::handle::Handle;
 use crate::loan::Loan;
 use crate::shared::Shared;
 use crate::wait::{OnSignal, SignalHook};
@@ -93,6 +94,11 @@ impl Sender {
     /// This incarnation of the node.
     pub fn epoch(&self) -> Epoch {
         self.inner.shared.epoch
+    }
+
+    /// What may be asked from any thread while others wait in the halves.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.inner.shared.clone())
     }
 
     /// The outputs that the description declares.

@@ -12,6 +12,7 @@ use dataflow_wire::frame;
 use dataflow_wire::node::ToRuntime;
 
 use crate::activity::Activity;
+use crate::error::RecvError;
 use crate::stop::Stop;
 
 /// Shared by all threads of one node.
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     ready_said: AtomicBool,
     running_said: AtomicBool,
     runtime_gone: AtomicBool,
+    receiver_closed: AtomicBool,
 }
 
 /// A future that waits for an event.
@@ -88,6 +90,7 @@ impl Shared {
             ready_said: AtomicBool::new(false),
             running_said: AtomicBool::new(false),
             runtime_gone: AtomicBool::new(false),
+            receiver_closed: AtomicBool::new(false),
         }
     }
 
@@ -144,6 +147,22 @@ impl Shared {
     /// Notes that the socket has ended.
     pub(crate) fn set_runtime_gone(&self) {
         self.runtime_gone.store(true, Ordering::Release);
+    }
+
+    /// Ends the receiving half, whoever has it.
+    pub(crate) fn set_receiver_closed(&self) {
+        self.receiver_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether a receive may wait: not beyond the end of the runtime, nor after the half was closed.
+    pub(crate) fn may_receive(&self) -> Result<(), RecvError> {
+        if self.receiver_closed.load(Ordering::Acquire) {
+            return Err(RecvError::Closed);
+        }
+        if self.is_runtime_gone() {
+            return Err(RecvError::RuntimeGone);
+        }
+        Ok(())
     }
 
     /// Wakes every user's thread and future that waits, to look again.

@@ -131,6 +131,25 @@ fn a_runtime_that_ends_ends_every_wait() {
     assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
 }
 
+#[test]
+fn a_receive_ends_when_the_half_is_closed_from_beside() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Edge::block(1));
+    let mut sink = world.connect("sink");
+    let handle = sink.handle();
+    let receiver = thread::spawn(move || {
+        let first = sink.recv().map(|_| ());
+        (first, sink.recv().map(|_| ()))
+    });
+    world.until_idle(0);
+    handle.close_receiver();
+    let closed = Err(RecvError::Closed);
+    assert_eq!(receiver.join().unwrap(), (closed.clone(), closed));
+    assert!(!handle.is_forked());
+}
+
 /// What a node says that connects to a runtime which answers with these messages and then closes.
 fn connect_to(answers: &[ToNode]) -> ConnectError {
     let (ours, theirs) = socketpair(

@@ -1,0 +1,30 @@
+//! What may be asked of a node at any moment and from any thread: nothing here waits for anybody.
+
+use std::sync::Arc;
+
+use crate::shared::Shared;
+
+/// A node, as seen from beside: for who binds the library to another language, and must answer while threads of
+/// the program wait in its halves.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Handle {
+        Handle { shared }
+    }
+
+    /// Whether this is a process that was forked from the node's. Nothing of the node works here, and locks
+    /// that its threads had at the fork stay locked for ever.
+    pub fn is_forked(&self) -> bool {
+        !self.shared.fork_guard.holds()
+    }
+
+    /// Ends every receive, under way or later, with [`RecvError::Closed`](crate::RecvError::Closed).
+    pub fn close_receiver(&self) {
+        self.shared.set_receiver_closed();
+        self.shared.wake_receiver();
+    }
+}
