@@ -40,6 +40,8 @@ pub(super) async fn serve(root: RootRef, listener: Rc<AsyncFd<OwnedFd>>) -> io::
     let connected = Rc::new(());
     loop {
         let mut ready = listener.readable().await?;
+        #[cfg(test)]
+        crate::supervision::faults::task_step("server");
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = match accept_with(listener.get_ref(), flags) {
             Ok(socket) => socket,

@@ -71,6 +71,8 @@ impl Pump {
             let Ok(mut ready) = self.pipe.readable().await else {
                 return;
             };
+            #[cfg(test)]
+            crate::supervision::faults::task_step("pump");
             if let Read::Nothing = self.read() {
                 ready.clear_ready();
             }

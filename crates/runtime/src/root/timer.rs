@@ -64,10 +64,15 @@ impl Root {
             };
             // What waits is a message or a look, which may come twice, but not never. Whoever panics again
             // ends the run.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(&root))) {
+            let act = || {
+                #[cfg(test)]
+                crate::supervision::faults::task_step("timer");
+                act(&root);
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
                 let what = panic_text(&*panic);
                 tracing::error!(%what, "timer panicked");
-                act(&root);
+                act();
             }
         })
     }

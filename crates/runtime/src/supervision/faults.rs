@@ -6,6 +6,24 @@ use crate::actors::ActorName;
 
 thread_local! {
     static FAULTS: RefCell<Faults> = RefCell::default();
+    static TASKS: RefCell<Option<(&'static str, u32)>> = const { RefCell::new(None) };
+}
+
+/// From now on, tasks of this kind on this thread panic so many times.
+pub(crate) fn arm_task(kind: &'static str, times: u32) {
+    TASKS.set(Some((kind, times)));
+}
+
+/// A place where a task of this kind may panic.
+pub(crate) fn task_step(kind: &str) {
+    let is_due = TASKS.with_borrow_mut(|tasks| match tasks {
+        Some((victim, left @ 1..)) if *victim == kind => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    });
+    assert!(!is_due, "the injected fault");
 }
 
 #[derive(Default)]

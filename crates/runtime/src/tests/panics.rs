@@ -101,3 +101,31 @@ fn a_fault_of_the_leader_or_of_the_scheduler_that_comes_again_ends_the_run_and_n
         assert!(broken_off > 0, "{victim} has failed twice over one thing");
     }
 }
+
+/// One run on this thread, with a node that talks, one that is started twice, and a command that is connected.
+fn run_with_faulty_tasks(kind: &'static str, times: u32) -> Result<Report, RunError> {
+    let project = Project::new();
+    project.script("once.sh", "echo hello; echo again");
+    project.script("again.sh", "test -e second && exit 0; touch second; exit 1");
+    let run = project.prepare(TWO).unwrap();
+    let _command = project.found()[0].connect().unwrap();
+    faults::arm_task(kind, times);
+    let (to_test, _events) = std::sync::mpsc::channel();
+    let result = run.block_on(to_test);
+    faults::arm_task(kind, 0);
+    result
+}
+
+#[test]
+fn a_task_that_panics_is_taken_up_again_and_one_that_panics_twice_ends_the_run() {
+    for kind in ["pump", "server", "timer"] {
+        let report = run_with_faulty_tasks(kind, 1).unwrap();
+        assert_eq!(report.outcome, Outcome::Drained, "{kind}: {report:?}");
+        match run_with_faulty_tasks(kind, u32::MAX) {
+            Err(RunError::Task { what, .. }) => assert!(what.contains("injected"), "{what}"),
+            // The end of the node may come first, and its pipe is read to its end then.
+            Ok(report) => assert_eq!((kind, report.outcome), ("pump", Outcome::Drained)),
+            Err(error) => panic!("{kind}: {error}"),
+        }
+    }
+}
