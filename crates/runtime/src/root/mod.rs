@@ -21,6 +21,7 @@ mod table;
 mod task;
 mod timer;
 mod topology;
+mod welcome;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::os::fd::OwnedFd;
