@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use dataflow_benches::arguments::Arguments;
-use dataflow_benches::controls::{PACE_NS, copy_and_read, eventfd_one_way};
+use dataflow_benches::controls::{PACE_NS, copy_and_read, eventfd_floor};
 use dataflow_benches::figures::{Latencies, size, time};
 use dataflow_benches::measured::{Case, Outcome, Programs, SinkLanguage, measure};
 
@@ -22,15 +22,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let echo = env!("CARGO_BIN_EXE_bench-echo");
 
     println!("controls of this run");
-    let floor_paced = eventfd_one_way(echo, 1_000 / divisor, PACE_NS)?;
+    let floor = eventfd_floor(echo, 1_000 / divisor, PACE_NS)?;
     line(
-        "  eventfd, one way between two processes, 250 Hz",
-        &floor_paced,
+        "  eventfd between two processes, 250 Hz, one way",
+        &floor.one_way,
     );
-    let floor_flat = eventfd_one_way(echo, 100_000 / divisor, 0)?;
+    line("  the same, half a round trip", &floor.half_round_trip);
+    let back_to_back = eventfd_floor(echo, 100_000 / divisor, 0)?;
     line(
-        "  eventfd, one way between two processes, back to back",
-        &floor_flat,
+        "  eventfd, back to back, half a round trip",
+        &back_to_back.half_round_trip,
     );
     let mut copies = Vec::new();
     for bytes in SIZES {
@@ -62,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             let outcome = measure(&programs, &paced)?;
             let (control, name) = if bytes < 100_000 {
-                (floor_paced.median_ns(), "eventfd")
+                (floor.one_way.median_ns(), "eventfd")
             } else {
                 (copy_paced.median_ns(), "copy and read")
             };

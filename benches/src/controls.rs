@@ -21,13 +21,21 @@ pub fn touch_every_page(payload: &[u8]) -> u64 {
         .sum()
 }
 
-/// One way between two processes through a pair of eventfds: half a round trip, `rounds` times, `pace_ns`
-/// apart (0: back to back). `echo` is the program at the other end.
+/// What an eventfd between two processes costs.
+pub struct EventfdFloor {
+    /// From before the write to after the read at the other end: taken as a message's latency is.
+    pub one_way: Latencies,
+    /// Half of the way there and back. The way back wakes a process that has only just fallen asleep.
+    pub half_round_trip: Latencies,
+}
+
+/// Plays ping-pong with `echo`, the program at the other end: `rounds` times, `pace_ns` apart (0: back to
+/// back). The counter of the eventfd carries the time there, and what it took back.
 ///
 /// # Errors
 ///
 /// When the other process or the eventfds cannot be made.
-pub fn eventfd_one_way(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<Latencies> {
+pub fn eventfd_floor(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<EventfdFloor> {
     let there = eventfd(0, EventfdFlags::CLOEXEC)?;
     let back = eventfd(0, EventfdFlags::CLOEXEC)?;
     let mut child = Command::new(echo)
@@ -35,19 +43,23 @@ pub fn eventfd_one_way(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<La
         .stdin(Stdio::from(there.try_clone()?))
         .stdout(Stdio::from(back.try_clone()?))
         .spawn()?;
-    let mut samples_ns = Vec::with_capacity(rounds);
+    let (mut one_way_ns, mut half_ns) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     let mut next_ns = now_ns();
     let mut counter = [0; 8];
     for _ in 0..rounds {
         next_ns += pace_ns;
         sleep_until(next_ns);
         let begin_ns = now_ns();
-        rustix::io::write(&there, &1_u64.to_ne_bytes())?;
+        rustix::io::write(&there, &begin_ns.to_ne_bytes())?;
         rustix::io::read(&back, &mut counter)?;
-        samples_ns.push((now_ns() - begin_ns) / 2);
+        half_ns.push((now_ns() - begin_ns) / 2);
+        one_way_ns.push(u64::from_ne_bytes(counter));
     }
     child.wait()?;
-    Ok(Latencies::new(samples_ns))
+    Ok(EventfdFloor {
+        one_way: Latencies::new(one_way_ns),
+        half_round_trip: Latencies::new(half_ns),
+    })
 }
 
 /// Copies `bytes` into a warm buffer and touches every page of it there, `rounds` times, `pace_ns` apart.
