@@ -88,9 +88,17 @@ pub(crate) fn closed() -> PyErr {
     DataflowError::new_err("the node is closed: use it inside its `with` block")
 }
 
-/// As Python raises it.
-pub(crate) fn connect(error: Connect) -> PyErr {
-    ConnectError::new_err(error.to_string())
+/// This is a process that was forked from the node's.
+pub(crate) fn forked() -> PyErr {
+    DataflowError::new_err(RecvError::Forked.to_string())
+}
+
+/// As Python raises it. `raised`: what a signal's handler has raised while the call waited.
+pub(crate) fn connect(error: Connect, raised: Option<PyErr>) -> PyErr {
+    match (error, raised) {
+        (Connect::Interrupted, Some(raised)) => raised,
+        (error, _) => ConnectError::new_err(error.to_string()),
+    }
 }
 
 /// As Python raises it. `raised`: what a signal's handler has raised while the call waited.

@@ -3,10 +3,10 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use dataflow_node::{Event as RustEvent, Input};
-use pyo3::exceptions::PyTypeError;
+use dataflow_node::{Event as RustEvent, Input, Metadata, Value};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use pyo3::{ffi, intern};
 
 use crate::buffer::{self, ViewAccess};
@@ -50,6 +50,36 @@ impl Event {
     fn payload(&self) -> &[u8] {
         self.input().map_or(&[], Input::payload)
     }
+
+    /// What the metadata says about the payload as an array.
+    fn described(&self, key: &str) -> Option<&Value> {
+        self.input()?.metadata().get(key)
+    }
+
+    /// Says in `metadata` what this event's own says about its payload as an array.
+    pub(crate) fn describe(&self, metadata: &mut Metadata) {
+        for key in [DTYPE, SHAPE] {
+            if let Some(value) = self.described(key) {
+                metadata.insert(key, value.clone());
+            }
+        }
+    }
+}
+
+/// The lengths of an array's dimensions.
+fn lengths(shape: &Value) -> Option<Vec<usize>> {
+    let lengths = shape.as_list()?.iter();
+    lengths
+        .map(|length| usize::try_from(length.as_i64()?).ok())
+        .collect()
+}
+
+/// A payload that is not what its metadata says.
+fn mismatch(what: String) -> PyErr {
+    PyValueError::new_err(format!(
+        "this message cannot be read as an array: {what}; its sender is at fault (`{DTYPE}` and `{SHAPE}` are for \
+         arrays alone). Its bytes are there as event.bytes() and memoryview(event)"
+    ))
 }
 
 #[pymethods]
@@ -114,26 +144,37 @@ impl Event {
         let py = slf.py();
         let numpy = py.import(intern!(py, "numpy"))?;
         let event = slf.get();
-        let map = event.input().map(Input::metadata);
-        let dtype = map
-            .and_then(|map| map.get(DTYPE))
-            .and_then(|dtype| dtype.as_str())
-            .unwrap_or("|u1");
+        let dtype = match event.described(DTYPE) {
+            None => "|u1",
+            Some(dtype) => dtype
+                .as_str()
+                .ok_or_else(|| mismatch(format!("`{DTYPE}` in its metadata is no text")))?,
+        };
         let dtype = numpy.call_method1(intern!(py, "dtype"), (dtype,))?;
         if dtype.getattr(intern!(py, "hasobject"))?.extract()? {
             return Err(PyTypeError::new_err(
                 "the metadata names an array of Python objects, which no payload can be",
             ));
         }
-        let shape = map.and_then(|map| map.get(SHAPE)).and_then(|shape| {
-            let lengths = shape.as_list()?.iter();
-            lengths
-                .map(|length| usize::try_from(length.as_i64()?).ok())
-                .collect::<Option<Vec<_>>>()
-        });
-        let shape = shape.unwrap_or_else(|| vec![event.payload().len()]);
+        let item_bytes: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
+        let payload_bytes = event.payload().len();
+        let shape = match event.described(SHAPE) {
+            None => vec![payload_bytes.checked_div(item_bytes).unwrap_or(0)],
+            Some(shape) => lengths(shape).ok_or_else(|| {
+                mismatch(format!("`{SHAPE}` in its metadata is no list of lengths"))
+            })?,
+        };
+        let described_bytes = shape
+            .iter()
+            .try_fold(item_bytes, |product, length| product.checked_mul(*length));
+        if described_bytes != Some(payload_bytes) {
+            let shape = PyTuple::new(py, &shape)?;
+            return Err(mismatch(format!(
+                "it has {payload_bytes} bytes, and its metadata describes an array of shape {shape} and dtype {dtype}"
+            )));
+        }
         let arguments = PyDict::new(py);
-        arguments.set_item(intern!(py, "shape"), pyo3::types::PyTuple::new(py, shape)?)?;
+        arguments.set_item(intern!(py, "shape"), PyTuple::new(py, shape)?)?;
         arguments.set_item(intern!(py, "dtype"), dtype)?;
         // The array keeps the event, and so the message.
         arguments.set_item(intern!(py, "buffer"), slf)?;

@@ -11,6 +11,7 @@ mod loan;
 mod metadata;
 mod node;
 mod payload;
+mod turn;
 
 #[pyo3::pymodule]
 mod _native {

@@ -1,7 +1,7 @@
 //! Memory lent for a message, as a writable array inside a `with` block.
 
 use std::ffi::c_int;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dataflow_node::{Loan as RustLoan, Metadata, SentLoan, Value};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -10,8 +10,8 @@ use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType};
 use pyo3::{ffi, intern};
 
 use crate::buffer::{self, ViewAccess};
-use crate::node::{Half, with_signals};
 use crate::payload::{DTYPE, SHAPE, refuse_kind};
+use crate::turn::Turns;
 use crate::{error, metadata};
 
 /// What an array of the loan looks like.
@@ -92,6 +92,7 @@ impl Layout {
 /// so its memory goes back when it goes, and no sooner: also when the message was sent long before.
 #[pyclass(frozen, module = "dataflow")]
 struct LoanMemory {
+    /// Locked with the GIL and for a moment only, so it is free in every forked child.
     state: Mutex<Memory>,
     /// Where the bytes are. They stay there through all of [`Memory`].
     start: usize,
@@ -104,6 +105,14 @@ enum Memory {
     Kept {
         _memory: Option<SentLoan>,
     },
+}
+
+impl LoanMemory {
+    /// Gives the state before.
+    fn replace(&self, next: Memory) -> Memory {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state, next)
+    }
 }
 
 #[pymethods]
@@ -137,6 +146,8 @@ impl LoanMemory {
 #[pyclass(frozen, module = "dataflow")]
 pub(crate) struct Loan {
     layout: Layout,
+    sending: Arc<Turns>,
+    /// What is taken out of these two is dropped when the lock is free again: that may run any code of Python.
     metadata: Mutex<Py<PyDict>>,
     stage: Mutex<Stage>,
 }
@@ -159,6 +170,7 @@ impl Loan {
         mut loan: RustLoan,
         layout: Layout,
         metadata: Option<&Bound<'_, PyAny>>,
+        sending: Arc<Turns>,
     ) -> PyResult<Loan> {
         let dict = PyDict::new(py);
         if let Some(given) = metadata.filter(|given| !given.is_none()) {
@@ -172,14 +184,16 @@ impl Loan {
         };
         Ok(Loan {
             layout,
+            sending,
             metadata: Mutex::new(dict.unbind()),
             stage: Mutex::new(Stage::Fresh(Py::new(py, memory)?)),
         })
     }
 
-    fn take_stage(&self) -> Stage {
+    /// Gives the stage before.
+    fn replace_stage(&self, next: Stage) -> Stage {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut stage, Stage::Over)
+        std::mem::replace(&mut stage, next)
     }
 
     fn array<'py>(
@@ -225,21 +239,26 @@ impl Loan {
 
     #[setter]
     fn set_metadata(&self, metadata: Bound<'_, PyDict>) {
-        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = metadata.unbind();
+        let before = {
+            let mut held = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *held, metadata.unbind())
+        };
+        drop(before);
     }
 
     /// Gives the writable array.
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Stage::Fresh(memory) = self.take_stage() else {
+        let Stage::Fresh(memory) = self.replace_stage(Stage::Over) else {
             return Err(PyRuntimeError::new_err(
                 "a loan serves one `with` block: ask node.loan() for another one",
             ));
         };
         let array = self.array(py, memory.bind(py))?;
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Open {
+        let before = self.replace_stage(Stage::Open {
             memory,
             array: array.clone().unbind(),
-        };
+        });
+        drop(before);
         Ok(array)
     }
 
@@ -252,7 +271,7 @@ impl Loan {
         _value: Option<Bound<'_, PyAny>>,
         _traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let Stage::Open { memory, array } = self.take_stage() else {
+        let Stage::Open { memory, array } = self.replace_stage(Stage::Over) else {
             return Ok(false);
         };
         self.seal(py, array.bind(py))?;
@@ -262,25 +281,19 @@ impl Loan {
         let given = self.metadata(py);
         let mut metadata = metadata::from_python(Some(given.bind(py)))?;
         self.layout.describe(&mut metadata);
-        let state = &memory.get().state;
-        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ((result, sent), raised) = with_signals(py, Half::Sending, |on_signal| {
-            let lent = std::mem::replace(&mut *lock(), Memory::Kept { _memory: None });
-            match lent {
-                Memory::Lent(loan) => {
-                    let (result, sent) = loan.send_keeping(&metadata, on_signal);
-                    (result, Some(sent))
-                }
-                // Only this block, which has ended, could have sent it.
-                kept @ Memory::Kept { .. } => {
-                    *lock() = kept;
-                    (Ok(()), None)
-                }
-            }
-        })?;
-        if sent.is_some() {
-            *lock() = Memory::Kept { _memory: sent };
-        }
+        let memory = memory.get();
+        // Before the loan leaves its place: when the turn does not come, the views of it stay valid.
+        let turn = self.sending.take(py)?;
+        let Memory::Lent(loan) = memory.replace(Memory::Kept { _memory: None }) else {
+            // Only this block, which has ended, could have sent it.
+            return Ok(false);
+        };
+        let ((result, sent), raised) =
+            turn.without_gil(|on_signal| loan.send_keeping(&metadata, on_signal));
+        drop(turn);
+        memory.replace(Memory::Kept {
+            _memory: Some(sent),
+        });
         match result {
             Ok(()) => Ok(false),
             Err(error) => Err(error::send(py, error, raised)),

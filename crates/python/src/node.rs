@@ -1,17 +1,18 @@
 //! A node, as Python sees it.
 
-use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
-use dataflow_node::{Node as RustNode, OnSignal, Polled, Receiver, RecvError, Sender, SignalHook};
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
+use dataflow_node::{Handle, Node as RustNode, Polled, Receiver, RecvError, Sender, SignalHook};
+use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::event::Event;
 use crate::loan::{Layout, Loan};
 use crate::payload::Payload;
+use crate::turn::{Half, Turns, without_gil};
 use crate::{error, metadata};
 
 /// This program's place in its dataflow. Use it as a context manager and iterate over its events.
@@ -21,55 +22,14 @@ pub(crate) struct Node {
     dataflow: String,
     epoch: u32,
     outputs: Vec<String>,
-    /// Locked without the GIL only: who waits for an event has it for long.
+    handle: Handle,
+    closed: AtomicBool,
+    /// Locked by who has the turn, for as long as an event is waited for; all others only try to.
     receiver: Mutex<Option<Receiver>>,
+    receiving: Turns,
+    /// Locked with the GIL and for a moment only, so it is free in every forked child.
     sender: Mutex<Option<Sender>>,
-}
-
-/// Which half of a node a call uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Half {
-    Receiving = 1,
-    Sending = 2,
-}
-
-thread_local! {
-    /// The halves that this thread uses at this moment, as bits.
-    static IN_USE: Cell<u8> = const { Cell::new(0) };
-}
-
-/// Runs `wait` without the GIL. When a signal interrupts it, Python's handlers run; what they raise ends it and
-/// is given beside the result.
-///
-/// A handler runs in the middle of the call that it has interrupted, so it cannot use the same half: that is
-/// an error and not a dead lock.
-pub(crate) fn with_signals<T: Send>(
-    py: Python<'_>,
-    half: Half,
-    wait: impl FnOnce(&mut SignalHook<'_>) -> T + Send,
-) -> PyResult<(T, Option<PyErr>)> {
-    let before = IN_USE.get();
-    if before & half as u8 != 0 {
-        return Err(PyRuntimeError::new_err(
-            "a signal handler has interrupted the same call of this node and cannot make it again: let the \
-             handler set a flag or raise, and act on it afterwards",
-        ));
-    }
-    IN_USE.set(before | half as u8);
-    let mut raised = None;
-    let result = py.detach(|| {
-        wait(&mut || {
-            Python::attach(|py| match py.check_signals() {
-                Ok(()) => OnSignal::GoOn,
-                Err(error) => {
-                    raised = Some(error);
-                    OnSignal::GiveUp
-                }
-            })
-        })
-    });
-    IN_USE.set(before);
-    Ok((result, raised))
+    sending: Arc<Turns>,
 }
 
 impl Node {
@@ -84,21 +44,44 @@ impl Node {
     fn receive(
         &self,
         py: Python<'_>,
+        timeout: Option<Duration>,
         wait: impl FnOnce(&mut Receiver, &mut SignalHook<'_>) -> Result<Polled, RecvError> + Send,
     ) -> PyResult<Polled> {
-        let (result, raised) = with_signals(py, Half::Receiving, |on_signal| {
+        let turn = match timeout {
+            None => self.receiving.take(py)?,
+            Some(timeout) => match self.receiving.take_within(py, timeout)? {
+                Some(turn) => turn,
+                None => return Ok(Polled::Nothing),
+            },
+        };
+        let (result, raised) = turn.without_gil(|on_signal| {
             let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
             receiver.as_mut().map(|receiver| wait(receiver, on_signal))
-        })?;
+        });
+        drop(turn);
+        if self.closed.load(Ordering::Acquire) {
+            // Whoever has closed the node could not: this thread had it.
+            self.drop_receiver();
+        }
         match result {
-            None => Err(error::closed()),
+            None | Some(Err(RecvError::Closed)) => Err(error::closed()),
             Some(Ok(polled)) => Ok(polled),
             Some(Err(error)) => Err(error::recv(error, raised)),
         }
     }
 
+    /// Lets the receiving half go, unless a thread has it at this moment.
+    fn drop_receiver(&self) {
+        let receiver = match self.receiver.try_lock() {
+            Ok(mut receiver) => receiver.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(receiver);
+    }
+
     fn next(&self, py: Python<'_>) -> PyResult<Option<Event>> {
-        let polled = self.receive(py, |receiver, on_signal| {
+        let polled = self.receive(py, None, |receiver, on_signal| {
             Ok(match receiver.recv_with(on_signal)? {
                 Some(event) => Polled::Event(event),
                 None => Polled::Ended,
@@ -116,7 +99,9 @@ impl Node {
     /// Connects through the socket that the runtime has left for this process.
     #[new]
     fn new(py: Python<'_>) -> PyResult<Node> {
-        let node = py.detach(RustNode::connect).map_err(error::connect)?;
+        let (connected, raised) = without_gil(py, |on_signal| RustNode::connect_with(on_signal));
+        let node = connected.map_err(|error| error::connect(error, raised))?;
+        let handle = node.handle();
         let (id, dataflow) = (node.id().to_string(), node.dataflow().to_string());
         let epoch = node.epoch().0;
         let outputs = node.outputs().iter().map(ToString::to_string).collect();
@@ -126,8 +111,12 @@ impl Node {
             dataflow,
             epoch,
             outputs,
+            closed: AtomicBool::new(false),
             receiver: Mutex::new(Some(receiver)),
+            receiving: Turns::new(py, Half::Receiving, handle.clone())?,
             sender: Mutex::new(Some(sender)),
+            sending: Arc::new(Turns::new(py, Half::Sending, handle.clone())?),
+            handle,
         })
     }
 
@@ -158,6 +147,9 @@ impl Node {
     /// Says that this node is ready. The first receive or send says so too.
     fn ready(&self, py: Python<'_>) -> PyResult<()> {
         let sender = self.sender()?;
+        if self.handle.is_forked() {
+            return Err(error::forked());
+        }
         py.detach(|| sender.ready());
         Ok(())
     }
@@ -174,8 +166,11 @@ impl Node {
         }
         // A time beyond what a clock can count is for ever; one in the past is over.
         let timeout = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
-        let polled = self.receive(py, |receiver, on_signal| {
-            receiver.recv_timeout_with(timeout, on_signal)
+        // A time beyond what the clock can count is for ever too.
+        let until = Instant::now().checked_add(timeout);
+        let polled = self.receive(py, Some(timeout), |receiver, on_signal| {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            receiver.recv_timeout_with(left.unwrap_or(Duration::MAX), on_signal)
         })?;
         match polled {
             Polled::Event(event) => Ok(Some(event.into())),
@@ -199,9 +194,10 @@ impl Node {
         let mut metadata = metadata::from_python(metadata)?;
         let payload = Payload::new(data, &mut metadata)?;
         let bytes = payload.bytes();
-        let (result, raised) = with_signals(py, Half::Sending, |on_signal| {
-            sender.send_with(output, bytes, &metadata, on_signal)
-        })?;
+        let turn = self.sending.take(py)?;
+        let (result, raised) =
+            turn.without_gil(|on_signal| sender.send_with(output, bytes, &metadata, on_signal));
+        drop(turn);
         result.map_err(|error| error::send(py, error, raised))
     }
 
@@ -219,25 +215,30 @@ impl Node {
         let sender = self.sender()?;
         let layout = Layout::new(shape, dtype)?;
         let length = layout.length_bytes;
-        let (result, raised) = with_signals(py, Half::Sending, |on_signal| {
-            sender.loan_with(output, length, on_signal)
-        })?;
+        let turn = self.sending.take(py)?;
+        let (result, raised) =
+            turn.without_gil(|on_signal| sender.loan_with(output, length, on_signal));
+        drop(turn);
         let loan = result.map_err(|error| error::send(py, error, raised))?;
-        Loan::new(py, loan, layout, metadata)
+        Loan::new(py, loan, layout, metadata, self.sending.clone())
     }
 
     /// Receives and sends no more. Messages that are held stay valid.
+    /// A receive that waits in another thread ends with an error; a send that waits is carried out.
     fn close(&self) {
+        if self.handle.is_forked() {
+            // All of it is the parent's.
+            return;
+        }
         let sender = self
             .sender
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(sender);
-        // A thread that receives at this moment keeps its half until it is done.
-        if let Ok(mut receiver) = self.receiver.try_lock() {
-            receiver.take();
-        }
+        self.closed.store(true, Ordering::Release);
+        self.handle.close_receiver();
+        self.drop_receiver();
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
 use crate::buffer;
+use crate::event::Event;
 
 /// The reserved key for an array's element type, as numpy writes it.
 pub(crate) const DTYPE: &str = "_dtype";
@@ -22,11 +23,14 @@ pub(crate) enum Payload<'py> {
 }
 
 impl<'py> Payload<'py> {
-    /// Takes what `data` is; says in `metadata` what kind of array it was.
+    /// Takes what `data` is; says in `metadata` what kind of array it was, and nothing of the kind if it was none:
+    /// metadata of a received message is often sent on with other data.
     pub(crate) fn new(
         data: Option<&Bound<'py, PyAny>>,
         metadata: &mut Metadata,
     ) -> PyResult<Payload<'py>> {
+        metadata.remove(DTYPE);
+        metadata.remove(SHAPE);
         let Some(data) = data.filter(|data| !data.is_none()) else {
             return Ok(Payload::Empty);
         };
@@ -41,6 +45,10 @@ impl<'py> Payload<'py> {
         let plain = data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>();
         if !plain && is_array(data)? {
             return Payload::array(data, metadata);
+        }
+        if let Ok(event) = data.cast::<Event>() {
+            // Sent on as it came: an array stays one.
+            event.get().describe(metadata);
         }
         let buffer = PyUntypedBuffer::get(data).map_err(|_| {
             let kind = data.get_type();

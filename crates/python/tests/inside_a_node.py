@@ -2,12 +2,14 @@
 itself; by itself it is no test."""
 
 import gc
+import importlib.util
 import os
 import signal
 import sys
 import threading
 import time
 import unittest
+from pathlib import Path
 
 import numpy
 
@@ -29,6 +31,15 @@ def echo(data=b"", metadata=None):
     """What becomes of a message on its way to ourselves."""
     node.send("out", data, metadata)
     return message()
+
+
+def until_it_waits(thread):
+    """Until `thread` waits in the library, without the GIL and in the kernel's poll or ppoll."""
+    while True:
+        called = Path(f"/proc/self/task/{thread.native_id}/syscall").read_text().split()[0]
+        if called in ("7", "73", "271"):
+            return
+        time.sleep(0)
 
 
 def nothing_is_there():
@@ -105,20 +116,95 @@ class Payloads(unittest.TestCase):
             array = echo(bytes(length)).numpy()
             self.assertEqual(array.ctypes.data % 64, 0)
 
-    def test_an_array_that_its_metadata_lies_about_is_refused(self):
-        for lie in ({"_dtype": "|O"}, {"_dtype": "<f8", "_shape": [1000]}, {"_dtype": "nonsense"}):
-            with self.assertRaises((TypeError, ValueError)):
-                echo(b"12345678", lie).numpy()
+    def test_what_its_metadata_says_of_an_array_does_not_travel_with_other_data(self):
+        event = echo(numpy.zeros((2, 3), "<f4"), {"frame": 7})
+        for data in (b"12345", None, bytearray(2), memoryview(numpy.zeros(3))):
+            got = echo(data, event.metadata)
+            self.assertEqual(got.metadata, {"frame": 7})
+            self.assertEqual(got.numpy().tolist(), list(bytes(data or b"")))
+        other = echo(numpy.arange(3, dtype="<u2"), event.metadata)
+        self.assertEqual((other.numpy().tolist(), other.numpy().dtype), ([0, 1, 2], "<u2"))
 
-    def test_arrow_is_asked_for_or_used(self):
+    def test_an_event_that_is_sent_on_stays_the_array_that_it_was(self):
+        array = numpy.arange(6, dtype=">i4").reshape(2, 3)
+        other = echo(numpy.zeros(9)).metadata
+        first = echo(array)
+        for metadata in (None, {"a": 1}, first.metadata, other):
+            got = echo(first, metadata).numpy()
+            self.assertEqual((got.dtype, got.tolist()), (array.dtype, array.tolist()))
+        plain = echo(echo(b"123"), other)
+        self.assertEqual((plain.bytes(), plain.metadata), (b"123", {}))
+
+    def test_an_array_that_its_metadata_lies_about_is_refused(self):
+        class Dtype:
+            kind = "f"
+
+            def __init__(self, text):
+                self.str = text
+
+        class Liar(numpy.ndarray):
+            """Says something else than what it has, as a faulty sender does."""
+
+            shape = property(lambda self: self.says[0])
+            dtype = property(lambda self: Dtype(self.says[1]))
+
+        def sent_as(shape, dtype):
+            liar = numpy.frombuffer(b"12345678", "uint8").view(Liar)
+            liar.says = (shape, dtype)
+            return echo(liar)
+
+        self.assertEqual(sent_as((2, 2), "<i2").numpy().shape, (2, 2))
+        self.assertEqual(sent_as((), "<i8").numpy().shape, ())
+        for shape, dtype, why in (
+            ((1000,), "<f8", r"8 bytes.*shape \(1000,\) and dtype float64"),
+            ((7,), "|u1", "8 bytes.*event.bytes"),
+            ((2**62, 2**62), "<f8", "8 bytes"),
+            ((0, 5), "<f8", "8 bytes"),
+            ((-8,), "|u1", "no list of lengths"),
+            ((8,), "|O", "Python objects"),
+            ((8,), "nonsense", "nonsense"),
+        ):
+            event = sent_as(shape, dtype)
+            with self.assertRaisesRegex((TypeError, ValueError), why):
+                event.numpy()
+            self.assertEqual(event.bytes(), b"12345678")
+
+    def test_without_pyarrow_the_error_says_what_to_install(self):
         event = echo(b"x" * 200)
+        hidden = sys.modules.get("pyarrow")
+        sys.modules["pyarrow"] = None
         try:
-            import pyarrow
-        except ImportError:
             with self.assertRaisesRegex(dataflow.DataflowError, "pip install pyarrow"):
                 event.arrow()
-        else:
-            self.assertEqual(event.arrow(), pyarrow.py_buffer(b"x" * 200))
+        finally:
+            del sys.modules["pyarrow"]
+            if hidden:
+                sys.modules["pyarrow"] = hidden
+
+    @unittest.skipUnless(importlib.util.find_spec("pyarrow"), "pyarrow is not installed")
+    def test_arrow_reads_a_message_in_place_and_lets_it_go(self):
+        import pyarrow
+
+        table = pyarrow.table({"number": list(range(1000)), "text": ["x"] * 1000})
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        for _ in range(8):
+            event = echo(sink.getvalue())
+            self.assertTrue(event.held, "the message before was let go")
+            buffer = event.arrow()
+            self.assertEqual(buffer.address, event.numpy().ctypes.data)
+            self.assertEqual(buffer.size, len(event))
+            self.assertFalse(buffer.is_mutable)
+            del event
+            with pyarrow.ipc.open_stream(buffer) as stream:
+                got = stream.read_all()
+            address = got.column("number").chunk(0).buffers()[1].address
+            self.assertTrue(buffer.address <= address < buffer.address + buffer.size)
+            del buffer
+            gc.collect()
+            self.assertEqual(got, table)
+            del got
 
 
 class MetadataOfMessages(unittest.TestCase):
@@ -218,6 +304,22 @@ class Loans(unittest.TestCase):
         node.loan("out", 1000)
         self.assertTrue(nothing_is_there())
 
+    def test_metadata_that_is_replaced_may_run_code_of_its_own(self):
+        loan = node.loan("out", 1000)
+        seen = []
+
+        class Noisy:
+            def __del__(self):
+                # The loan is asked while its metadata is replaced.
+                seen.append(loan.metadata)
+
+        loan.metadata = {"noisy": Noisy()}
+        loan.metadata = {"n": 1}
+        self.assertEqual(seen, [{"n": 1}])
+        with loan:
+            pass
+        self.assertEqual(message().metadata["n"], 1)
+
     def test_bad_shapes_and_types_are_refused(self):
         for shape in ("x", -1, (2, -1), 1.5, None):
             with self.assertRaises((TypeError, ValueError, OverflowError)):
@@ -310,6 +412,40 @@ class Releases(unittest.TestCase):
         self.assertTrue(nothing_is_there())
 
 
+    def test_a_forked_child_is_refused_at_once_also_while_a_thread_waits(self):
+        loan = node.loan("out", 1000)
+        array = loan.__enter__()
+        thread = threading.Thread(target=message)
+        thread.start()
+        until_it_waits(thread)
+        child = os.fork()
+        if child == 0:
+            # A wait for a lock that nobody gives back ends by this.
+            signal.alarm(60)
+            refused = 0
+            calls = (
+                node.recv,
+                lambda: node.recv(timeout=60),
+                lambda: next(node),
+                node.ready,
+                lambda: node.send("out", b"from the child"),
+                lambda: node.loan("out", 1000),
+                lambda: loan.__exit__(None, None, None),
+            )
+            for call in calls:
+                try:
+                    call()
+                except dataflow.DataflowError as error:
+                    refused += "forked" in str(error)
+            node.close()
+            os._exit(0 if refused == len(calls) else 1)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        array[:] = 4
+        loan.__exit__(None, None, None)
+        thread.join()
+        self.assertTrue(nothing_is_there())
+
+
 class Waiting(unittest.TestCase):
     def test_a_timeout_is_an_error_of_its_own(self):
         with self.assertRaises(TimeoutError):
@@ -344,6 +480,40 @@ class Waiting(unittest.TestCase):
         finally:
             signal.signal(signal.SIGALRM, before)
         self.assertEqual(echo(b"after").bytes(), b"after")
+
+    def test_a_signal_ends_the_wait_for_a_turn(self):
+        def handler(number, frame):
+            raise KeyboardInterrupt
+
+        received = []
+        thread = threading.Thread(target=lambda: received.append(message().bytes()))
+        thread.start()
+        until_it_waits(thread)
+        with self.assertRaises(TimeoutError):
+            node.recv(timeout=0)
+        with self.assertRaises(TimeoutError):
+            node.recv(timeout=0.01)
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with self.assertRaises(KeyboardInterrupt):
+                node.recv()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        node.send("out", b"for the other thread")
+        thread.join()
+        self.assertEqual(received, [b"for the other thread"])
+
+    def test_threads_receive_one_after_the_other(self):
+        received = []
+        threads = [threading.Thread(target=lambda: received.append(message().bytes())) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(4):
+            node.send("out", bytes([number]))
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(received), [b"\0", b"\1", b"\2", b"\3"])
 
     def test_a_handler_cannot_make_the_call_that_it_has_interrupted(self):
         def handler(number, frame):

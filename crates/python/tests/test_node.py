@@ -3,8 +3,10 @@
     .venv/bin/python -m unittest discover --start-directory crates/python/tests
 """
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -191,6 +193,146 @@ class Dataflows(unittest.TestCase):
         )
         self.end(process)
 
+    def test_a_node_that_is_closed_ends_the_receives_of_other_threads(self):
+        self.write(
+            "closing.py",
+            """
+            import sys
+            import threading
+            import dataflow
+
+            node = dataflow.Node()
+            ended = []
+
+            def receive():
+                try:
+                    node.recv()
+                except dataflow.DataflowError as error:
+                    ended.append("closed" in str(error))
+
+            threads = [threading.Thread(target=receive) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            node.close()
+            for thread in threads:
+                thread.join()
+            receive()
+            assert ended == [True] * 4, ended
+            """,
+        )
+        process = self.start(
+            """
+            - id: closing
+              path: ./closing.py
+              python: PYTHON
+              inputs: { tick: timer/1h }
+            """
+        )
+        self.end(process)
+
+    def test_each_message_is_released_once_whoever_lets_go_of_the_last_view(self):
+        self.write(
+            "views.py",
+            f"""
+            import gc
+            import json
+            import subprocess
+            import threading
+            import numpy
+            from dataflow import Node
+
+            def held():
+                \"\"\"What the runtime says: held, released, delivered.\"\"\"
+                told = subprocess.run(["{DATAFLOW}", "ps", "--json"], capture_output=True, check=True)
+                [dataflow] = json.loads(told.stdout)
+                counts = dataflow["edges"][0]["counts"]
+                assert counts["delivered"] == counts["released"] + counts["held"] + counts["lost"], counts
+                return counts["held"], counts["released"], counts["delivered"]
+
+            def receive():
+                for event in node:
+                    if event.type == "input":
+                        return event
+
+            with Node() as node:
+                kept = []
+                for number in range(10):
+                    node.send("out", numpy.full((100, 100), number, "<f4"), {{"number": number}})
+                    kept.append(receive())
+                assert held() == (10, 0, 10), held()
+
+                # A slice of a view of a view, after the event.
+                view = kept.pop(0).numpy()[10:20, ::2].T
+                assert held() == (10, 0, 10) and (view == 0).all()
+                del view
+                assert held() == (9, 1, 10), held()
+
+                # A memoryview, and a slice of it.
+                view = memoryview(kept.pop(0))[4:8]
+                assert held() == (9, 1, 10) and bytes(view) == bytes(numpy.float32(1))
+                view.release()
+                assert held() == (8, 2, 10), held()
+                del view
+                assert held() == (8, 2, 10), held()
+
+                # Several views of one message.
+                event = kept.pop(0)
+                views = [event.numpy(), memoryview(event), event.numpy()[0]]
+                del event
+                while views:
+                    assert held() == (8, 2, 10), held()
+                    views.pop()
+                assert held() == (7, 3, 10), held()
+
+                # Garbage in a cycle, let go by the collector.
+                gc.disable()
+                cycle = {{"event": kept.pop(0)}}
+                cycle["view"] = cycle["event"].numpy()[1:]
+                cycle["self"] = cycle
+                del cycle
+                assert held() == (7, 3, 10), held()
+                gc.collect()
+                assert held() == (6, 4, 10), held()
+
+                # Another thread has the last view.
+                views = [kept.pop(0).numpy()]
+                thread = threading.Thread(target=views.clear)
+                thread.start()
+                thread.join()
+                assert held() == (5, 5, 10), held()
+
+                # The collector, in another thread.
+                cycle = [kept.pop(0).numpy()[::3]]
+                cycle.append(cycle)
+                del cycle
+                thread = threading.Thread(target=gc.collect)
+                thread.start()
+                thread.join()
+                assert held() == (4, 6, 10), held()
+                gc.enable()
+
+                # One is looked at after the node was closed, the others at the interpreter's end.
+                view = kept.pop(0).numpy()
+            assert (view == 6).all()
+            print("views are good", flush=True)
+            """,
+        )
+        process = self.start(
+            """
+            - id: views
+              path: ./views.py
+              python: PYTHON
+              inputs: { in: { source: views/out, queue_size: 64, max_held: 64 } }
+              outputs: [out]
+            """
+        )
+        self.assertIn("views are good", self.end(process))
+        [report] = self.folder.glob(".dataflow/runs/*/report.json")
+        [edge] = json.loads(report.read_text())["edges"]
+        counts = edge["counts"]
+        self.assertEqual((counts["sent"], counts["delivered"], counts["held"]), (10, 10, 0))
+        self.assertEqual(counts["released"] + counts["lost"], 10, counts)
+
     def test_an_exception_fails_the_node(self):
         self.write(
             "bad.py",
@@ -238,6 +380,28 @@ class Outside(unittest.TestCase):
             self.assertEqual(process.returncode, 1)
             self.assertIn("ConnectError", process.stderr)
             self.assertIn(f"`{value}`", process.stderr)
+
+    def test_a_signal_ends_the_wait_for_a_runtime_that_says_nothing(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "import dataflow; dataflow.Node()"],
+                env={**os.environ, "DATAFLOW_CONTROL_FD": str(theirs.fileno())},
+                pass_fds=[theirs.fileno()],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            self.assertTrue(ours.recv(1), "it says hello")
+            while True:
+                # A signal just before the wait does not end it: that is so in all of Python.
+                process.send_signal(signal.SIGINT)
+                try:
+                    _, said = process.communicate(timeout=0.2)
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+        self.assertIn("KeyboardInterrupt", said)
+        self.assertEqual(process.returncode, -signal.SIGINT)
 
     def test_the_module_imports_no_numpy(self):
         code = "import sys, dataflow; sys.exit('numpy' in sys.modules)"

@@ -70,7 +70,7 @@ class Node:
         """Says that this node is ready. The first receive or send says so too."""
 
     def recv(self, timeout: float | None = None) -> Event | None:
-        """Waits for the next event; None when the last one has been given.
+        """Waits for the next event; None when the last one has been given. Threads receive one after the other.
 
         Raises TimeoutError when `timeout` seconds have passed first.
         """
@@ -82,7 +82,8 @@ class Node:
         metadata: Mapping[str, MetadataValue] | None = None,
     ) -> None:
         """Sends a copy of `data`: anything with a buffer (bytes, memoryview, …), or a numpy array, which
-        arrives with its dtype and shape.
+        arrives with its dtype and shape, as does an event that is sent on. With anything else, the reserved keys
+        `_dtype` and `_shape` are left out of `metadata`.
 
         Raises Stopped, OutputError, MemoryLimitError, MetadataError; TypeError for data without a buffer.
         """
@@ -97,7 +98,10 @@ class Node:
         """Lends memory for a message; see Loan."""
 
     def close(self) -> None:
-        """Receives and sends no more. Messages that are held stay valid."""
+        """Receives and sends no more. Messages that are held stay valid.
+
+        A receive that waits in another thread ends with DataflowError; a send that waits is carried out.
+        """
 
     def __enter__(self) -> Node: ...
     def __exit__(
@@ -145,7 +149,10 @@ class Event:
 
     def numpy(self) -> Any:
         """The payload as a read-only numpy array that copies nothing: with the dtype and shape it was sent
-        with, else as bytes (uint8)."""
+        with, else as bytes (uint8).
+
+        Raises ValueError when the metadata describes another array than the payload can be.
+        """
 
     def arrow(self) -> Any:
         """The payload as a `pyarrow.Buffer` that copies nothing, for example for `pyarrow.ipc.open_stream`."""
