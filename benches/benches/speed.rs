@@ -1,17 +1,24 @@
 //! `make bench`: what a message costs, beside what this machine costs without us, in one run.
 //!
-//! Absolute figures move with the machine and its neighbours: the ratios to the controls are what to quote.
-//! With `cases=quick` a tenth of the messages is sent.
+//! Absolute figures move with the machine and its neighbours, within a minute. So each case is measured in
+//! pairs, its control right before it, and the median of the pairs' ratios is what to quote. With
+//! `cases=quick` a tenth of the messages is sent.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use dataflow_benches::arguments::Arguments;
 use dataflow_benches::controls::{PACE_NS, copy_and_read, eventfd_floor};
-use dataflow_benches::figures::{Latencies, size, time};
+use dataflow_benches::figures::{Latencies, median, size, time};
 use dataflow_benches::measured::{Case, Outcome, Programs, SinkLanguage, measure};
 
 const SIZES: [usize; 5] = [64, 4_000, 400_000, 4_000_000, 40_000_000];
+
+/// Payloads below this are bound by the wake-up, those above by the copy.
+const COPY_BOUND_BYTES: usize = 100_000;
+
+/// How often a case and its control are measured.
+const PAIRS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let divisor = match Arguments::read().get::<String>("cases").as_deref() {
@@ -19,106 +26,78 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => 1,
     };
     let programs = programs()?;
-    let echo = env!("CARGO_BIN_EXE_bench-echo");
 
-    println!("controls of this run");
-    let floor = eventfd_floor(echo, 1_000 / divisor, PACE_NS)?;
+    println!("controls");
+    let floor = eventfd_floor(ECHO, 1_000 / divisor, PACE_NS)?;
     line(
         "  eventfd between two processes, 250 Hz, one way",
         &floor.one_way,
     );
     line("  the same, half a round trip", &floor.half_round_trip);
-    let back_to_back = eventfd_floor(echo, 100_000 / divisor, 0)?;
-    line(
-        "  eventfd, back to back, half a round trip",
-        &back_to_back.half_round_trip,
-    );
-    let mut copies = Vec::new();
+    let floor = eventfd_floor(ECHO, 100_000 / divisor, 0)?;
+    line("  the same, back to back", &floor.half_round_trip);
     for bytes in SIZES {
-        let paced = copy_and_read(bytes, rounds(bytes, true) / divisor, PACE_NS);
-        let flat = copy_and_read(bytes, rounds(bytes, false).min(100_000) / divisor, 0);
-        println!(
-            "  memcpy and a read pass, {:>6}: 250 Hz p50 {:>9}, flat out p50 {:>9} ({:.1} GB/s)",
-            size(bytes),
-            time(paced.median_ns()),
-            time(flat.median_ns()),
-            bytes as f64 / flat.median_ns().max(1) as f64,
+        let flat = copy_and_read(bytes, (200_000_000 / bytes).clamp(20, 100_000), 0);
+        let rate = bytes as f64 / flat.median_ns().max(1) as f64;
+        line(
+            &format!("  memcpy and a read pass, {} ({rate:.1} GB/s)", size(bytes)),
+            &flat,
         );
-        copies.push((paced, flat));
     }
 
     for sink in [SinkLanguage::Rust, SinkLanguage::Python] {
-        println!("\nRust → {sink:?}");
+        println!("\nRust → {sink:?}, medians of {PAIRS} pairs");
         println!(
-            "   size  pace      policy       p50        p99        messages/s   GB/s    lost  runtime CPU  ratio to the control"
+            "   size  pace      policy       p50        p99        messages/s   GB/s    lost  \
+             runtime CPU  control    ratio"
         );
-        for (bytes, (copy_paced, copy_flat)) in SIZES.into_iter().zip(&copies) {
+        for bytes in SIZES {
             let paced = Case {
                 size: bytes,
-                count: (rounds(bytes, true) / divisor) as u64,
+                count: ((if bytes < 1_000_000 { 200 } else { 50 }) / divisor).max(10) as u64,
                 pace_ns: PACE_NS,
                 policy: "drop-oldest",
                 queue_size: 10,
                 sink,
             };
-            let outcome = measure(&programs, &paced)?;
-            let (control, name) = if bytes < 100_000 {
-                (floor.one_way.median_ns(), "eventfd")
-            } else {
-                (copy_paced.median_ns(), "copy and read")
-            };
-            let ratio = outcome.latencies.median_ns() as f64 / control.max(1) as f64;
-            row(&paced, &outcome, &format!("{ratio:.2}× {name}"));
-
-            let scale = if sink == SinkLanguage::Python { 10 } else { 1 };
+            row(&programs, &paced)?;
             for policy in ["block", "drop-oldest"] {
+                let scale = if sink == SinkLanguage::Python { 10 } else { 1 };
                 let flat = Case {
-                    count: (rounds(bytes, false) / divisor / scale).max(20) as u64,
+                    count: (flat_count(bytes) / divisor / scale).max(20) as u64,
                     pace_ns: 0,
                     policy,
                     queue_size: if bytes < 1_000_000 { 64 } else { 4 },
                     ..paced.clone()
                 };
-                let outcome = measure(&programs, &flat)?;
-                let seconds_each = 1.0 / outcome.rate().max(1e-9);
-                let ratio = seconds_each * 1e9 / copy_flat.median_ns().max(1) as f64;
-                let said = if bytes < 100_000 || policy != "block" {
-                    String::new()
-                } else {
-                    format!("{ratio:.2}× copy and read")
-                };
-                row(&flat, &outcome, &said);
+                row(&programs, &flat)?;
             }
         }
     }
 
-    println!("\nsmallest messages, Rust → Rust, 24 B, block, queue_size 64");
-    let small = Case {
+    println!("\nthe smallest, Rust → Rust, queue_size 64 (to reach: 3 million messages a second)");
+    let smallest = Case {
         size: 24,
-        count: (20_000_000 / divisor) as u64,
+        count: (5_000_000 / divisor) as u64,
         pace_ns: 0,
         policy: "block",
         queue_size: 64,
         sink: SinkLanguage::Rust,
     };
-    row(
-        &small,
-        &measure(&programs, &small)?,
-        "reach: 3 M messages/s",
-    );
-    Ok(())
+    row(&programs, &smallest)
 }
 
-/// How many messages of a size make a measurement of a few seconds.
-fn rounds(bytes: usize, paced: bool) -> usize {
-    match (bytes, paced) {
-        (0..1_000_000, true) => 1_000,
-        (_, true) => 250,
-        (0..1_000, false) => 5_000_000,
-        (0..100_000, false) => 1_000_000,
-        (0..1_000_000, false) => 50_000,
-        (0..10_000_000, false) => 5_000,
-        (_, false) => 300,
+/// The program at the other end of the eventfd floor.
+const ECHO: &str = env!("CARGO_BIN_EXE_bench-echo");
+
+/// How many messages of a size make a measurement of about a second.
+fn flat_count(bytes: usize) -> usize {
+    match bytes {
+        0..1_000 => 2_000_000,
+        1_000..100_000 => 500_000,
+        100_000..1_000_000 => 20_000,
+        1_000_000..10_000_000 => 2_000,
+        _ => 100,
     }
 }
 
@@ -130,10 +109,39 @@ fn line(what: &str, latencies: &Latencies) {
     );
 }
 
-fn row(case: &Case, outcome: &Outcome, ratio: &str) {
-    let rate = outcome.rate();
+/// What bounds this case on this machine, at this moment: nanoseconds a message.
+fn control(case: &Case) -> Result<Latencies, Box<dyn Error>> {
+    let rounds = case.count.min(1_000) as usize;
+    Ok(if case.size < COPY_BOUND_BYTES {
+        eventfd_floor(ECHO, rounds, case.pace_ns)?.one_way
+    } else {
+        copy_and_read(case.size, rounds, case.pace_ns)
+    })
+}
+
+fn row(programs: &Programs, case: &Case) -> Result<(), Box<dyn Error>> {
+    let (mut controls_ns, mut ratios) = (Vec::new(), Vec::new());
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for _ in 0..PAIRS {
+        let control = control(case)?;
+        let outcome = measure(programs, case)?;
+        // Paced, a message's latency; flat out, the time that each message takes its turn for.
+        let cost_ns = match case.pace_ns {
+            0 => 1e9 / outcome.rate().max(1e-9),
+            _ => outcome.latencies.median_ns() as f64,
+        };
+        controls_ns.push(control.median_ns() as f64);
+        ratios.push(cost_ns / control.median_ns().max(1) as f64);
+        outcomes.push(outcome);
+    }
+    let over = |figure: fn(&Outcome) -> f64| median(outcomes.iter().map(figure).collect());
+    let rate = over(Outcome::rate);
+    let lost: u64 = outcomes
+        .iter()
+        .map(|outcome| case.count - outcome.arrived.min(case.count))
+        .sum();
     println!(
-        "{:>7}  {:<8}  {:<11} {:>10} {:>10} {:>13.0} {:>7.2} {:>7} {:>10.1} %  {ratio}",
+        "{:>7}  {:<8}  {:<11} {:>10} {:>10} {:>13.0} {:>7.2} {:>7} {:>10.1} %  {:>10} {:>6.2}×",
         size(case.size),
         if case.pace_ns > 0 {
             "250 Hz"
@@ -141,13 +149,16 @@ fn row(case: &Case, outcome: &Outcome, ratio: &str) {
             "flat out"
         },
         case.policy,
-        time(outcome.latencies.median_ns()),
-        time(outcome.latencies.percentile_ns(99.0)),
+        time(over(|outcome| outcome.latencies.median_ns() as f64) as u64),
+        time(over(|outcome| outcome.latencies.percentile_ns(99.0) as f64) as u64),
         rate,
         rate * case.size as f64 / 1e9,
-        case.count.saturating_sub(outcome.arrived),
-        100.0 * outcome.runtime_cpu_seconds / outcome.seconds.max(1e-9),
+        lost,
+        100.0 * over(|outcome| outcome.runtime_cpu_seconds / outcome.seconds.max(1e-9)),
+        time(median(controls_ns) as u64),
+        median(ratios),
     );
+    Ok(())
 }
 
 /// The programs lie where cargo has put this one's, except `dataflow`, which `make bench` builds beside them.

@@ -29,6 +29,13 @@ impl Latencies {
     }
 }
 
+/// The median of some figures (the lower one of two in the middle); 0 without any.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len().saturating_sub(1) / 2;
+    figures.get(middle).copied().unwrap_or(0.0)
+}
+
 /// A time in the unit that fits a table: `1.3 µs`, `2.4 ms`.
 pub fn time(ns: u64) -> String {
     match ns {
@@ -58,5 +65,7 @@ mod tests {
         assert_eq!(latencies.percentile_ns(99.0), 99);
         assert_eq!(latencies.percentile_ns(100.0), 100);
         assert_eq!(Latencies::new(Vec::new()).median_ns(), 0);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(Vec::new()), 0.0);
     }
 }
