@@ -8,7 +8,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use dataflow_benches::arguments::Arguments;
-use dataflow_benches::controls::{PACE_NS, copy_and_read, eventfd_floor};
+use dataflow_benches::controls::{
+    PACE_NS, copy_and_read, eventfd_half_round_trip, eventfd_one_way,
+};
 use dataflow_benches::figures::{Latencies, median, size, time};
 use dataflow_benches::measured::{Case, Outcome, Programs, SinkLanguage, measure};
 
@@ -28,14 +30,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let programs = programs()?;
 
     println!("controls");
-    let floor = eventfd_floor(ECHO, 1_000 / divisor, PACE_NS)?;
-    line(
-        "  eventfd between two processes, 250 Hz, one way",
-        &floor.one_way,
-    );
-    line("  the same, half a round trip", &floor.half_round_trip);
-    let floor = eventfd_floor(ECHO, 100_000 / divisor, 0)?;
-    line("  the same, back to back", &floor.half_round_trip);
+    let one_way = eventfd_one_way(ECHO, 1_000 / divisor, PACE_NS)?;
+    line("  eventfd between two processes, one way, 250 Hz", &one_way);
+    let paced = eventfd_half_round_trip(ECHO, 1_000 / divisor, PACE_NS)?;
+    line("  eventfd ping-pong, half a round trip, 250 Hz", &paced);
+    let back_to_back = eventfd_half_round_trip(ECHO, 100_000 / divisor, 0)?;
+    line("  the same, back to back", &back_to_back);
     for bytes in SIZES {
         let flat = copy_and_read(bytes, (200_000_000 / bytes).clamp(20, 100_000), 0);
         let rate = bytes as f64 / flat.median_ns().max(1) as f64;
@@ -61,6 +61,19 @@ fn main() -> Result<(), Box<dyn Error>> {
                 sink,
             };
             row(&programs, &paced)?;
+            if bytes < COPY_BOUND_BYTES {
+                // Without the time in between in which caches go cold.
+                let count = 20 * paced.count;
+                let pace_ns = PACE_NS / 40;
+                row(
+                    &programs,
+                    &Case {
+                        count,
+                        pace_ns,
+                        ..paced.clone()
+                    },
+                )?;
+            }
             for policy in ["block", "drop-oldest"] {
                 let scale = if sink == SinkLanguage::Python { 10 } else { 1 };
                 let flat = Case {
@@ -112,10 +125,10 @@ fn line(what: &str, latencies: &Latencies) {
 /// What bounds this case on this machine, at this moment: nanoseconds a message.
 fn control(case: &Case) -> Result<Latencies, Box<dyn Error>> {
     let rounds = case.count.min(1_000) as usize;
-    Ok(if case.size < COPY_BOUND_BYTES {
-        eventfd_floor(ECHO, rounds, case.pace_ns)?.one_way
-    } else {
-        copy_and_read(case.size, rounds, case.pace_ns)
+    Ok(match (case.size < COPY_BOUND_BYTES, case.pace_ns) {
+        (true, 0) => eventfd_half_round_trip(ECHO, rounds, 0)?,
+        (true, pace_ns) => eventfd_one_way(ECHO, rounds, pace_ns)?,
+        (false, pace_ns) => copy_and_read(case.size, rounds, pace_ns),
     })
 }
 

@@ -21,29 +21,22 @@ pub fn touch_every_page(payload: &[u8]) -> u64 {
         .sum()
 }
 
-/// What an eventfd between two processes costs.
-pub struct EventfdFloor {
-    /// From before the write to after the read at the other end: taken as a message's latency is.
-    pub one_way: Latencies,
-    /// Half of the way there and back. The way back wakes a process that has only just fallen asleep.
-    pub half_round_trip: Latencies,
-}
-
-/// Plays ping-pong with `echo`, the program at the other end: `rounds` times, `pace_ns` apart (0: back to
-/// back). The counter of the eventfd carries the time there, and what it took back.
+/// Ping-pong between two processes over a pair of eventfds: half of the way there and back, `rounds` times,
+/// `pace_ns` apart (0: back to back). The way back wakes a process that has only just fallen asleep. `echo` is
+/// the program at the other end.
 ///
 /// # Errors
 ///
 /// When the other process or the eventfds cannot be made.
-pub fn eventfd_floor(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<EventfdFloor> {
+pub fn eventfd_half_round_trip(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<Latencies> {
     let there = eventfd(0, EventfdFlags::CLOEXEC)?;
     let back = eventfd(0, EventfdFlags::CLOEXEC)?;
     let mut child = Command::new(echo)
-        .arg(format!("rounds={rounds}"))
+        .args([format!("rounds={rounds}"), "answers=yes".into()])
         .stdin(Stdio::from(there.try_clone()?))
         .stdout(Stdio::from(back.try_clone()?))
         .spawn()?;
-    let (mut one_way_ns, mut half_ns) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
+    let mut samples_ns = Vec::with_capacity(rounds);
     let mut next_ns = now_ns();
     let mut counter = [0; 8];
     for _ in 0..rounds {
@@ -52,14 +45,37 @@ pub fn eventfd_floor(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<Even
         let begin_ns = now_ns();
         rustix::io::write(&there, &begin_ns.to_ne_bytes())?;
         rustix::io::read(&back, &mut counter)?;
-        half_ns.push((now_ns() - begin_ns) / 2);
-        one_way_ns.push(u64::from_ne_bytes(counter));
+        samples_ns.push((now_ns() - begin_ns) / 2);
     }
     child.wait()?;
-    Ok(EventfdFloor {
-        one_way: Latencies::new(one_way_ns),
-        half_round_trip: Latencies::new(half_ns),
-    })
+    Ok(Latencies::new(samples_ns))
+}
+
+/// One way through an eventfd, taken as a message's latency is: from before the write to after the read in the
+/// other process, which sleeps in between and answers nothing. The counter carries the time.
+///
+/// # Errors
+///
+/// When the other process or the eventfd cannot be made.
+pub fn eventfd_one_way(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<Latencies> {
+    let there = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let child = Command::new(echo)
+        .args([format!("rounds={rounds}"), "answers=no".into()])
+        .stdin(Stdio::from(there.try_clone()?))
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut next_ns = now_ns();
+    for _ in 0..rounds {
+        next_ns += pace_ns;
+        sleep_until(next_ns);
+        rustix::io::write(&there, &now_ns().to_ne_bytes())?;
+    }
+    let said = child.wait_with_output()?.stdout;
+    let samples_ns = String::from_utf8_lossy(&said)
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect();
+    Ok(Latencies::new(samples_ns))
 }
 
 /// Copies `bytes` into a warm buffer and touches every page of it there, `rounds` times, `pace_ns` apart.
