@@ -12,6 +12,9 @@ use crate::figures::Latencies;
 /// The time between two messages of a paced measurement: 250 a second.
 pub const PACE_NS: u64 = 4_000_000;
 
+/// A count that no time reaches, also not two added up: the other end of an eventfd has nothing more to do.
+pub const STOP: u64 = 1 << 62;
+
 /// What touching a payload means everywhere in the benches: one byte of each page.
 pub fn touch_every_page(payload: &[u8]) -> u64 {
     black_box(payload)
@@ -32,7 +35,7 @@ pub fn eventfd_half_round_trip(echo: &str, rounds: usize, pace_ns: u64) -> io::R
     let there = eventfd(0, EventfdFlags::CLOEXEC)?;
     let back = eventfd(0, EventfdFlags::CLOEXEC)?;
     let mut child = Command::new(echo)
-        .args([format!("rounds={rounds}"), "answers=yes".into()])
+        .arg("answers=yes")
         .stdin(Stdio::from(there.try_clone()?))
         .stdout(Stdio::from(back.try_clone()?))
         .spawn()?;
@@ -47,6 +50,7 @@ pub fn eventfd_half_round_trip(echo: &str, rounds: usize, pace_ns: u64) -> io::R
         rustix::io::read(&back, &mut counter)?;
         samples_ns.push((now_ns() - begin_ns) / 2);
     }
+    rustix::io::write(&there, &STOP.to_ne_bytes())?;
     child.wait()?;
     Ok(Latencies::new(samples_ns))
 }
@@ -60,7 +64,7 @@ pub fn eventfd_half_round_trip(echo: &str, rounds: usize, pace_ns: u64) -> io::R
 pub fn eventfd_one_way(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<Latencies> {
     let there = eventfd(0, EventfdFlags::CLOEXEC)?;
     let child = Command::new(echo)
-        .args([format!("rounds={rounds}"), "answers=no".into()])
+        .arg("answers=no")
         .stdin(Stdio::from(there.try_clone()?))
         .stdout(Stdio::piped())
         .spawn()?;
@@ -70,6 +74,7 @@ pub fn eventfd_one_way(echo: &str, rounds: usize, pace_ns: u64) -> io::Result<La
         sleep_until(next_ns);
         rustix::io::write(&there, &now_ns().to_ne_bytes())?;
     }
+    rustix::io::write(&there, &STOP.to_ne_bytes())?;
     let said = child.wait_with_output()?.stdout;
     let samples_ns = String::from_utf8_lossy(&said)
         .lines()

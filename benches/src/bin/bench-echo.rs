@@ -1,18 +1,22 @@
-//! The other end of the eventfd floors: `rounds=N answers=yes|no`. Each count on its input is a time. It answers
-//! with a count on its output, or prints at the end what each took.
+//! The other end of the eventfd floors: `answers=yes|no`, until it is told [`STOP`]. Each count on its input is a
+//! time. It answers with a count on its output, or prints at the end what each took.
 
 use dataflow_benches::arguments::Arguments;
 use dataflow_benches::clock::now_ns;
+use dataflow_benches::controls::STOP;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = Arguments::read();
-    let rounds: usize = arguments.get("rounds")?;
-    let answers = arguments.get::<String>("answers")? == "yes";
-    let mut samples_ns = Vec::with_capacity(rounds);
+    let answers = Arguments::read().get::<String>("answers")? == "yes";
+    let mut samples_ns = Vec::new();
     let mut counter = [0; 8];
-    for _ in 0..rounds {
+    loop {
         rustix::io::read(rustix::stdio::stdin(), &mut counter)?;
-        samples_ns.push(now_ns().saturating_sub(u64::from_ne_bytes(counter)));
+        let count = u64::from_ne_bytes(counter);
+        if count >= STOP {
+            break;
+        }
+        // Two counts that came before we woke have been added up to a time far ahead: no sample.
+        samples_ns.extend(now_ns().checked_sub(count));
         if answers {
             rustix::io::write(rustix::stdio::stdout(), &1_u64.to_ne_bytes())?;
         }
