@@ -156,10 +156,9 @@ fn row(programs: &Programs, case: &Case) -> Result<(), Box<dyn Error>> {
     println!(
         "{:>7}  {:<8}  {:<11} {:>10} {:>10} {:>13.0} {:>7.2} {:>7} {:>10.1} %  {:>10} {:>6.2}×",
         size(case.size),
-        if case.pace_ns > 0 {
-            "250 Hz"
-        } else {
-            "flat out"
+        match case.pace_ns {
+            0 => "flat out".into(),
+            pace_ns => format!("{} Hz", 1_000_000_000 / pace_ns),
         },
         case.policy,
         time(over(|outcome| outcome.latencies.median_ns() as f64) as u64),
