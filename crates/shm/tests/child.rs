@@ -110,6 +110,8 @@ fn the_control_socket_is_inherited_and_nothing_else_above_2() {
     // It stops itself when it has spoken: a program that runs may have more open for a moment.
     let script = "eval \"printf hello >&$CONTROL\"; echo \"control $CONTROL\"; kill -STOP $$";
     let mut config = shell(script);
+    // The plain shell redirects to descriptors of one digit only, and this one may have two.
+    config.program = "/bin/bash".into();
     config.control = Some(ControlSocket {
         fd: there.into(),
         variable: "CONTROL",
