@@ -112,11 +112,20 @@ nodes:
     assert_eq!((outer.sent, outer.released), (5, 5));
     // What was sent inside the cycle after the stop is delivered, or listed: the sums of I-2 say so.
     for id in ["left", "right"] {
-        let record = project.record(id);
         assert_eq!(node_report(&report, id).end, End::Drained);
-        assert!(record.facts("event").contains(&"stop".to_owned()), "{id}");
-        record.wait_for("end");
+        project.record(id).wait_for("end");
     }
+    assert_both_stopped(&project);
+}
+
+/// Both members of a cycle are told to stop. Who hears it later may see the end of the other first, which is an
+/// end as well.
+fn assert_both_stopped(project: &Project) {
+    let last = |id| project.record(id).facts("event").pop().unwrap_or_default();
+    let words = [last("left"), last("right")];
+    assert!(words.contains(&"stop".to_owned()), "{words:?}");
+    let ends = |word: &String| word == "stop" || word == "all_inputs_closed";
+    assert!(words.iter().all(ends), "{words:?}");
 }
 
 #[test]
@@ -207,11 +216,6 @@ nodes:
     assert!(!up.has_ended());
     project.down().expect_code(0);
     up.wait().expect_code(0);
-    // Both are told to stop. Who hears it later may see the end of the other first, which is an end as well.
-    let last = |id| project.record(id).facts("event").pop().unwrap_or_default();
-    let words = [last("left"), last("right")];
-    assert!(words.contains(&"stop".to_owned()), "{words:?}");
-    let ends = |word: &String| word == "stop" || word == "all_inputs_closed";
-    assert!(words.iter().all(ends), "{words:?}");
+    assert_both_stopped(&project);
     assert_eq!(project.report().outcome, Outcome::Drained);
 }
