@@ -15,6 +15,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 # what `make run` has built serves `make test` too.
 ALL := --workspace --exclude dataflow-python
 
+# Tests interrupt what they start. A shell that runs `make test &` hands on an ignored SIGINT, and who is started
+# with one keeps ignoring it.
+DEFAULT_SIGNALS := env --default-signal
+
 FLOW ?= dataflows/quickstart.yml
 DATAFLOW := target/debug/dataflow
 
@@ -35,10 +39,10 @@ test: python ## Build and run every test
 	@printf '==> building everything and its tests\n'
 	@cargo build --locked $(ALL) --all-targets
 	@printf '==> cargo test\n'
-	@cargo test --locked $(ALL)
+	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
 	@printf '==> the tests in Python\n'
-	@.venv/bin/python -m unittest discover --start-directory crates/python/tests
-	@.venv/bin/python -m unittest discover --start-directory dataflows/tests
+	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory crates/python/tests
+	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory dataflows/tests
 
 .PHONY: check
 check: python ## Formatting, lints, documentation, dependencies
