@@ -109,9 +109,6 @@ fn publish(
             Err(PublishError::Full { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-        if sender.room() == Ok(Room::QueueFull) && sender.spin() {
-            continue;
-        }
         let wait_for = match sender.room().unwrap() {
             Room::Free => continue,
             Room::QueueFull => WaitFor::Queue,

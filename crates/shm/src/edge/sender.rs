@@ -17,14 +17,6 @@ use super::wake;
 use super::words::{FenceSite, Notify, Words};
 use crate::eventfd::EventFd;
 
-/// How often a spinning sender looks at the head.
-const SPIN_LOOKS: u32 = 20;
-
-/// How long it leaves the head alone in between, in pauses of the processor. Each look takes the line from the
-/// receiver that wants to write it: with 1 pause 3.5 M messages/s of 24 bytes passed (queue of 64, two virtual
-/// cores), with 4 about 9 M, with 16 about 14 M, with 64 no more than that.
-const SPIN_PAUSES: u32 = 16;
-
 /// What became of a message. It was counted as sent.
 ///
 /// After `Queued` the edge has the chunk, until it comes back in a `freed`; otherwise the caller has it.
@@ -449,28 +441,6 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
     #[inline]
     pub fn wake(&self) {
         wake::wake_receiver(&self.words, &self.wake_receiver);
-    }
-
-    /// Looks for room in a full queue for some microseconds, before the caller sleeps. Gives whether there is
-    /// room, or another reason to try again.
-    ///
-    /// A receiver that is busy makes room within this time, and neither side needs a system call then.
-    pub fn spin(&self) -> bool {
-        let queue_size = self.layout.queue_size();
-        for _ in 0..SPIN_LOOKS {
-            match self.read_head() {
-                Ok(head) if !self.receiver_gone() => {
-                    if self.queued(head) < queue_size {
-                        return true;
-                    }
-                }
-                _ => return true,
-            }
-            for _ in 0..SPIN_PAUSES {
-                std::hint::spin_loop();
-            }
-        }
-        false
     }
 
     /// Says that this sender is about to sleep, and looks a last time. `true`: poll the send waiter's eventfd

@@ -196,7 +196,6 @@ proptest! {
                 Step::Evict => { named(rig.sender.evict_oldest(&mut rig.freed)); },
                 Step::SenderSleeps(wait_for) => {
                     named(rig.sender.room());
-                    rig.sender.spin();
                     rig.sender.prepare_sleep(wait_for);
                     rig.sender.finish_sleep(1);
                 }
