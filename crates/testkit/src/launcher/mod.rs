@@ -1,0 +1,1 @@
+//! Launchers without processes, and the suite that every launcher passes.

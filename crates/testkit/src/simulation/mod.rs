@@ -1,0 +1,1 @@
+//! Whole runtimes on virtual time, driven by a seed.
