@@ -3,18 +3,24 @@
 //! A caller prepares a run from a checked description ([`prepare`]), keeps [`Controls`] for its signals, and
 //! gives its thread to [`Run::block_on`]. Other commands find a run through [`registry`], talk to it with
 //! [`client`], and read what its nodes said with [`logs`].
+//!
+//! A run that needs none of that, because it lives in a program or in a test, is [embedded](embed). Processes stand
+//! behind the traits of [`process`].
 
 mod actors;
 pub mod client;
 mod controls;
+pub mod embed;
 mod env;
 mod error;
 mod events;
 mod interruption;
 mod limits;
 pub mod logs;
+mod machine;
 mod options;
 mod prepare;
+pub mod process;
 mod programs;
 pub mod registry;
 mod root;

@@ -23,16 +23,6 @@ const NODE_BASE: u64 = 32;
 /// What a node has open for one edge at its start: its memory, and the other side's wake-up.
 const NODE_PER_EDGE: u64 = 2;
 
-/// The part of the machine's memory that the outputs of one node may take, unless the description says.
-const MEMORY_SHARE: u64 = 4;
-/// What they may take when nothing tells how much memory there is, in bytes.
-const MEMORY_FALLBACK_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// What the outputs of a node may take that says nothing about it, in bytes.
-pub(crate) fn output_memory_bytes() -> u64 {
-    dataflow_shm::memory_total_bytes().map_or(MEMORY_FALLBACK_BYTES, |total| total / MEMORY_SHARE)
-}
-
 /// How many descriptors the runtime will have open, about.
 fn runtime_need(dataflow: &Dataflow) -> u64 {
     let nodes = dataflow.nodes.len() as u64;

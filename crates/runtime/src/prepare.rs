@@ -1,6 +1,7 @@
 //! Before a run begins: everything that can be checked is checked, and nothing has been started.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,12 +11,15 @@ use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::controls::{Control, Controls};
+use crate::env::WallClock;
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
 use crate::logs::{self, RunFolder};
 use crate::options::RunOptions;
+use crate::process::ProcessLauncher;
 use crate::registry::{Claim, Registry, RegistryError};
-use crate::{limits, programs, root};
+use crate::root::{RootTask, Start};
+use crate::{limits, machine, programs};
 
 /// A run that has been prepared: its name is claimed, its socket is there, nothing has been started.
 #[derive(Debug)]
@@ -129,17 +133,26 @@ impl Run {
         let listener = claim.take_listener();
         let seed = options.seed.unwrap_or_else(seed_of_the_clock);
         tracing::debug!(run = folder.run(), seed, "run begins");
-        let result = actix_rt::System::new().block_on(root::run(root::Start {
-            dataflow,
-            run: folder.run().to_owned(),
-            options,
-            seed,
-            descriptor_limit,
-            listener,
-            logs,
-            events: events.clone(),
-            control,
-        }));
+        let result = actix_rt::System::new().block_on(async {
+            let launcher = ProcessLauncher::new(Some(descriptor_limit))
+                .map_err(refused("cannot start the thread that starts processes"))?;
+            let task = RootTask::new(Start {
+                dataflow,
+                run: folder.run().to_owned(),
+                options,
+                seed,
+                wall_clock: WallClock::System,
+                pid: std::process::id(),
+                launcher: Rc::new(launcher),
+                capabilities: machine::capabilities(),
+                output_memory_bytes: machine::output_memory_bytes(),
+                listener,
+                logs,
+                events: events.clone(),
+                control,
+            })?;
+            task.run().await
+        });
         // What was said is on the disk before the end is announced. The writer has no panic to pass on.
         let _ = writer.join();
         let report = result?;

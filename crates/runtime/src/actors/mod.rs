@@ -16,7 +16,7 @@ use dataflow_ids::NodeIndex;
 pub(crate) use committed::Committed;
 pub(crate) use dataflow::{DataflowActor, DataflowCommand, DataflowMessage, Lead};
 pub(crate) use node::{NodeActor, NodeMessage};
-pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage, this_machine};
+pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage};
 pub(crate) use stats::{StatsActor, StatsMessage};
 
 /// Which actor.

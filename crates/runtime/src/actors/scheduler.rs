@@ -1,8 +1,6 @@
 //! `SchedulerActor`: which peer a node runs on, and what is promised there.
 
-use std::collections::BTreeMap;
-
-use dataflow_core::placement::{Capabilities, Ledger, PeerId, Requirement};
+use dataflow_core::placement::{Ledger, Requirement};
 use dataflow_ids::NodeIndex;
 
 use super::ActorName;
@@ -88,23 +86,4 @@ fn place(
         }
     }
     Ok(())
-}
-
-/// What this machine offers.
-pub(crate) fn this_machine() -> (PeerId, Capabilities) {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let capabilities = Capabilities {
-        memory_bytes: dataflow_shm::memory_total_bytes().unwrap_or(0),
-        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
-        gpu: has_gpu(),
-        labels: BTreeMap::new(),
-    };
-    (PeerId("this machine".to_owned()), capabilities)
-}
-
-/// Whether a driver for computing has put its device where the common ones do.
-fn has_gpu() -> bool {
-    ["/dev/nvidia0", "/dev/kfd"]
-        .iter()
-        .any(|device| std::path::Path::new(device).exists())
 }

@@ -1,7 +1,5 @@
 //! What the actors have instead of the world: a clock, a random source, a launcher, a place to spawn tasks.
 
-mod launcher;
-
 use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -9,15 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dataflow_core::Time;
 use dataflow_core::random::Random;
 use dataflow_ids::{Epoch, NodeIndex};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub(crate) use launcher::{Launcher, ThreadLauncher};
-
+use crate::process::Launcher;
 use crate::supervision::panic_text;
 
 /// Which task, so that the root knows what a panic in it means.
@@ -29,6 +26,8 @@ pub(crate) enum TaskName {
     Pump(NodeIndex, Epoch, usize),
     /// A wait of the root or of an actor.
     Timer,
+    /// What the launcher has to do by itself.
+    Launcher,
     /// The socket for commands.
     Server,
     /// One connection on it.
@@ -42,10 +41,20 @@ pub(crate) struct TaskPanicked {
     pub(crate) what: String,
 }
 
+/// What tells the time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WallClock {
+    /// The system's clock, which a person may set.
+    System,
+    /// This moment when the run is made, and then as tokio's clock goes.
+    Beginning(SystemTime),
+}
+
 /// The world, as the runtime uses it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Env {
     start: tokio::time::Instant,
+    wall_clock: WallClock,
     random: Rc<RefCell<Random>>,
     launcher: Rc<dyn Launcher>,
     panics: UnboundedSender<TaskPanicked>,
@@ -61,11 +70,13 @@ impl Env {
     /// The world from now on. Panics of tasks go to `panics`.
     pub(crate) fn new(
         seed: u64,
+        wall_clock: WallClock,
         launcher: Rc<dyn Launcher>,
         panics: UnboundedSender<TaskPanicked>,
     ) -> Env {
         Env {
             start: tokio::time::Instant::now(),
+            wall_clock,
             random: Rc::new(RefCell::new(Random::new(seed))),
             launcher,
             panics,
@@ -75,6 +86,14 @@ impl Env {
     /// The moment, on tokio's clock.
     pub(crate) fn now(&self) -> Time {
         Time(self.start.elapsed())
+    }
+
+    /// The time of day, to be shown and written down.
+    pub(crate) fn time_of_day(&self) -> SystemTime {
+        match self.wall_clock {
+            WallClock::System => SystemTime::now(),
+            WallClock::Beginning(beginning) => beginning + self.start.elapsed(),
+        }
     }
 
     /// The next number of the run's random source.

@@ -78,7 +78,8 @@ const LAST_LINES_KEPT: usize = 20;
 /// Where lines go: the node's file, the caller's events, and the last few at hand.
 #[derive(Debug)]
 pub(crate) struct LogSink {
-    to_writer: mpsc::Sender<LogRecord>,
+    /// `None`: there are no files.
+    to_writer: Option<mpsc::Sender<LogRecord>>,
     events: mpsc::Sender<RunEvent>,
     backlog: Arc<Backlog>,
     last: BTreeMap<NodeId, VecDeque<String>>,
@@ -108,24 +109,34 @@ impl LogRoom {
 }
 
 impl LogSink {
-    /// Takes one line. Never waits: who reads from a node asks [`LogSink::room`] first.
-    pub(crate) fn line(&mut self, node: &NodeId, stream: LogStream, line: String) {
-        let at = SystemTime::now();
+    /// A sink without files: lines go to the caller alone.
+    pub(crate) fn without_files(events: mpsc::Sender<RunEvent>) -> LogSink {
+        LogSink {
+            to_writer: None,
+            events,
+            backlog: Arc::default(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one line that came at this moment. Never waits: who reads from a node asks [`LogSink::room`] first.
+    pub(crate) fn line(&mut self, at: SystemTime, node: &NodeId, stream: LogStream, line: String) {
         let last = self.last.entry(node.clone()).or_default();
         if last.len() == LAST_LINES_KEPT {
             last.pop_front();
         }
         last.push_back(line.clone());
-        self.backlog
-            .bytes
-            .fetch_add(line.len() + RECORD_BYTES, Ordering::AcqRel);
         // The writer ends only after this sink, and a caller that listens no more is no reason to stop.
-        let _ = self.to_writer.send(LogRecord {
-            at_ms: to_ms(at),
-            node: node.clone(),
-            stream,
-            line: line.clone(),
-        });
+        if let Some(to_writer) = &self.to_writer {
+            let bytes = line.len() + RECORD_BYTES;
+            self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
+            let _ = to_writer.send(LogRecord {
+                at_ms: to_ms(at),
+                node: node.clone(),
+                stream,
+                line: line.clone(),
+            });
+        }
         let _ = self.events.send(RunEvent::Log {
             node: node.clone(),
             stream,
@@ -156,7 +167,7 @@ pub(crate) fn spawn_writer(
     let (to_writer, records) = mpsc::channel::<LogRecord>();
     let backlog = Arc::new(Backlog::default());
     let sink = LogSink {
-        to_writer,
+        to_writer: Some(to_writer),
         events,
         backlog: Arc::clone(&backlog),
         last: BTreeMap::new(),
@@ -280,7 +291,8 @@ mod tests {
         let mut reader = LogReader::open(past, &[]);
         assert_eq!(reader.next_record().unwrap(), None);
         for line in 0..30 {
-            sink.line(&nodes[line % 2], LogStream::Stdout, format!("line {line}"));
+            let text = format!("line {line}");
+            sink.line(SystemTime::now(), &nodes[line % 2], LogStream::Stdout, text);
         }
         assert_eq!(sink.last_lines(&nodes[0]).len(), 15);
         drop(sink);

@@ -12,10 +12,10 @@ use rustix::net::{SocketFlags, accept_with};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use super::socket::FramedSocket;
 use super::{Progress, Root, RootRef};
 use crate::actors::DataflowMessage;
 use crate::env::TaskName;
+use crate::process::FramedSocket;
 
 /// How much may wait for a command to read it, in bytes.
 const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -116,7 +116,7 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             }
             ClientRequest::Hello { protocol } => {
                 is_welcome = true;
-                let pid = std::process::id();
+                let pid = root.pid;
                 ClientReply::Welcome { protocol, pid }
             }
             _ if !is_welcome => {
@@ -124,7 +124,7 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
                 say(&ClientReply::Refused { reason });
                 break;
             }
-            ClientRequest::Status => ClientReply::Status(Box::new(root.status())),
+            ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
             ClientRequest::Force { by } => {
                 tell(root, DataflowMessage::Force { by }).await;
                 ClientReply::Accepted
@@ -223,6 +223,7 @@ async fn stay(root: &Root, socket: &FramedSocket, mut progress: watch::Receiver<
             }
         }
         tokio::select! {
+            biased;
             changed = progress.changed() => {
                 if changed.is_err() {
                     return;
@@ -257,7 +258,7 @@ async fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientReq
             tell(root, DataflowMessage::Force { by }).await;
             ClientReply::Accepted
         }
-        ClientRequest::Status => ClientReply::Status(Box::new(root.status())),
+        ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
         ClientRequest::Follow | ClientRequest::Hello { .. } => return true,
     };
     send(socket, &reply)

@@ -10,12 +10,10 @@ use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
 
 use super::Root;
-use super::socket::FramedSocket;
 use super::table::LifeWord;
 use crate::actors::{DataflowMessage, NodeMessage};
+use crate::process::Control;
 
-/// How much may wait for a node to read it, in bytes. A node that reads never has so much waiting.
-pub(super) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// From here on, what will be said again anyway is not queued.
 const QUEUE_BYTES_PATIENT: usize = 64 * 1024;
 /// The longest warning of a node that is logged, in bytes.
@@ -24,15 +22,15 @@ const WARNING_BYTES_MAX: usize = 4096;
 const WARNINGS_MAX: u32 = 100;
 
 impl Root {
-    /// Listens to a node until its socket ends.
+    /// Listens to a node until it has closed its end of the conversation.
     pub(super) async fn listen(
         self: Rc<Self>,
         node: NodeIndex,
         epoch: Epoch,
-        socket: Rc<FramedSocket>,
+        control: Rc<dyn Control>,
     ) {
         loop {
-            match socket.next::<ToRuntime>().await {
+            match control.next().await {
                 Ok(Some((frame, fds))) => {
                     if let Some(answer) = self.hear(node, epoch, frame, fds) {
                         // A full mailbox lets this node wait, and nobody else. An answer that is not taken is
@@ -43,15 +41,15 @@ impl Root {
                 Ok(None) => return,
                 Err(error) => {
                     self.refuse(node, epoch, &error.to_string());
-                    return socket.discard_rest().await;
+                    return control.discard_rest().await;
                 }
             }
         }
     }
 
     /// Hears everything that a node whose process has ended had said, without waiting.
-    pub(super) fn hear_rest(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, socket: &FramedSocket) {
-        while let Ok(Some((frame, fds))) = socket.next_there::<ToRuntime>() {
+    pub(super) fn hear_rest(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, control: &dyn Control) {
+        while let Ok(Some((frame, fds))) = control.next_there() {
             // The dead have released what they held, so their answers about that are of no use any more.
             drop(self.hear(node, epoch, frame, fds));
         }
@@ -128,7 +126,7 @@ impl Root {
                     Ok(()) => self.forward_segment(segment, length),
                     Err(error) => self.refuse(node, epoch, &error.to_string()),
                 }
-                if !self.spares.refill() {
+                if !self.env.launcher().has_reserve() {
                     let why = "the runtime has no descriptor left for its memory: raise the limit with \
                                `ulimit -n`";
                     self.refuse(node, epoch, why);
@@ -312,7 +310,7 @@ impl Root {
                 .process
                 .running(epoch)
                 .is_some_and(|running| {
-                    running.is_connected && running.socket.queued_bytes() < QUEUE_BYTES_PATIENT
+                    running.is_connected && running.control.queued_bytes() < QUEUE_BYTES_PATIENT
                 })
         };
         if is_asked {
@@ -353,7 +351,7 @@ impl Root {
             let Some(running) = process.running(epoch).filter(|it| it.is_connected) else {
                 return;
             };
-            (epoch, running.socket.send(frame, fds))
+            (epoch, running.control.send(frame, fds))
         };
         if let Err(error) = sent {
             self.refuse(node, epoch, &error.to_string());
@@ -373,8 +371,10 @@ impl Root {
             }
             let reason = why.to_owned();
             // Best effort: it may not even read.
-            let _ = running.socket.send(&ToNode::Refused { reason }, Vec::new());
-            running.socket.finish();
+            let _ = running
+                .control
+                .send(&ToNode::Refused { reason }, Vec::new());
+            running.control.finish();
         }
         tracing::warn!(node = %self.spec(node).id, why, "node refused");
         let id = &self.spec(node).id;

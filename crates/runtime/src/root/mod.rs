@@ -8,14 +8,9 @@
 mod clients;
 mod conversation;
 mod edges;
-mod guardian;
 mod process;
 mod pump;
-mod readiness;
 mod segments;
-mod socket;
-mod spares;
-mod speaker;
 mod status;
 mod table;
 mod task;
@@ -36,7 +31,6 @@ use dataflow_core::placement::{Ledger, Requirement};
 use dataflow_core::stats::{Statistics, Transition};
 use dataflow_descriptor::{Dataflow, Edge};
 use dataflow_ids::{EdgeId, End, Epoch, LifeCycle, NodeIndex};
-use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::{Phase, Report, Waiting};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
@@ -53,11 +47,9 @@ use crate::options::RunOptions;
 use crate::supervision::Handle;
 
 pub(crate) use process::ProcessFact;
-pub(crate) use task::{Start, run};
+pub(crate) use task::{RootTask, Start};
 pub(crate) use timer::Purpose;
 
-use guardian::Guardian;
-use spares::Spares;
 use table::Table;
 use timer::Timers;
 use topology::Topology;
@@ -134,14 +126,12 @@ pub(crate) struct Root {
     topology: Topology,
     run: String,
     options: RunOptions,
-    /// The limit of descriptors that children get back.
-    descriptor_limit: DescriptorLimit,
     /// What a node's outputs may take that says nothing.
     output_memory_bytes: u64,
+    /// The process that runs it, for people.
+    pid: u32,
     table: RefCell<Table>,
     timers: Timers,
-    guardian: RefCell<Option<Guardian>>,
-    spares: Rc<Spares>,
     /// Where commands connect to.
     listener: Option<Rc<AsyncFd<OwnedFd>>>,
     logs: Rc<RefCell<LogSink>>,
@@ -210,7 +200,8 @@ impl Root {
     /// Writes a line of the runtime into a node's log.
     pub(crate) fn say(&self, node: NodeIndex, line: String) {
         let node = &self.spec(node).id;
-        self.logs.borrow_mut().line(node, LogStream::Runtime, line);
+        let at = self.env.time_of_day();
+        (self.logs.borrow_mut()).line(at, node, LogStream::Runtime, line);
     }
 
     /// A node has changed its state: everybody who keeps count is told.

@@ -5,37 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_core::lifecycle::Exit;
 use dataflow_descriptor::Program;
 use dataflow_ids::{Epoch, NodeIndex};
-use dataflow_shm::child::{ChildConfig, ControlSocket, SpawnedChild};
-use dataflow_wire::node::CONTROL_FD_VARIABLE;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Signal, kill_process_group};
+use dataflow_shm::child::ChildConfig;
+use rustix::process::Signal;
 
-use super::conversation::QUEUE_BYTES_MAX;
-use super::guardian::Guardian;
 use super::pump::Pump;
-use super::readiness::watched;
-use super::socket::FramedSocket;
 use super::table::{Process, Running};
-use super::{Purpose, Root, RootRef};
+use super::{Root, RootRef};
 use crate::actors::NodeMessage;
 use crate::env::TaskName;
 use crate::logs::LogStream;
+use crate::process::{LaunchOrder, Launched};
 
 /// How long the rest of a process group that was sent SIGKILL is waited for. Its leader, and the process that
 /// speaks, are waited for without a limit.
 const GROUP_END_MAX: Duration = Duration::from_secs(1);
-/// How soon the guardian is told again what its pipe had no room for.
-const GUARDIAN_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the table knows about a node's process, for an actor that adopts it.
 pub(crate) enum ProcessFact {
@@ -47,11 +36,6 @@ pub(crate) enum ProcessFact {
     SpawnFailed { cause: String },
     /// It has been reaped.
     Exited { exit: Exit },
-}
-
-fn pid_number(pid: Pid) -> u32 {
-    // Process numbers are positive.
-    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 impl Root {
@@ -73,26 +57,19 @@ impl Root {
     }
 
     async fn launch(self: &Rc<Self>, node: NodeIndex, epoch: Epoch) -> Result<(), String> {
-        let flags = SocketFlags::CLOEXEC;
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(|errno| no_socket(&errno))?;
-        rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| no_socket(&errno))?;
-        let control_inode = rustix::fs::fstat(&theirs)
-            .map_err(|errno| no_socket(&errno))?
-            .st_ino;
-        let config = self.child_config(node, theirs);
-        let answer = self.env.launcher().launch(config);
-        let spawned = match answer.await {
-            Ok(Ok(spawned)) => spawned,
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err("the runtime is ending".to_owned()),
+        let order = LaunchOrder {
+            node: self.spec(node).id.clone(),
+            index: node,
+            epoch,
+            program: self.child_config(node),
         };
-        self.install((node, epoch), (ours, control_inode), spawned)
-            .map_err(|error| format!("the runtime cannot watch it: {error}"))
+        let launched = self.env.launcher().launch(order).await;
+        self.install(node, epoch, launched.map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     /// What a node is started with.
-    fn child_config(&self, node: NodeIndex, control: OwnedFd) -> ChildConfig {
+    fn child_config(&self, node: NodeIndex) -> ChildConfig {
         let spec = self.spec(node);
         let (program, script) = match (spec.program, &spec.python) {
             (Program::Python, Some(python)) => (python.clone(), Some(spec.path.clone())),
@@ -116,66 +93,39 @@ impl Root {
                 .collect(),
             env,
             folder: self.dataflow.folder.clone(),
-            control: Some(ControlSocket {
-                fd: control,
-                variable: CONTROL_FD_VARIABLE,
-            }),
-            descriptor_limit: Some(self.descriptor_limit),
+            control: None,
+            descriptor_limit: None,
         }
     }
 
     /// A process runs: everything that leads to it goes into the table before anything else happens.
-    fn install(
-        self: &Rc<Self>,
-        (node, epoch): (NodeIndex, Epoch),
-        (socket, control_inode): (OwnedFd, u64),
-        spawned: SpawnedChild,
-    ) -> io::Result<()> {
-        let id = self.spec(node).id.clone();
-        let SpawnedChild {
-            mut child,
-            pidfd,
+    fn install(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, launched: Launched) {
+        let id = &self.spec(node).id;
+        let Launched {
+            pid,
+            process,
+            control,
             stdout,
             stderr,
-        } = spawned;
-        let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
-            return Err(io::Error::other("its number is none"));
+        } = launched;
+        let pump = |pipe, stream| {
+            let (env, logs) = (self.env.clone(), Rc::clone(&self.logs));
+            Rc::new(Pump::new(pipe, id.clone(), stream, env, logs))
         };
-        let made = (|| {
-            let spares = Rc::clone(&self.spares);
-            let socket = FramedSocket::with_spares(socket, QUEUE_BYTES_MAX, spares)?;
-            let socket = Rc::new(socket);
-            let pump = |pipe: OwnedFd, stream| {
-                Pump::new(pipe, id.clone(), stream, Rc::clone(&self.logs)).map(Rc::new)
-            };
-            let pumps = vec![
-                pump(stdout.into(), LogStream::Stdout)?,
-                pump(stderr.into(), LogStream::Stderr)?,
-            ];
-            Ok::<_, io::Error>((socket, pumps, watched(pidfd)?))
-        })();
-        let (socket, pumps, pidfd) = match made {
-            Ok(made) => made,
-            Err(error) => {
-                let _ = kill_process_group(pid, Signal::KILL);
-                // It was killed, so this does not last.
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
+        let pumps = vec![
+            pump(stdout, LogStream::Stdout),
+            pump(stderr, LogStream::Stderr),
+        ];
 
         let name = TaskName::Node(node, epoch);
         let mut tasks = vec![
             self.env.spawn(
                 name,
-                Rc::clone(self).listen(node, epoch, Rc::clone(&socket)),
+                Rc::clone(self).listen(node, epoch, Rc::clone(&control)),
             ),
             self.env.spawn(name, {
-                let socket = Rc::clone(&socket);
-                async move {
-                    // What cannot be sent any more is learned from the process's end.
-                    let _ = socket.write_queued().await;
-                }
+                let control = Rc::clone(&control);
+                async move { control.write_queued().await }
             }),
         ];
         for (place, pump) in pumps.iter().enumerate() {
@@ -185,21 +135,18 @@ impl Root {
         }
         let starting = {
             let mut table = self.table.borrow_mut();
-            let process = &mut table.node_mut(node).process;
+            let row = table.node_mut(node);
             std::mem::replace(
-                process,
+                &mut row.process,
                 Process::Running(Box::new(Running {
                     epoch,
                     pid,
-                    child,
-                    pidfd: Rc::new(pidfd),
-                    socket,
+                    process,
+                    control,
                     pumps,
                     is_connected: false,
                     is_refused: false,
                     is_over: false,
-                    speaker: None,
-                    control_inode,
                     said: Vec::new(),
                     busy: None,
                     warnings: 0,
@@ -211,13 +158,10 @@ impl Root {
             // It is the task that runs this, and goes on to watch.
             task.detach();
         }
-        self.guard(|guardian| guardian.add(pid));
-        let pid = pid_number(pid);
         tracing::debug!(node = %id, pid, %epoch, "process started");
         self.handles()
             .node(node)
             .fact(NodeMessage::Spawned { epoch, pid });
-        Ok(())
     }
 
     fn not_started(&self, node: NodeIndex, epoch: Epoch, cause: String) {
@@ -237,43 +181,38 @@ impl Root {
 
     /// Waits for the end of a process, and buries it.
     pub(super) async fn watch(self: &Rc<Self>, node: NodeIndex, epoch: Epoch) {
-        let Some(pidfd) = (self.table.borrow().node(node).process.running(epoch))
-            .map(|running| Rc::clone(&running.pidfd))
+        let Some(process) = (self.table.borrow().node(node).process.running(epoch))
+            .map(|running| Rc::clone(&running.process))
         else {
             return;
         };
-        if pidfd.readable().await.is_err() {
-            // The event loop is ending, and the run with it.
-            return;
-        }
-        let Some((socket, speaker)) = (self.table.borrow_mut().node_mut(node).process)
+        process.ended().await;
+        let Some(control) = (self.table.borrow_mut().node_mut(node).process)
             .running_mut(epoch)
             .map(|running| {
                 running.is_over = true;
                 // Not reaped yet, so its number and its group are still its own.
-                running.signal(Signal::KILL);
-                (Rc::clone(&running.socket), running.speaker.clone())
+                running.process.signal(Signal::KILL);
+                Rc::clone(&running.control)
             })
         else {
             return;
         };
-        if let Some(speaker) = speaker {
-            // It was killed; nobody repairs its edges before the kernel says that it is gone.
-            speaker.ended().await;
-        }
-        // The others of the group die now too, and with the last one its end of the socket. Whoever keeps it open
-        // for longer has left the group, and is waited for no more.
-        let _ = tokio::time::timeout(GROUP_END_MAX, socket.ended()).await;
+        // It was killed; nobody repairs its edges before it is known to be gone.
+        process.rest_ended().await;
+        // The others of the group die now too, and with the last one its end of the conversation. Whoever keeps it
+        // open for longer has left the group, and is waited for no more.
+        let _ = tokio::time::timeout(GROUP_END_MAX, control.ended()).await;
         self.bury(node, epoch);
     }
 
     fn bury(self: &Rc<Self>, node: NodeIndex, epoch: Epoch) {
-        let Some((socket, pumps)) = (self.table.borrow().node(node).process.running(epoch))
-            .map(|running| (Rc::clone(&running.socket), running.pumps.clone()))
+        let Some((control, pumps)) = (self.table.borrow().node(node).process.running(epoch))
+            .map(|running| (Rc::clone(&running.control), running.pumps.clone()))
         else {
             return;
         };
-        self.hear_rest(node, epoch, &socket);
+        self.hear_rest(node, epoch, &*control);
         for pump in &pumps {
             pump.read_rest();
         }
@@ -281,13 +220,10 @@ impl Root {
         let exit = {
             let mut table = self.table.borrow_mut();
             let process = &mut table.node_mut(node).process;
-            let Some(running) = process.running_mut(epoch) else {
+            let Some(running) = process.running(epoch) else {
                 return;
             };
-            let pid = running.pid;
-            self.guard(|guardian| guardian.remove(pid));
-            // Its pidfd was readable, so this does not wait.
-            let exit = running.child.wait().map_or(Exit::Code(-1), exit_of);
+            let exit = running.process.reap();
             *process = Process::Reaped { epoch, exit };
             table.segments.forget(node);
             exit
@@ -304,9 +240,7 @@ impl Root {
         let fact = match &table.node(node).process {
             Process::None | Process::Starting { .. } => return None,
             Process::Running(running) if running.is_connected => ProcessFact::Connected,
-            Process::Running(running) => ProcessFact::Spawned {
-                pid: pid_number(running.pid),
-            },
+            Process::Running(running) => ProcessFact::Spawned { pid: running.pid },
             Process::Failed { cause, .. } => ProcessFact::SpawnFailed {
                 cause: cause.clone(),
             },
@@ -331,20 +265,8 @@ impl Root {
         let Some(running) = table.node(node).process.running(epoch) else {
             return false;
         };
-        running.signal(signal);
+        running.process.signal(signal);
         true
-    }
-
-    /// Tells the guardian something, now or as soon as it listens.
-    fn guard(self: &Rc<Self>, tell: impl FnOnce(&mut Guardian)) {
-        let Some(guardian) = &mut *self.guardian.borrow_mut() else {
-            return;
-        };
-        tell(guardian);
-        if guardian.is_behind() {
-            let at = self.env.now().after(GUARDIAN_PAUSE);
-            self.arm(Purpose::Guardian, at, |root| root.guard(Guardian::flush));
-        }
     }
 
     /// A pipe's task has panicked: another one goes on with it, once.
@@ -382,18 +304,5 @@ impl Root {
         {
             root.not_started(node, epoch, why);
         }
-    }
-}
-
-fn no_socket(errno: &rustix::io::Errno) -> String {
-    format!("no control socket can be made for it: {errno}; raise the limit with `ulimit -n`")
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        // Only a stopped or continued process has neither, and those are not waited for.
-        (None, None) => Exit::Code(-1),
     }
 }

@@ -2,15 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use dataflow_ids::NodeId;
-use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
 
-use super::readiness::watched;
+use crate::env::Env;
 use crate::logs::{Lines, LogSink, LogStream};
+use crate::process::OutputPipe;
 
 /// How much one read takes, in bytes.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -19,43 +17,37 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 const REST_BYTES_MAX: usize = 1024 * 1024;
 
 /// One pipe of a node.
-#[derive(Debug)]
 pub(crate) struct Pump {
-    pipe: AsyncFd<OwnedFd>,
+    pipe: Box<dyn OutputPipe>,
     node: NodeId,
     stream: LogStream,
     lines: RefCell<Lines>,
     ended: Cell<bool>,
     /// Whether its task has panicked.
     has_panicked: Cell<bool>,
+    env: Env,
     logs: Rc<RefCell<LogSink>>,
 }
 
-enum Read {
-    Some(usize),
-    Nothing,
-    End,
-}
-
 impl Pump {
-    /// Takes over the read end of a pipe.
+    /// Takes over a pipe.
     pub(crate) fn new(
-        pipe: OwnedFd,
+        pipe: Box<dyn OutputPipe>,
         node: NodeId,
         stream: LogStream,
+        env: Env,
         logs: Rc<RefCell<LogSink>>,
-    ) -> io::Result<Pump> {
-        let flags = rustix::fs::fcntl_getfl(&pipe)?;
-        rustix::fs::fcntl_setfl(&pipe, flags | rustix::fs::OFlags::NONBLOCK)?;
-        Ok(Pump {
-            pipe: watched(pipe)?,
+    ) -> Pump {
+        Pump {
+            pipe,
             node,
             stream,
             lines: RefCell::default(),
             ended: Cell::new(false),
             has_panicked: Cell::new(false),
+            env,
             logs,
-        })
+        }
     }
 
     /// Its task has panicked. Gives whether that was the first time.
@@ -66,51 +58,44 @@ impl Pump {
     /// Reads until the pipe ends, no faster than the disk takes it.
     pub(crate) async fn run(&self) {
         let room = self.logs.borrow().room();
+        let mut bytes = vec![0; READ_BYTES_MAX];
         while !self.ended.get() {
             room.wait().await;
-            let Ok(mut ready) = self.pipe.readable().await else {
-                return;
-            };
             #[cfg(test)]
             crate::supervision::faults::task_step("pump");
-            if let Read::Nothing = self.read() {
-                ready.clear_ready();
-            }
+            let read = self.pipe.read(&mut bytes).await;
+            self.take(read.map(|read| &bytes[..read]));
         }
     }
 
     /// Reads what is there, without waiting: the process has ended, and its last words are wanted.
     pub(crate) fn read_rest(&self) {
         let mut left = REST_BYTES_MAX;
-        while !self.ended.get() {
-            match self.read() {
-                Read::Some(bytes) if bytes < left => left -= bytes,
-                _ => break,
+        let mut bytes = [0; READ_BYTES_MAX];
+        while !self.ended.get() && left > 0 {
+            match self.pipe.read_there(&mut bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                read => {
+                    left = left.saturating_sub(*read.as_ref().unwrap_or(&0));
+                    self.take(read.map(|read| &bytes[..read]));
+                }
             }
         }
         self.finish();
     }
 
-    fn read(&self) -> Read {
-        let mut bytes = [0; READ_BYTES_MAX];
-        match rustix::io::read(self.pipe.get_ref(), &mut bytes) {
-            Ok(0) => {
+    /// Takes what a read gave: some bytes, none at the end.
+    fn take(&self, read: io::Result<&[u8]>) {
+        match read {
+            Ok([]) | Err(_) => {
                 self.ended.set(true);
                 self.finish();
-                Read::End
             }
-            Ok(read) => {
-                let lines = self.lines.borrow_mut().push(&bytes[..read]);
+            Ok(bytes) => {
+                let lines = self.lines.borrow_mut().push(bytes);
                 for line in lines {
                     self.line(line);
                 }
-                Read::Some(read)
-            }
-            Err(Errno::AGAIN) => Read::Nothing,
-            Err(Errno::INTR) => Read::Some(0),
-            Err(_) => {
-                self.ended.set(true);
-                Read::End
             }
         }
     }
@@ -123,6 +108,7 @@ impl Pump {
     }
 
     fn line(&self, line: String) {
-        self.logs.borrow_mut().line(&self.node, self.stream, line);
+        let at = self.env.time_of_day();
+        (self.logs.borrow_mut()).line(at, &self.node, self.stream, line);
     }
 }

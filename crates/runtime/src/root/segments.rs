@@ -152,7 +152,6 @@ impl Segments {
     }
 
     /// How many descriptors are held.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.segments.len()
     }

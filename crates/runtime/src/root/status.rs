@@ -16,6 +16,8 @@ use dataflow_wire::status::{
 
 use super::Root;
 use super::table::Process;
+use crate::actors::ActorName;
+use crate::supervision::Counts;
 
 /// What was counted on the edges of a node.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,16 +27,15 @@ struct NodeCounts {
 }
 
 impl Root {
-    /// How the dataflow stands. Never waits for anybody. Each edge is read once.
-    pub(super) fn status(&self) -> DataflowStatus {
-        let readings = self.readings();
+    /// How the dataflow stands by these readings. Never waits for anybody.
+    pub(crate) fn status(&self, readings: &[EdgeReading]) -> DataflowStatus {
         let waiting = if self.phase.get() == Phase::Stopping {
-            self.waiting(&readings)
+            self.waiting(readings)
         } else {
             Vec::new()
         };
         let mut counts = vec![NodeCounts::default(); self.dataflow.nodes.len()];
-        for (edge, reading) in self.dataflow.edges.iter().zip(&readings) {
+        for (edge, reading) in self.dataflow.edges.iter().zip(readings) {
             counts[edge.source.index.0 as usize].sent += reading.counts.sent;
             counts[edge.target.index.0 as usize].delivered += reading.counts.delivered;
         }
@@ -42,13 +43,13 @@ impl Root {
             name: self.dataflow.name.clone(),
             run: self.run.clone(),
             file: self.dataflow.file.clone(),
-            pid: std::process::id(),
+            pid: self.pid,
             up_for: self.env.now().since(self.began),
             phase: self.phase.get(),
             nodes: (self.dataflow.nodes.iter().zip(counts))
                 .map(|(node, counts)| self.node_status(node.index, counts))
                 .collect(),
-            edges: self.edge_statuses(&readings),
+            edges: self.edge_statuses(readings),
             waiting,
         }
     }
@@ -91,12 +92,15 @@ impl Root {
         })
     }
 
+    /// What the headers of all edges say, in the order of the description. Nobody learns of it.
+    pub(crate) fn read_edges(&self) -> Vec<EdgeReading> {
+        let table = self.table.borrow();
+        table.edges.iter().map(|row| row.keeper.read()).collect()
+    }
+
     /// What the headers of all edges say, in the order of the description. The statistics learn it too.
     pub(super) fn readings(&self) -> Vec<EdgeReading> {
-        let readings: Vec<EdgeReading> = {
-            let table = self.table.borrow();
-            table.edges.iter().map(|row| row.keeper.read()).collect()
-        };
+        let readings = self.read_edges();
         let edges = self.dataflow.edges.iter().zip(&readings);
         self.fold(
             edges
@@ -261,17 +265,38 @@ impl Root {
         }
     }
 
+    /// What has become of the messages to each actor, with its name.
+    pub(crate) fn mailboxes(&self) -> Vec<(String, Counts)> {
+        let handles = &self.handles;
+        let nodes = (0..).map(NodeIndex).zip(&handles.nodes);
+        let mut mailboxes = vec![
+            (ActorName::Dataflow.to_string(), handles.dataflow.counts()),
+            (ActorName::Scheduler.to_string(), handles.scheduler.counts()),
+            (ActorName::Stats.to_string(), handles.stats.counts()),
+        ];
+        mailboxes.extend(nodes.map(|(node, it)| (ActorName::Node(node).to_string(), it.counts())));
+        mailboxes
+    }
+
+    /// What every edge stands at, by its name.
+    pub(crate) fn edge_readings(&self) -> Vec<(EdgeId, EdgeReading)> {
+        let edges = self.dataflow.edges.iter().map(|edge| edge.id);
+        edges.zip(self.read_edges()).collect()
+    }
+
+    /// How many segments of nodes are held.
+    pub(crate) fn segments(&self) -> usize {
+        self.table.borrow().segments.len()
+    }
+
     /// Kills every process at once and reaps it: the runtime itself cannot go on.
     pub(super) fn kill_all(&self) {
         let mut table = self.table.borrow_mut();
         for row in &mut table.nodes {
-            if let Process::Running(running) = &mut row.process {
-                running.signal(rustix::process::Signal::KILL);
-                if let Some(guardian) = &mut *self.guardian.borrow_mut() {
-                    guardian.remove(running.pid);
-                }
+            if let Process::Running(running) = &row.process {
+                running.process.signal(rustix::process::Signal::KILL);
                 // It was killed, so this does not last.
-                let _ = running.child.wait();
+                running.process.reap();
             }
             row.process = Process::None;
         }

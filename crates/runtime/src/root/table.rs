@@ -1,7 +1,5 @@
 //! The root's table: everything that must outlive a panic of an actor.
 
-use std::os::fd::OwnedFd;
-use std::process::Child;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,17 +8,13 @@ use dataflow_core::lifecycle::Exit;
 use dataflow_ids::{EdgeId, Epoch, NodeIndex};
 use dataflow_shm::EventFd;
 use dataflow_shm::edge::EdgeKeeper;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::unix::AsyncFd;
 
 use super::pump::Pump;
 use super::segments::Segments;
-use super::socket::FramedSocket;
-use super::speaker::Speaker;
 use crate::env::Task;
+use crate::process::{Control, Process as Handle};
 
 /// What the root holds for one node.
-#[derive(Debug)]
 pub(crate) struct NodeRow {
     /// Wakes the node's receive waiter. Made once, kept over restarts.
     pub(crate) receive: EventFd,
@@ -31,7 +25,7 @@ pub(crate) struct NodeRow {
 }
 
 /// The process of a node, as far as the root has come with it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) enum Process {
     /// None was ever started.
     #[default]
@@ -84,14 +78,12 @@ pub(crate) enum LifeWord {
 }
 
 /// A process that runs, and everything that leads to it.
-#[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) epoch: Epoch,
-    /// Also the number of its process group. Valid until the child is reaped.
-    pub(crate) pid: Pid,
-    pub(crate) child: Child,
-    pub(crate) pidfd: Rc<AsyncFd<OwnedFd>>,
-    pub(crate) socket: Rc<FramedSocket>,
+    /// Its number, for people.
+    pub(crate) pid: u32,
+    pub(crate) process: Rc<dyn Handle>,
+    pub(crate) control: Rc<dyn Control>,
     pub(crate) pumps: Vec<Rc<Pump>>,
     /// Whether its library was welcomed.
     pub(crate) is_connected: bool,
@@ -99,10 +91,6 @@ pub(crate) struct Running {
     pub(crate) is_refused: bool,
     /// Whether the process that was started has ended. Nobody is welcomed in its name any more.
     pub(crate) is_over: bool,
-    /// The process that speaks, when it is another one than the one that was started.
-    pub(crate) speaker: Option<Rc<Speaker>>,
-    /// The number of the control socket's other end, by which its holders are known.
-    pub(crate) control_inode: u64,
     /// What its library has said about its life. Each counts once for an incarnation.
     pub(crate) said: Vec<LifeWord>,
     /// For how long its user's code had run when it last said so.
@@ -111,18 +99,6 @@ pub(crate) struct Running {
     pub(crate) warnings: u32,
     /// What reads and writes for it ends when this is dropped.
     pub(crate) tasks: Vec<Task>,
-}
-
-impl Running {
-    /// Sends a signal to its process group, and to the process that speaks, wherever that one has gone.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if let Err(errno) = kill_process_group(self.pid, signal) {
-            tracing::debug!(pid = %self.pid, %errno, "signal not sent");
-        }
-        if let Some(speaker) = &self.speaker {
-            speaker.signal_outside(self.pid, signal);
-        }
-    }
 }
 
 /// What the root holds for one edge.
@@ -146,7 +122,6 @@ impl EdgeRow {
 }
 
 /// The table.
-#[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) nodes: Vec<NodeRow>,
     pub(crate) edges: Vec<EdgeRow>,

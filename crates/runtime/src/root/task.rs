@@ -10,33 +10,29 @@ use std::time::Duration;
 use dataflow_core::drain::DrainLedger;
 use dataflow_core::flow::{FlowEdge, FlowMachine, Graph};
 use dataflow_core::lifecycle::{NodeMachine, NodeSettings, Program};
-use dataflow_core::placement::Ledger;
+use dataflow_core::placement::{Capabilities, Ledger, PeerId};
 use dataflow_core::stats::Statistics;
 use dataflow_descriptor::{Dataflow, Node, Program as Runs};
 use dataflow_ids::NodeIndex;
-use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::{Phase, Report};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 use super::edges::make_table;
-use super::guardian::Guardian;
-use super::readiness::watched;
-use super::spares::Spares;
 use super::timer::Timers;
 use super::topology::Topology;
 use super::{Handles, Memory, Progress, Root, RootEvent, RootRef, clients};
 use crate::actors::{
     ActorName, Committed, DataflowActor, DataflowMessage, Lead, NodeActor, SchedulerActor,
-    StatsActor, StatsMessage, this_machine,
+    StatsActor, StatsMessage,
 };
 use crate::controls::Control;
-use crate::env::{Env, Task, TaskName, TaskPanicked, ThreadLauncher};
+use crate::env::{Env, Task, TaskName, TaskPanicked, WallClock};
 use crate::error::RunError;
 use crate::events::RunEvent;
-use crate::limits;
 use crate::logs::LogSink;
 use crate::options::RunOptions;
+use crate::process::{Launcher, watched};
 use crate::supervision::{ACTOR_POLICY, Down, Handle, Mailbox, Supervisor, Verdict};
 
 /// How many messages may wait for one actor.
@@ -44,90 +40,24 @@ const MAILBOX_CAPACITY: usize = 256;
 /// How long commands that stay are waited for, to read how it ended.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// Everything that a run is started with.
+/// Everything that a run is started with. All that it knows of the machine stands here.
 pub(crate) struct Start {
     pub(crate) dataflow: Dataflow,
     pub(crate) run: String,
     pub(crate) options: RunOptions,
     pub(crate) seed: u64,
-    pub(crate) descriptor_limit: DescriptorLimit,
+    pub(crate) wall_clock: WallClock,
+    /// The process that runs it, for people.
+    pub(crate) pid: u32,
+    pub(crate) launcher: Rc<dyn Launcher>,
+    /// What this machine offers to nodes.
+    pub(crate) capabilities: Capabilities,
+    /// What the outputs of a node may take that says nothing about it.
+    pub(crate) output_memory_bytes: u64,
     pub(crate) listener: Option<UnixListener>,
     pub(crate) logs: LogSink,
     pub(crate) events: mpsc::Sender<RunEvent>,
     pub(crate) control: UnboundedReceiver<Control>,
-}
-
-/// Runs a dataflow to its end.
-pub(crate) async fn run(start: Start) -> Result<Report, RunError> {
-    let (to_task, events) = unbounded_channel();
-    let (to_root, downs) = unbounded_channel();
-    let (panicked, panics) = unbounded_channel();
-    let launcher = ThreadLauncher::new().map_err(|source| RunError::System {
-        what: "cannot start the thread that starts processes",
-        source,
-    })?;
-    let env = Env::new(start.seed, Rc::new(launcher), panicked);
-    let output_memory_bytes = limits::output_memory_bytes();
-    let topology = Topology::of(&start.dataflow);
-    let table = make_table(&start.dataflow, &topology, &start.run, output_memory_bytes)?;
-    let listener = match start.listener {
-        None => None,
-        Some(listener) => {
-            let watched = watched(OwnedFd::from(listener)).map_err(|source| RunError::System {
-                what: "cannot watch the socket for commands",
-                source,
-            })?;
-            Some(Rc::new(watched))
-        }
-    };
-    let guardian = Guardian::new()
-        .inspect_err(|error| {
-            tracing::warn!(%error, "children of nodes would outlive a runtime that is killed");
-        })
-        .ok();
-    let mailboxes = Mailboxes::new(&start.dataflow);
-    let root = Rc::new(Root {
-        memory: memory(&env, &start.dataflow),
-        handles: mailboxes.handles(),
-        began: env.now(),
-        env,
-        run: start.run,
-        options: start.options,
-        descriptor_limit: start.descriptor_limit,
-        output_memory_bytes,
-        table: RefCell::new(table),
-        timers: Timers::default(),
-        guardian: RefCell::new(guardian),
-        spares: Rc::new(Spares::new()),
-        listener,
-        logs: Rc::new(RefCell::new(start.logs)),
-        events: start.events,
-        to_task,
-        progress: watch::Sender::new(Progress::default()),
-        phase: Cell::new(Phase::Starting),
-        dataflow: start.dataflow,
-        topology,
-    });
-    let mut supervisor = Supervisor::new(to_root);
-    mailboxes.supervise(&root, &mut supervisor);
-    let server = serve(&root);
-    // What the description says is said once to whoever listens.
-    let _ = root.events.send(RunEvent::Phase(Phase::Starting));
-    root.handles.dataflow.fact(DataflowMessage::Up);
-
-    let mut task = RootTask {
-        root,
-        supervisor,
-        events,
-        downs,
-        panics,
-        control: start.control,
-        server,
-        server_panics: 0,
-    };
-    let result = task.supervise().await;
-    task.take_down(&result).await;
-    result
 }
 
 /// Begins to accept commands.
@@ -141,9 +71,18 @@ fn serve(root: &RootRef) -> Option<Task> {
     }))
 }
 
-struct RootTask {
+/// Lets the launcher do its own work.
+fn tend(root: &RootRef) -> Task {
+    let tending = root.env.launcher().tend();
+    root.env.spawn(TaskName::Launcher, tending)
+}
+
+/// The root's task, before and while it runs.
+pub(crate) struct RootTask {
     root: RootRef,
     supervisor: Supervisor,
+    /// Until the actors begin.
+    mailboxes: Option<Mailboxes>,
     events: UnboundedReceiver<RootEvent>,
     downs: UnboundedReceiver<Down>,
     panics: UnboundedReceiver<TaskPanicked>,
@@ -151,13 +90,89 @@ struct RootTask {
     /// Accepts commands until this is dropped.
     server: Option<Task>,
     server_panics: u32,
+    /// Lets the launcher do its own work until this is dropped.
+    tending: Option<Task>,
+    tending_panics: u32,
 }
 
 impl RootTask {
+    /// Makes what the run needs, on a thread with an event loop. No actor and no task has begun.
+    pub(crate) fn new(start: Start) -> Result<RootTask, RunError> {
+        let (to_task, events) = unbounded_channel();
+        let (to_root, downs) = unbounded_channel();
+        let (panicked, panics) = unbounded_channel();
+        let env = Env::new(start.seed, start.wall_clock, start.launcher, panicked);
+        let topology = Topology::of(&start.dataflow);
+        let output_memory_bytes = start.output_memory_bytes;
+        let table = make_table(&start.dataflow, &topology, &start.run, output_memory_bytes)?;
+        let listener = start.listener.map(|it| watched(OwnedFd::from(it)));
+        let listener = listener.transpose().map_err(|source| RunError::System {
+            what: "cannot watch the socket for commands",
+            source,
+        })?;
+        let mailboxes = Mailboxes::new(&start.dataflow);
+        let root = Rc::new(Root {
+            memory: memory(&env, &start.dataflow, start.capabilities),
+            handles: mailboxes.handles(),
+            began: env.now(),
+            env,
+            run: start.run,
+            options: start.options,
+            output_memory_bytes,
+            pid: start.pid,
+            table: RefCell::new(table),
+            timers: Timers::default(),
+            listener: listener.map(Rc::new),
+            logs: Rc::new(RefCell::new(start.logs)),
+            events: start.events,
+            to_task,
+            progress: watch::Sender::new(Progress::default()),
+            phase: Cell::new(Phase::Starting),
+            dataflow: start.dataflow,
+            topology,
+        });
+        Ok(RootTask {
+            root,
+            supervisor: Supervisor::new(to_root),
+            mailboxes: Some(mailboxes),
+            events,
+            downs,
+            panics,
+            control: start.control,
+            server: None,
+            server_panics: 0,
+            tending: None,
+            tending_panics: 0,
+        })
+    }
+
+    /// The root, for whoever looks at it.
+    pub(crate) fn root(&self) -> &RootRef {
+        &self.root
+    }
+
+    /// Runs the dataflow to its end.
+    pub(crate) async fn run(mut self) -> Result<Report, RunError> {
+        if let Some(mailboxes) = self.mailboxes.take() {
+            mailboxes.supervise(&self.root, &mut self.supervisor);
+        }
+        self.server = serve(&self.root);
+        self.tending = Some(tend(&self.root));
+        // What the description says is said once to whoever listens.
+        let _ = self.root.events.send(RunEvent::Phase(Phase::Starting));
+        self.root.handles.dataflow.fact(DataflowMessage::Up);
+        let result = self.supervise().await;
+        self.take_down(&result).await;
+        result
+    }
+
     /// Goes on until the dataflow has ended, or the runtime cannot go on.
     async fn supervise(&mut self) -> Result<Report, RunError> {
         loop {
+            // The end of the run before what has happened, and that before what somebody wishes: only few of the
+            // former come, so none keeps another waiting.
             tokio::select! {
+                biased;
                 Some(event) = self.events.recv() => match event {
                     RootEvent::Rebuild(actor) => {
                         let now = self.root.env.now();
@@ -245,6 +260,11 @@ impl RootTask {
                 self.server = serve(&self.root);
                 ("server of commands".to_owned(), self.server_panics == 1)
             }
+            TaskName::Launcher => {
+                self.tending_panics += 1;
+                self.tending = Some(tend(&self.root));
+                ("launcher".to_owned(), self.tending_panics == 1)
+            }
             // It has tried twice.
             TaskName::Timer => ("timer".to_owned(), false),
         };
@@ -295,11 +315,21 @@ impl RootTask {
             }
         }
         self.server.take();
-        root.guardian.borrow_mut().take();
+        self.tending.take();
+        root.env.launcher().close();
         for (actor, counts) in self.supervisor.end() {
             tracing::debug!(%actor, ?counts, "actor ended");
             debug_assert!(counts.balances(), "I-10: {actor} {counts:?}");
         }
+    }
+}
+
+impl Drop for RootTask {
+    fn drop(&mut self) {
+        // A run that was given up halfway: actors without an end would keep the root, and all that it holds.
+        self.supervisor.end();
+        self.root.kill_all();
+        self.root.env.launcher().close();
     }
 }
 
@@ -359,7 +389,7 @@ impl Mailboxes {
 }
 
 /// What the actors know before anything has happened.
-fn memory(env: &Env, dataflow: &Dataflow) -> Memory {
+fn memory(env: &Env, dataflow: &Dataflow, capabilities: Capabilities) -> Memory {
     let edges: Vec<FlowEdge> = (dataflow.edges.iter())
         .map(|edge| FlowEdge {
             edge: edge.id,
@@ -383,6 +413,7 @@ fn memory(env: &Env, dataflow: &Dataflow) -> Memory {
             seed: env.random(),
         })
     };
+    let this_machine = PeerId("this machine".to_owned());
     Memory {
         lead: Committed::new(Lead::new(
             FlowMachine::new(graph, dataflow.on_failure),
@@ -391,7 +422,7 @@ fn memory(env: &Env, dataflow: &Dataflow) -> Memory {
         nodes: (dataflow.nodes.iter())
             .map(|node| Committed::new(machine(node)))
             .collect(),
-        scheduler: Committed::new(Ledger::new([this_machine()])),
+        scheduler: Committed::new(Ledger::new([(this_machine, capabilities)])),
         statistics: RefCell::new(statistics),
     }
 }

@@ -27,8 +27,6 @@ pub(crate) enum Purpose {
     CycleLook(CycleIndex),
     /// Look whether a node's old segments are free.
     OldSegments(NodeIndex),
-    /// Tell the guardian what its pipe had no room for.
-    Guardian,
 }
 
 /// The waits that a later one of the same purpose replaces.

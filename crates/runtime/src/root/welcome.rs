@@ -10,7 +10,6 @@ use dataflow_wire::node::{EdgeGrant, EdgeRole, NODE_PROTOCOL, TimerSpec, ToNode,
 
 use super::Root;
 use super::edges::edge_config;
-use super::speaker::Speaker;
 
 impl Root {
     /// Hands a node everything that is there at its start.
@@ -96,12 +95,10 @@ impl Root {
         frames.push((ToNode::Begin, Vec::new()));
 
         if let Some(running) = table.node_mut(node).process.running_mut(epoch) {
-            let speaker = Speaker::find(running.pid, pid, running.control_inode)
-                .map_err(|error| format!("the process that speaks cannot be watched: {error}"))?;
-            running.speaker = speaker.map(Rc::new);
+            (running.process.speaks(pid)).map_err(|error| error.to_string())?;
             running.is_connected = true;
             for (frame, fds) in frames {
-                let sent = running.socket.send(&frame, fds);
+                let sent = running.control.send(&frame, fds);
                 sent.map_err(|error| error.to_string())?;
             }
         }

@@ -21,22 +21,23 @@ const ATTEMPTS_MAX: u32 = 2;
 
 /// What has become of the messages to one actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Every attempt to send.
-    pub(crate) sent: u64,
+    pub sent: u64,
     /// Handlers that returned.
-    pub(crate) handled: u64,
+    pub handled: u64,
     /// Messages given back to their sender.
-    pub(crate) returned: u64,
+    pub returned: u64,
     /// Messages that nobody will handle: they failed twice, or the run ended first.
-    pub(crate) dead_lettered: u64,
+    pub dead_lettered: u64,
     /// Messages in the queue or in hand.
-    pub(crate) waiting: u64,
+    pub waiting: u64,
 }
 
 impl Counts {
-    /// Whether I-10 holds.
-    pub(crate) fn balances(&self) -> bool {
+    /// Whether I-10 holds: each message that was sent is in exactly one of the other four.
+    #[must_use]
+    pub fn balances(&self) -> bool {
         self.sent == self.handled + self.returned + self.dead_lettered + self.waiting
     }
 }
@@ -236,6 +237,11 @@ impl<M> Clone for Handle<M> {
 impl<M> Handle<M> {
     pub(crate) fn new(mailbox: Rc<Mailbox<M>>) -> Handle<M> {
         Handle { mailbox }
+    }
+
+    /// What has become of the messages to its actor.
+    pub(crate) fn counts(&self) -> Counts {
+        self.mailbox.counts()
     }
 
     /// Sends a message, or gets it back at once.

@@ -15,6 +15,7 @@ mod supervisor;
 mod tests;
 
 pub(crate) use guard::Down;
+pub use mailbox::Counts;
 pub(crate) use mailbox::{Handle, Mailbox};
 pub(crate) use shell::{Behaviour, panic_text};
 pub(crate) use supervisor::{ACTOR_POLICY, Supervisor, Verdict};

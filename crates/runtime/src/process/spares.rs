@@ -13,7 +13,7 @@ const SPARES: usize = 2;
 
 /// The descriptors that are kept back.
 #[derive(Debug)]
-pub(crate) struct Spares {
+pub(super) struct Spares {
     held: RefCell<Vec<OwnedFd>>,
 }
 

@@ -11,6 +11,6 @@ use tokio::io::unix::AsyncFd;
     reason = "tokio's successor is unsafe because a type could give away another descriptor than it owns; an \
               OwnedFd cannot, and unsafe code stays in `shm`"
 )]
-pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(fd)
 }

@@ -16,7 +16,7 @@ use super::readiness::watched;
 
 /// A living process, until its descriptor says otherwise.
 #[derive(Debug)]
-pub(crate) struct Speaker {
+pub(super) struct Speaker {
     pid: Pid,
     pidfd: AsyncFd<OwnedFd>,
 }

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_wire::frame::{
-    EnqueueError, Flushed, FrameError, FrameReader, FrameWriter, ReceiveError, Received, SendError,
+    EnqueueError, Flushed, FrameReader, FrameWriter, ReceiveError, Received, SendError,
 };
+use dataflow_wire::node::ToNode;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use serde::Serialize;
@@ -17,27 +18,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use super::readiness::watched;
+use super::seam::{Control, ControlError, Frame, LocalFuture};
 use super::spares::Spares;
 
 /// How long a writer waits when the kernel holds too many descriptors that are on their way.
 const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(10);
-
-/// Why a socket gives nothing more.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
-    /// Reading failed.
-    #[error(transparent)]
-    Receive(#[from] ReceiveError),
-    /// What came is no frame.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The event loop refused.
-    #[error("the event loop refused the socket: {0}")]
-    Loop(#[from] io::Error),
-}
-
-/// A frame and its descriptors.
-pub(crate) type Frame<T> = (T, Vec<OwnedFd>);
 
 /// One end of a conversation.
 #[derive(Debug)]
@@ -70,7 +55,7 @@ impl FramedSocket {
     }
 
     /// As [`FramedSocket::new`], for a conversation in which descriptors come.
-    pub(crate) fn with_spares(
+    pub(super) fn with_spares(
         fd: OwnedFd,
         queue_bytes_max: usize,
         spares: Rc<Spares>,
@@ -90,7 +75,9 @@ impl FramedSocket {
     }
 
     /// The next frame; `None` when the other side has closed and everything was read.
-    pub(crate) async fn next<T: DeserializeOwned>(&self) -> Result<Option<Frame<T>>, SocketError> {
+    pub(crate) async fn next<T: DeserializeOwned>(
+        &self,
+    ) -> Result<Option<(T, Vec<OwnedFd>)>, ControlError> {
         loop {
             if let Some(frame) = self.reader.borrow_mut().next()? {
                 return Ok(Some(frame));
@@ -108,7 +95,7 @@ impl FramedSocket {
     }
 
     /// The next frame that is there at this moment, without waiting.
-    pub(crate) fn next_there<T: DeserializeOwned>(&self) -> Result<Option<Frame<T>>, SocketError> {
+    fn next_there<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, ControlError> {
         loop {
             if let Some(frame) = self.reader.borrow_mut().next()? {
                 return Ok(Some(frame));
@@ -130,7 +117,7 @@ impl FramedSocket {
     }
 
     /// Reads on after a refusal, and forgets what comes, until the other side has closed.
-    pub(crate) async fn discard_rest(&self) {
+    async fn discard_rest(&self) {
         let mut bytes = [0; 4096];
         while !self.ended.get() {
             let Ok(mut ready) = self.fd.readable().await else {
@@ -145,7 +132,7 @@ impl FramedSocket {
     }
 
     /// Waits until the other side has closed, in every process that had it. Needs somebody who reads.
-    pub(crate) async fn ended(&self) {
+    async fn ended(&self) {
         loop {
             let end = self.end.notified();
             if self.ended.get() {
@@ -173,7 +160,7 @@ impl FramedSocket {
 
     /// Sends what the socket did not take at once, whenever it can. Ends when the socket cannot be written any
     /// more.
-    pub(crate) async fn write_queued(&self) -> Result<(), SocketError> {
+    pub(crate) async fn write_queued(&self) -> Result<(), ControlError> {
         loop {
             if self.writer.borrow().is_empty() {
                 self.written.notify_waiters();
@@ -207,7 +194,7 @@ impl FramedSocket {
     }
 
     /// How much waits to be sent, in bytes.
-    pub(crate) fn queued_bytes(&self) -> usize {
+    fn queued_bytes(&self) -> usize {
         self.writer.borrow().queued_bytes()
     }
 
@@ -218,7 +205,44 @@ impl FramedSocket {
     }
 
     /// Closes what this side sends; the other side can still be read.
-    pub(crate) fn finish(&self) {
+    fn finish(&self) {
         let _ = shutdown(self.fd.get_ref(), Shutdown::Write);
+    }
+}
+
+impl Control for FramedSocket {
+    fn next(&self) -> LocalFuture<'_, Result<Option<Frame>, ControlError>> {
+        Box::pin(FramedSocket::next(self))
+    }
+
+    fn next_there(&self) -> Result<Option<Frame>, ControlError> {
+        FramedSocket::next_there(self)
+    }
+
+    fn send(&self, frame: &ToNode, descriptors: Vec<OwnedFd>) -> Result<(), EnqueueError> {
+        FramedSocket::send(self, frame, descriptors)
+    }
+
+    fn write_queued(&self) -> LocalFuture<'_, ()> {
+        Box::pin(async {
+            // What cannot be sent any more is learned from the end of the process.
+            let _ = FramedSocket::write_queued(self).await;
+        })
+    }
+
+    fn queued_bytes(&self) -> usize {
+        FramedSocket::queued_bytes(self)
+    }
+
+    fn finish(&self) {
+        FramedSocket::finish(self);
+    }
+
+    fn ended(&self) -> LocalFuture<'_, ()> {
+        Box::pin(FramedSocket::ended(self))
+    }
+
+    fn discard_rest(&self) -> LocalFuture<'_, ()> {
+        Box::pin(FramedSocket::discard_rest(self))
     }
 }

@@ -1,0 +1,34 @@
+//! What this machine has for nodes. Asked once, before a run begins.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dataflow_core::placement::Capabilities;
+
+/// The part of the machine's memory that the outputs of one node may take, unless the description says.
+const MEMORY_SHARE: u64 = 4;
+/// What they may take when nothing tells how much memory there is, in bytes.
+const MEMORY_FALLBACK_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What the outputs of a node may take that says nothing about it, in bytes.
+pub(crate) fn output_memory_bytes() -> u64 {
+    dataflow_shm::memory_total_bytes().map_or(MEMORY_FALLBACK_BYTES, |total| total / MEMORY_SHARE)
+}
+
+/// What this machine offers.
+pub(crate) fn capabilities() -> Capabilities {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    Capabilities {
+        memory_bytes: dataflow_shm::memory_total_bytes().unwrap_or(0),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        gpu: has_gpu(),
+        labels: BTreeMap::new(),
+    }
+}
+
+/// Whether a driver for computing has put its device where the common ones do.
+fn has_gpu() -> bool {
+    ["/dev/nvidia0", "/dev/kfd"]
+        .iter()
+        .any(|device| Path::new(device).exists())
+}
