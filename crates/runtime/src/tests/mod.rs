@@ -1,5 +1,6 @@
 //! Runs of real processes that need no library, from `prepare` to the report.
 
+mod embedded;
 mod hostile;
 mod library_less;
 mod panics;
