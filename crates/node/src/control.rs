@@ -218,6 +218,9 @@ impl Control {
         if epoch != self.shared.epoch {
             return;
         }
+        if upto == Sequence::NONE {
+            return self.say_released(edge, upto, Tokens::default());
+        }
         let Some(Incoming { handle, source }) = self.receivers.get(&edge) else {
             return;
         };
@@ -241,6 +244,10 @@ impl Control {
         if tokens.is_empty() {
             self.watched.remove(&edge);
         }
+        self.say_released(edge, upto, tokens);
+    }
+
+    fn say_released(&self, edge: EdgeId, upto: Sequence, tokens: Tokens) {
         self.shared.note(&ToRuntime::ReleaseAck {
             edge,
             epoch: self.shared.epoch,

@@ -132,7 +132,8 @@ pub enum ToNode {
         segment: SegmentId,
     },
     /// Asks which tokens up to `upto` are still owed. Answered at once by the control thread, and again when
-    /// the last one goes.
+    /// the last one goes. Up to [`Sequence::NONE`] it asks for no token, only for how long the user's code has
+    /// run: then the edge does not matter, and the answer names the same.
     ReleaseRequest {
         /// The edge.
         edge: EdgeId,

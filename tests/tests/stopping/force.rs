@@ -94,6 +94,34 @@ nodes:
 }
 
 #[test]
+fn a_source_that_is_waited_for_is_named_with_how_long_its_code_has_run() {
+    let project = Project::new("busy-source");
+    project.flow(
+        "
+nodes:
+  - id: stubborn
+    path: RUST_NODE
+    args: [stubborn]
+    outputs: [out]
+  - id: receiver
+    path: RUST_NODE
+    args: [receive]
+    inputs: { in: stubborn/out }
+",
+    );
+    let up = project.up();
+    project.record("stubborn").wait_for("ready");
+    up.interrupt();
+    up.wait_for_line(&[
+        "waiting for stubborn",
+        "in user code for",
+        "its process has not ended",
+    ]);
+    up.interrupt();
+    up.wait().expect_code(3);
+}
+
+#[test]
 fn a_second_interrupt_forces() {
     let project = stubborn("second-interrupt");
     let up = up(&project);

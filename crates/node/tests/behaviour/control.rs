@@ -1,5 +1,7 @@
 //! The control thread: the program's signals never come to it, and it says why it must end.
 
+use std::time::{Duration, Instant};
+
 use dataflow_ids::{EdgeId, Epoch, Sequence};
 use dataflow_wire::node::{ToNode, ToRuntime};
 
@@ -10,6 +12,16 @@ fn dataflow() -> World {
         .node("source", &["out"])
         .node("sink", &[])
         .edge("source/out", "sink/in", Edge::block(4))
+}
+
+/// A question about no token and no edge.
+pub(crate) fn how_busy() -> ToNode {
+    ToNode::ReleaseRequest {
+        edge: EdgeId(u32::MAX),
+        epoch: Epoch(1),
+        upto: Sequence::NONE,
+        attempt: 1,
+    }
 }
 
 #[test]
@@ -47,6 +59,21 @@ fn signals_are_blocked_on_the_control_thread() {
             assert_ne!(mask & 1 << (signal - 1), 0, "signal {signal}: {mask:x}");
         }
     }
+}
+
+#[test]
+fn a_node_without_inputs_says_for_how_long_its_code_has_run() {
+    let world = dataflow();
+    let connected = Instant::now();
+    let source = world.connect("source");
+    source.ready();
+    world.tell("source", &how_busy());
+    let busy_for = world.hears("source", |said| match said {
+        ToRuntime::ReleaseAck { busy_for, .. } => Some(*busy_for),
+        _ => None,
+    });
+    // The clock that counts it is coarse.
+    assert!(busy_for <= connected.elapsed() + Duration::from_millis(20));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use dataflow_core::drain::DrainEvent;
-use dataflow_descriptor::Edge;
 use dataflow_ids::{EdgeId, Epoch, NodeIndex, SegmentId, Sequence, StopMode};
 use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
@@ -16,6 +16,8 @@ use crate::process::Control;
 
 /// From here on, what will be said again anyway is not queued.
 const QUEUE_BYTES_PATIENT: usize = 64 * 1024;
+/// What a question names that is about no edge.
+const NO_EDGE: EdgeId = EdgeId(u32::MAX);
 /// The longest warning of a node that is logged, in bytes.
 const WARNING_BYTES_MAX: usize = 4096;
 /// How many warnings of one incarnation are logged. They come without back-pressure, so they have an end.
@@ -151,22 +153,17 @@ impl Root {
                 held,
                 busy_for,
             } => {
+                self.hear_busy(node, epoch, busy_for);
+                if released_upto == Sequence::NONE && queued == 0 && held.is_empty() {
+                    // It was asked how busy it is, and for no token.
+                    return None;
+                }
                 if self.target_of(edge) != Some(node) {
                     self.refuse(
                         node,
                         epoch,
                         "it acknowledged tokens of an edge that is not its own",
                     );
-                    return None;
-                }
-                let now = self.env.now();
-                if let Some(running) =
-                    (self.table.borrow_mut().node_mut(node).process).running_mut(epoch)
-                {
-                    running.busy = Some((busy_for, now));
-                }
-                if released_upto == Sequence::NONE && queued == 0 && held.is_empty() {
-                    // It was asked how busy it is, and for no token.
                     return None;
                 }
                 Some(DataflowMessage::Ack(DrainEvent::Ack {
@@ -186,6 +183,13 @@ impl Root {
                 self.say_warning(node, epoch, text);
                 None
             }
+        }
+    }
+
+    fn hear_busy(&self, node: NodeIndex, epoch: Epoch, busy_for: Duration) {
+        let now = self.env.now();
+        if let Some(running) = (self.table.borrow_mut().node_mut(node).process).running_mut(epoch) {
+            running.busy = Some((busy_for, now));
         }
     }
 
@@ -300,9 +304,19 @@ impl Root {
         upto: Sequence,
         attempt: u32,
     ) {
-        let Some(node) = self.target_of(edge) else {
-            return;
-        };
+        if let Some(node) = self.target_of(edge) {
+            self.ask(node, edge, epoch, upto, attempt);
+        }
+    }
+
+    fn ask(
+        self: &Rc<Self>,
+        node: NodeIndex,
+        edge: EdgeId,
+        epoch: Epoch,
+        upto: Sequence,
+        attempt: u32,
+    ) {
         let is_asked = {
             let table = self.table.borrow();
             table
@@ -324,23 +338,18 @@ impl Root {
         }
     }
 
-    /// Asks every node that reads edges for how long its user's code has run. What it says about that is at hand
-    /// when it is named to a person who waits. A node whose tokens are asked for says it anyway.
+    /// Asks every node for how long its user's code has run. What it says about that is at hand when it is named
+    /// to a person who waits.
     pub(crate) fn ask_how_busy(self: &Rc<Self>) {
         for spec in &self.dataflow.nodes {
-            let node = spec.index;
-            let edge = {
-                let table = self.table.borrow();
-                let is_free = |edge: &&Edge| {
-                    (table.edge(edge.id)).is_some_and(|row| !row.is_closed || row.is_drained)
-                };
-                self.edges_into(node).find(is_free).map(|edge| edge.id)
-            };
-            if let Some(edge) = edge {
-                let epoch = self.table.borrow().node(node).process.epoch();
-                self.send_release_request(edge, epoch, Sequence::NONE, 1);
-            }
+            self.ask_how_busy_it_is(spec.index);
         }
+    }
+
+    /// As [`Root::ask_how_busy`], one node. It may go missing: who waits asks again.
+    pub(crate) fn ask_how_busy_it_is(self: &Rc<Self>, node: NodeIndex) {
+        let epoch = self.table.borrow().node(node).process.epoch();
+        self.ask(node, NO_EDGE, epoch, Sequence::NONE, 1);
     }
 
     fn tell_node(self: &Rc<Self>, node: NodeIndex, frame: &ToNode, fds: Vec<OwnedFd>) {
