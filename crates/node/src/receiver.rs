@@ -240,10 +240,12 @@ impl Receiver {
                 }
             }
         }
-        if let Some(event) = self.look_at_inputs() {
+        // Everything that was there has been given. A timer that is due whenever it is looked at delays no stop.
+        let is_done = self.phase == Phase::Stopping && self.inputs.iter().all(EdgeInput::is_done);
+        let timers = if is_done { 0 } else { self.timers.len() };
+        if let Some(event) = self.look_at_inputs(timers) {
             return Polled::Event(event);
         }
-        // Everything that was there has been given.
         if self.phase == Phase::Stopping && self.inputs.iter().all(EdgeInput::is_done) {
             return self.stop();
         }
@@ -269,9 +271,9 @@ impl Receiver {
         }
     }
 
-    /// Looks at every input once, beginning behind the one that gave the last event.
-    fn look_at_inputs(&mut self) -> Option<Event> {
-        let count = self.inputs.len() + self.timers.len();
+    /// Looks at every edge and the first of the timers once, beginning behind the one that gave the last event.
+    fn look_at_inputs(&mut self, timers: usize) -> Option<Event> {
+        let count = self.inputs.len() + timers;
         for step in 0..count {
             let place = (self.next + step) % count;
             let event = match place.checked_sub(self.inputs.len()) {

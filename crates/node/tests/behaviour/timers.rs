@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use dataflow_ids::StopMode;
 use dataflow_node::{Event, Metadata, Source};
+use dataflow_wire::node::ToRuntime;
 
+use crate::control::how_busy;
 use crate::world::{Edge, World, message};
 
 #[test]
@@ -61,4 +64,36 @@ fn a_timer_fires_beside_a_busy_edge() {
         .filter(|_| *message(&mut sink).source() == Source::Timer)
         .count();
     assert_eq!(ticks, 32, "of 64 messages, with a timer that is always due");
+}
+
+#[test]
+fn a_timer_that_is_always_due_delays_no_stop() {
+    let world = World::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .timer("sink", "tick", Duration::from_nanos(1))
+        .edge("source/out", "sink/in", Edge::block(64));
+    let mut sink = world.connect("sink");
+    sink.ready();
+    let mut source = world.connect("source");
+    for _ in 0..3 {
+        source.send("out", b"x", Metadata::new()).unwrap();
+    }
+    // As a node is stopped that will be started again: what is queued is not for this incarnation.
+    world.stop("sink", StopMode::Graceful, &[(0, 0)]);
+    // It answers in order, so it has heard of the stop.
+    world.tell("sink", &how_busy());
+    world.hears("sink", |said| {
+        matches!(said, ToRuntime::ReleaseAck { .. }).then_some(())
+    });
+    let mut ticks = 0;
+    while let Some(Event::Input(input)) = sink.recv().unwrap() {
+        assert_eq!(*input.source(), Source::Timer, "nothing of the queue");
+        ticks += 1;
+        assert!(
+            ticks < 1_000_000,
+            "the stop has been sent, and does not come"
+        );
+    }
+    assert_eq!(world.read(0).counts.queued, 3);
 }
