@@ -7,6 +7,7 @@
 //! A run that needs none of that, because it lives in a program or in a test, is [embedded](embed). Processes stand
 //! behind the traits of [`process`].
 
+pub mod actor;
 mod actors;
 pub mod client;
 mod controls;

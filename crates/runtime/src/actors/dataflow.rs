@@ -70,6 +70,24 @@ pub(crate) enum DataflowMessage {
     Retell { node: NodeIndex },
 }
 
+crate::message_kinds!(DataflowMessage {
+    Up,
+    Placed,
+    NodeChanged,
+    UpFailed,
+    EdgeClosed,
+    Connected,
+    ReceiverDied,
+    Ack,
+    DrainTick,
+    CycleLook,
+    Stop,
+    Force,
+    WaitingLook,
+    ForceDue,
+    Retell,
+});
+
 /// What the run's actor knows. The machines are copied when they change, not with every message.
 #[derive(Debug, Clone)]
 pub(crate) struct Lead {

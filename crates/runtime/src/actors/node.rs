@@ -50,6 +50,26 @@ pub(crate) enum NodeMessage {
     Adopt,
 }
 
+crate::message_kinds!(NodeMessage {
+    Placed,
+    NoPlace,
+    Start,
+    Spawned,
+    SpawnFailed,
+    Connected,
+    Ready,
+    Running,
+    Exited,
+    StopDelivered,
+    BackoffElapsed,
+    StopBegun,
+    Stop,
+    InputsClosed,
+    OutputsDrained,
+    Force,
+    Adopt,
+});
+
 impl NodeMessage {
     /// What it means to the machine; `Adopt` has to be looked up.
     fn event(&self) -> Option<NodeEvent> {

@@ -19,6 +19,8 @@ pub(crate) enum SchedulerMessage {
     Release { node: NodeIndex },
 }
 
+crate::message_kinds!(SchedulerMessage { Place, Release });
+
 /// What the scheduler has to do.
 #[derive(Debug, Clone)]
 pub(crate) enum SchedulerCommand {

@@ -15,6 +15,11 @@ pub(crate) enum StatsMessage {
     EdgesRead(Vec<(EdgeId, EdgeTotals)>),
 }
 
+crate::message_kinds!(StatsMessage {
+    Transition,
+    EdgesRead,
+});
+
 /// The actor that keeps the statistics. Readers look at what it has written and never enter it.
 ///
 /// They are changed in place: a copy of all of them for each change would cost a large dataflow its start. A

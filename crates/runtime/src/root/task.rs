@@ -80,11 +80,11 @@ fn tend(root: &RootRef) -> Task {
 /// The root's task, before and while it runs.
 pub(crate) struct RootTask {
     root: RootRef,
-    supervisor: Supervisor,
+    supervisor: Supervisor<ActorName>,
     /// Until the actors begin.
     mailboxes: Option<Mailboxes>,
     events: UnboundedReceiver<RootEvent>,
-    downs: UnboundedReceiver<Down>,
+    downs: UnboundedReceiver<Down<ActorName>>,
     panics: UnboundedReceiver<TaskPanicked>,
     control: UnboundedReceiver<Control>,
     /// Accepts commands until this is dropped.
@@ -133,7 +133,7 @@ impl RootTask {
         });
         Ok(RootTask {
             root,
-            supervisor: Supervisor::new(to_root),
+            supervisor: Supervisor::new(ACTOR_POLICY, to_root),
             mailboxes: Some(mailboxes),
             events,
             downs,
@@ -176,7 +176,7 @@ impl RootTask {
                 Some(event) = self.events.recv() => match event {
                     RootEvent::Rebuild(actor) => {
                         let now = self.root.env.now();
-                        self.supervisor.build(now, actor);
+                        self.supervisor.build(now, &actor);
                     }
                     RootEvent::Ended(report) => {
                         self.audit();
@@ -185,7 +185,7 @@ impl RootTask {
                     RootEvent::CannotGoOn(actor) => {
                         return Err(RunError::Actor {
                             actor: actor.to_string(),
-                            what: self.supervisor.last_panic(actor),
+                            what: self.supervisor.last_panic(&actor),
                         });
                     }
                 },
@@ -197,7 +197,7 @@ impl RootTask {
     }
 
     /// An actor has ended: another one is built, which adopts what the table holds.
-    fn down(&mut self, down: &Down) -> Result<(), RunError> {
+    fn down(&mut self, down: &Down<ActorName>) -> Result<(), RunError> {
         let (now, random) = (self.root.env.now(), self.root.env.random());
         match self.supervisor.down(now, random, down) {
             Verdict::Nothing => Ok(()),
@@ -366,7 +366,7 @@ impl Mailboxes {
     }
 
     /// Takes every actor into care, with the factory that builds it.
-    fn supervise(self, root: &RootRef, supervisor: &mut Supervisor) {
+    fn supervise(self, root: &RootRef, supervisor: &mut Supervisor<ActorName>) {
         let now = root.env.now();
         let held = || Rc::clone(root);
         let (a, b, c) = (held(), held(), held());

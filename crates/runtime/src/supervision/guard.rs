@@ -2,40 +2,49 @@
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::actors::ActorName;
-
-/// An actor has ended.
+/// An incarnation of an actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Down {
-    pub(crate) actor: ActorName,
-    pub(crate) incarnation: u32,
-    pub(crate) panicking: bool,
+pub struct Down<K> {
+    /// Which actor.
+    pub actor: K,
+    /// Which of its incarnations, counted from 1.
+    pub incarnation: u32,
+    /// Whether it ended by a panic.
+    pub panicking: bool,
 }
 
-/// Tells the root when the actor that carries it is gone.
+/// Tells who supervises when the actor that carries it is gone.
 #[derive(Debug)]
-pub(crate) struct Guard {
-    actor: ActorName,
+pub(super) struct Guard<K> {
+    /// Taken when it is told.
+    actor: Option<K>,
     incarnation: u32,
     /// Unbounded: at most one `Down` per incarnation goes through it, and it cannot refuse.
-    to_root: UnboundedSender<Down>,
+    to_supervisor: UnboundedSender<Down<K>>,
 }
 
-impl Guard {
-    pub(crate) fn new(actor: ActorName, incarnation: u32, to_root: UnboundedSender<Down>) -> Guard {
+impl<K> Guard<K> {
+    pub(super) fn new(
+        actor: K,
+        incarnation: u32,
+        to_supervisor: UnboundedSender<Down<K>>,
+    ) -> Guard<K> {
         Guard {
-            actor,
+            actor: Some(actor),
             incarnation,
-            to_root,
+            to_supervisor,
         }
     }
 }
 
-impl Drop for Guard {
+impl<K> Drop for Guard<K> {
     fn drop(&mut self) {
-        // A root that is gone has ended the run: there is nobody to tell.
-        let _ = self.to_root.send(Down {
-            actor: self.actor,
+        let Some(actor) = self.actor.take() else {
+            return;
+        };
+        // Nobody supervises any more: the run is over, and there is nobody to tell.
+        let _ = self.to_supervisor.send(Down {
+            actor,
             incarnation: self.incarnation,
             panicking: std::thread::panicking(),
         });

@@ -4,18 +4,28 @@
 //! survives its actor, a mailbox whose messages survive it too, a guard that reports its end, and a factory that
 //! builds the next incarnation.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "faults"))]
 pub(crate) mod faults;
 mod guard;
+mod handle;
 mod mailbox;
+mod message;
+mod reply;
+mod seen;
 mod shell;
 mod supervisor;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use guard::Down;
-pub use mailbox::Counts;
-pub(crate) use mailbox::{Handle, Mailbox};
-pub(crate) use shell::{Behaviour, panic_text};
-pub(crate) use supervisor::{ACTOR_POLICY, Supervisor, Verdict};
+pub use guard::Down;
+pub use handle::{Handle, TellError};
+pub use mailbox::{Counts, Mailbox};
+pub use message::Message;
+pub use reply::{AskError, Reply};
+#[cfg(any(test, feature = "faults"))]
+pub use seen::{Seen, What};
+pub use shell::Behaviour;
+pub use supervisor::{ACTOR_POLICY, Supervisor, Verdict};
+
+pub(crate) use shell::panic_text;

@@ -1,26 +1,40 @@
 //! What must be true of actors that panic and of those who talk to them.
 
+mod asking;
+mod injected;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use dataflow_core::Time;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::mailbox::TellError;
-use super::supervisor::{ACTOR_POLICY, Verdict};
-use super::{Behaviour, Down, Handle, Mailbox, Supervisor};
-use crate::actors::ActorName;
+use super::{
+    ACTOR_POLICY, Behaviour, Down, Handle, Mailbox, Reply, Supervisor, TellError, Verdict,
+};
 
-const NAME: ActorName = ActorName::Stats;
+const NAME: &str = "adder";
 const CAPACITY: usize = 4;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Ask {
     Add(u32),
     /// Panics as often as the cell says, then adds.
     Faulty(Cell<u32>, u32),
     Sum(UnboundedSender<u32>),
+    /// Answers in the reply, unless the number is odd; panics as often as the cell says before.
+    Halve(Cell<u32>, u32, Reply<u32>),
+    /// Ends its own actor for good, and panics.
+    EndItself,
 }
+
+crate::message_kinds!(Ask {
+    Add,
+    Faulty,
+    Sum,
+    Halve,
+    EndItself,
+});
 
 /// What outlives the actor.
 #[derive(Default)]
@@ -28,6 +42,16 @@ struct Table {
     sum: Cell<u32>,
     begun: Cell<u32>,
     log: RefCell<Vec<u32>>,
+    itself: RefCell<Option<Rc<Mailbox<Ask>>>>,
+}
+
+impl Table {
+    fn fail(times: &Cell<u32>) {
+        if times.get() > 0 {
+            times.set(times.get() - 1);
+            panic!("the injected fault");
+        }
+    }
 }
 
 struct Adder(Rc<Table>);
@@ -43,13 +67,21 @@ impl Behaviour for Adder {
         let add = match message {
             Ask::Add(number) => *number,
             Ask::Faulty(times, number) => {
-                if times.get() > 0 {
-                    times.set(times.get() - 1);
-                    panic!("the injected fault");
-                }
+                Table::fail(times);
                 *number
             }
             Ask::Sum(answer) => return answer.send(self.0.sum.get()).unwrap(),
+            Ask::Halve(times, number, reply) => {
+                Table::fail(times);
+                if number % 2 == 0 {
+                    reply.send(number / 2);
+                }
+                return;
+            }
+            Ask::EndItself => {
+                self.0.itself.borrow().as_ref().unwrap().end();
+                panic!("the injected fault");
+            }
         };
         self.0.sum.set(self.0.sum.get() + add);
         self.0.log.borrow_mut().push(add);
@@ -60,8 +92,8 @@ struct Stage {
     table: Rc<Table>,
     mailbox: Rc<Mailbox<Ask>>,
     handle: Handle<Ask>,
-    supervisor: Supervisor,
-    downs: UnboundedReceiver<Down>,
+    supervisor: Supervisor<&'static str>,
+    downs: UnboundedReceiver<Down<&'static str>>,
 }
 
 impl Stage {
@@ -69,7 +101,8 @@ impl Stage {
         let (to_root, downs) = unbounded_channel();
         let table = Rc::new(Table::default());
         let mailbox = Mailbox::new(NAME, CAPACITY);
-        let mut supervisor = Supervisor::new(to_root);
+        let mut supervisor = Supervisor::new(ACTOR_POLICY, to_root);
+        *table.itself.borrow_mut() = Some(Rc::clone(&mailbox));
         let for_actor = Rc::clone(&table);
         supervisor.add(Time::START, NAME, Rc::clone(&mailbox), move || {
             Adder(Rc::clone(&for_actor))
@@ -88,6 +121,13 @@ impl Stage {
         let down = self.downs.recv().await.unwrap();
         assert!(down.panicking);
         self.supervisor.down(Time::START, 7, &down)
+    }
+
+    /// Waits for the actor's panic, and builds it again.
+    async fn rebuild(&mut self) {
+        let verdict = self.decide().await;
+        assert!(matches!(verdict, Verdict::Rebuild { .. }), "{verdict:?}");
+        self.supervisor.build(Time::START, &NAME);
     }
 
     async fn sum(&self) -> u32 {
@@ -117,7 +157,7 @@ fn a_panicking_actor_is_rebuilt_and_adopts_and_its_messages_are_all_handled_in_o
         }
         // While nobody is there, messages wait.
         stage.handle.tell(Ask::Add(8)).unwrap();
-        stage.supervisor.build(Time::START, NAME);
+        stage.supervisor.build(Time::START, &NAME);
         assert_eq!(stage.sum().await, 15);
         assert_eq!(*stage.table.log.borrow(), [1, 2, 4, 8]);
         assert_eq!(stage.table.begun.get(), 2);
@@ -136,7 +176,7 @@ fn a_message_that_panics_twice_is_dead_lettered_and_the_rest_goes_on() {
                 Verdict::Rebuild { is_poisoned, .. } => assert_eq!(is_poisoned, poisoned),
                 other => panic!("{other:?}"),
             }
-            stage.supervisor.build(Time::START, NAME);
+            stage.supervisor.build(Time::START, &NAME);
         }
         assert_eq!(stage.sum().await, 4);
         assert_eq!(stage.mailbox.counts().dead_lettered, 1);
@@ -150,7 +190,7 @@ fn an_actor_that_panics_too_often_is_given_up() {
         for _ in 0..ACTOR_POLICY.restarts_max {
             stage.handle.tell(Ask::Faulty(Cell::new(1), 0)).unwrap();
             assert!(matches!(stage.decide().await, Verdict::Rebuild { .. }));
-            stage.supervisor.build(Time::START, NAME);
+            stage.supervisor.build(Time::START, &NAME);
             stage.sum().await;
         }
         stage.handle.tell(Ask::Faulty(Cell::new(1), 0)).unwrap();

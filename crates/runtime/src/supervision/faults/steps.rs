@@ -1,8 +1,7 @@
 //! Injected faults, for tests: panics at chosen steps of one actor on this thread.
 
 use std::cell::RefCell;
-
-use crate::actors::ActorName;
+use std::fmt;
 
 thread_local! {
     static FAULTS: RefCell<Faults> = RefCell::default();
@@ -29,19 +28,19 @@ pub(crate) fn task_step(kind: &str) {
 #[derive(Default)]
 struct Faults {
     /// Who runs at this moment.
-    current: Option<ActorName>,
+    current: Option<String>,
     /// Whose steps count.
-    victim: Option<ActorName>,
+    victim: Option<String>,
     steps: u64,
     /// The steps at which it panics, counted from 1.
     at: Vec<u64>,
 }
 
 /// From now on, these steps of `victim` on this thread panic, counted from 1.
-pub(crate) fn arm(victim: ActorName, at: &[u64]) {
+pub(crate) fn arm(victim: impl fmt::Display, at: &[u64]) {
     FAULTS.with_borrow_mut(|faults| {
         *faults = Faults {
-            victim: Some(victim),
+            victim: Some(victim.to_string()),
             at: at.to_vec(),
             ..Faults::default()
         };
@@ -54,8 +53,8 @@ pub(crate) fn steps() -> u64 {
 }
 
 /// An actor runs from here on.
-pub(super) fn enter(actor: ActorName) {
-    FAULTS.with_borrow_mut(|faults| faults.current = Some(actor));
+pub(crate) fn enter(actor: &str) {
+    FAULTS.with_borrow_mut(|faults| faults.current = Some(actor.to_owned()));
 }
 
 /// A place where the actor that runs may panic.
