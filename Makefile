@@ -20,6 +20,8 @@ ALL := --workspace --exclude dataflow-python
 DEFAULT_SIGNALS := env --default-signal
 
 FLOW ?= dataflows/quickstart.yml
+MINUTES ?= 10
+SEED ?=
 DATAFLOW := target/debug/dataflow
 
 .PHONY: help
@@ -62,10 +64,14 @@ bench: python ## Measure speed beside the floors of this machine, in the release
 	@cargo bench --locked -p dataflow-benches
 
 .PHONY: soak
-soak: ## 10⁷ messages a policy between two processes, each checked, in the release profile
+soak: ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message accounted for, in the release profile
 	@scripts/prerequisites >/dev/null
+	@printf '==> building dataflow and the soak in the release profile\n'
+	@cargo build --locked --release -p dataflow-cli -p dataflow-tests
 	@printf '==> cargo test, with 10,000,000 messages a policy\n'
 	@DATAFLOW_SOAK=1 cargo test --locked --release -p dataflow-shm --test two_processes -- --nocapture
+	@printf '==> target/release/dataflow-soak --minutes %s\n' '$(MINUTES)'
+	@$(DEFAULT_SIGNALS) target/release/dataflow-soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: docs
 docs: ## Build the pages of the Rust API, and say where they are

@@ -5,22 +5,35 @@
 //! record, a node that has reached a [`Gate`]. [`PATIENCE`] is there only to fail a test that hangs. At its end a
 //! test has left nothing behind: processes, memory and sockets are asserted to be gone.
 
+mod accounts;
 mod baseline;
+mod bundle;
 mod command;
 mod gate;
+mod ledger;
+mod message;
 mod places;
 mod project;
+mod random;
 mod record;
 mod report;
+mod talk;
 mod terminal;
 
+pub use accounts::{Accounts, check_accounts, check_ledgers};
 pub use baseline::{Process, open_descriptors};
+pub use bundle::{bundles_into, replayed_with};
 pub use command::{Command, Finished, Line, Running, Stream};
 pub use gate::Gate;
+pub use ledger::{Consumed, Fact, Ledger, Point, ledger_path, read_ledger};
+pub use message::{MESSAGE_BYTES_MIN, Stamp, tag};
 pub use places::{
-    PATIENCE, bare_python, dataflow_binary, nodes_folder, python, repository, test_node, wait_until,
+    PATIENCE, bare_python, dataflow_binary, ledger_node, nodes_folder, python, repository,
+    test_node, wait_until,
 };
 pub use project::Project;
+pub use random::Random;
 pub use record::Record;
 pub use report::{edge, node, node_report};
+pub use talk::Talk;
 pub use terminal::Terminal;

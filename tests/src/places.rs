@@ -66,6 +66,15 @@ pub fn test_node() -> PathBuf {
     built("dataflow-test-node", "dataflow-tests")
 }
 
+/// The node of the soak, which keeps a ledger of every message.
+///
+/// # Panics
+///
+/// As [`dataflow_binary`].
+pub fn ledger_node() -> PathBuf {
+    built("dataflow-ledger-node", "dataflow-tests")
+}
+
 /// Where the virtual environment with our wheel and numpy is.
 pub(crate) fn python_environment() -> PathBuf {
     std::env::var_os("VIRTUAL_ENV").map_or_else(|| repository().join(".venv"), PathBuf::from)

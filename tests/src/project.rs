@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 use dataflow_wire::status::{DataflowStatus, Report};
 use tempfile::TempDir;
 
+use crate::accounts::{Accounts, check_accounts};
 use crate::baseline::{self, MARK, Process};
+use crate::bundle;
 use crate::command::{Command, Finished, Running};
 use crate::gate::Gate;
 use crate::places::{
-    PATIENCE, assert_python_works, dataflow_binary, nodes_folder, python_environment, test_node,
+    PATIENCE, assert_python_works, dataflow_binary, ledger_node, nodes_folder, python_environment,
+    test_node,
 };
 use crate::record::Record;
 use crate::report::{self, assert_balanced};
+use crate::talk::Talk;
 use crate::terminal::Terminal;
 
 /// A project folder with everything that a test needs around it. Its drop asserts that nothing is left.
@@ -42,9 +46,11 @@ impl Project {
         std::fs::create_dir_all(&runtime_folder).expect("a folder can be made");
         std::fs::create_dir_all(folder.path().join("records")).expect("a folder can be made");
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("{}-{count}-{name}", std::process::id());
+        bundle::project_begins(&mark, folder.path());
         Project {
             name: name.to_owned(),
-            mark: format!("{}-{count}-{name}", std::process::id()),
+            mark,
             runtime_folder,
             folder,
             runs: RefCell::default(),
@@ -68,13 +74,14 @@ impl Project {
         self.folder().join(format!("{}.yml", self.name))
     }
 
-    /// Writes the dataflow. In the text, `RUST_NODE` stands for the Rust test node, `NODES` for the folder of
-    /// the Python ones, and `GATES` for the folder of the gates.
+    /// Writes the dataflow. In the text, `RUST_NODE` stands for the Rust test node, `LEDGER_NODE` for the
+    /// one that keeps a ledger, `NODES` for the folder of the Python ones, and `GATES` for the folder of the gates.
     pub fn flow(&self, text: &str) -> &Project {
         if text.contains("NODES/") {
             assert_python_works();
         }
         let text = text
+            .replace("LEDGER_NODE", &ledger_node().to_string_lossy())
             .replace("RUST_NODE", &test_node().to_string_lossy())
             .replace("NODES", &nodes_folder().to_string_lossy())
             .replace("GATES", &self.folder().to_string_lossy());
@@ -115,6 +122,39 @@ impl Project {
     /// Another program, in this project.
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.at_home(Command::new(program))
+    }
+
+    /// Where the records and the ledgers of its nodes are.
+    pub fn records(&self) -> PathBuf {
+        self.folder().join("records")
+    }
+
+    /// Removes what its nodes have written down: a new run begins.
+    pub fn forget_records(&self) {
+        for entry in std::fs::read_dir(self.records()).into_iter().flatten() {
+            let path = entry.expect("a folder can be read").path();
+            std::fs::remove_file(path).expect("a record can be removed");
+        }
+    }
+
+    /// Connects to its dataflow, which `up` has started. `None` when that has ended before it could be reached.
+    ///
+    /// # Panics
+    ///
+    /// When there is none to reach for as long as `up` runs.
+    pub fn talk(&self, up: &mut Running) -> Option<Talk> {
+        Talk::connect(&self.runtime_folder, &self.name, || !up.has_ended())
+    }
+
+    /// The report of the last run of ledger nodes, with every message accounted for.
+    ///
+    /// # Panics
+    ///
+    /// As [`Project::report`], or when a message has arrived twice, damaged, in another order, or nowhere.
+    pub fn accounts(&self) -> (Report, Accounts) {
+        let report = self.report();
+        let accounts = check_accounts(&report, &self.records());
+        (report, accounts)
     }
 
     /// Starts the dataflow, attached.
@@ -269,6 +309,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
+        bundle::project_ends(&self.mark);
         if std::thread::panicking() {
             for folder in self.run_folders() {
                 for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -3,17 +3,8 @@
 use std::time::Duration;
 
 use dataflow_ids::LifeCycle;
-use dataflow_tests::Project;
+use dataflow_tests::{Project, Random};
 use dataflow_wire::status::Outcome;
-
-/// The next number of a small generator (splitmix64): one seed gives one run's kills.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut value = *state;
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
 
 #[test]
 fn the_counts_hold_whoever_is_killed_at_whatever_moment() {
@@ -46,7 +37,8 @@ nodes:
     inputs: { in: { source: relay/out, queue_policy: latest } }
 ",
     );
-    let mut seed = u64::from(std::process::id());
+    let seed = u64::from(std::process::id());
+    let mut random = Random::new(seed);
     println!("random-kills: seed {seed}");
     let up = project.up();
     let mut killed = 0;
@@ -60,11 +52,11 @@ nodes:
     for _ in 0..40 {
         // All are there, messages flow; then one of them dies at a moment that nobody chose.
         let status = all_run(killed);
-        std::thread::sleep(Duration::from_micros(random(&mut seed) % 5000));
-        let victim = random(&mut seed) as usize % status.nodes.len();
+        std::thread::sleep(Duration::from_micros(random.below(5000)));
+        let victim = random.below(status.nodes.len() as u64) as usize;
         crate::kill(status.nodes[victim].pid);
         killed += 1;
-        if random(&mut seed).is_multiple_of(4) {
+        if random.one_in(4) {
             let other = (victim + 1) % status.nodes.len();
             crate::kill(status.nodes[other].pid);
             killed += 1;
