@@ -6,3 +6,4 @@ pub mod launcher;
 pub mod node;
 pub mod process;
 pub mod simulation;
+pub mod virtual_time;
