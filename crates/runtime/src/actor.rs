@@ -73,7 +73,7 @@ pub use dataflow_core::Time;
 pub use dataflow_ids::{RestartOn, RestartPolicy};
 
 #[cfg(any(test, feature = "faults"))]
-pub use crate::supervision::faults::{Fault, Injected, When};
+pub use crate::supervision::faults::{AnyActor, Fault, Injected, When};
 pub use crate::supervision::{
     ACTOR_POLICY, AskError, Behaviour, Counts, Down, Handle, Mailbox, Message, Reply, Supervisor,
     TellError, Verdict,

@@ -184,6 +184,13 @@ impl Inspector {
         self.root.segments()
     }
 
+    /// Every actor of the run, to strike at it. It is the one thing here that changes something.
+    #[cfg(any(test, feature = "faults"))]
+    #[must_use]
+    pub fn actors(&self) -> Vec<Box<dyn crate::actor::AnyActor>> {
+        self.root.handles().all()
+    }
+
     /// To see whether anybody still holds the run.
     #[cfg(test)]
     pub(crate) fn root_weak(&self) -> std::rc::Weak<crate::root::Root> {

@@ -26,7 +26,7 @@ const ASKED_AHEAD: Duration = Duration::from_millis(100);
 const CYCLE_LOOK: Duration = Duration::from_millis(100);
 
 /// What the run's actor may be told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DataflowMessage {
     /// Bring the dataflow up.
     Up,

@@ -9,7 +9,7 @@ use crate::root::{ProcessFact, RootRef};
 use crate::supervision::Behaviour;
 
 /// What a node's actor may be told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum NodeMessage {
     /// What the node needs is reserved.
     Placed,

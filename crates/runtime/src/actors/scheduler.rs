@@ -9,7 +9,7 @@ use crate::root::RootRef;
 use crate::supervision::Behaviour;
 
 /// What the scheduler may be told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum SchedulerMessage {
     /// Reserve what all these nodes require, or nothing. The answer is `DataflowMessage::Placed`.
     Place {

@@ -7,7 +7,7 @@ use crate::root::RootRef;
 use crate::supervision::Behaviour;
 
 /// What the keeper of statistics may be told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum StatsMessage {
     /// A node has changed its state.
     Transition(Transition),

@@ -98,6 +98,20 @@ impl Handles {
     pub(crate) fn node(&self, node: NodeIndex) -> &Handle<NodeMessage> {
         &self.nodes[node.0 as usize]
     }
+
+    /// Every actor.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn all(&self) -> Vec<Box<dyn crate::actor::AnyActor>> {
+        let mut all: Vec<Box<dyn crate::actor::AnyActor>> = vec![
+            Box::new(self.dataflow.clone()),
+            Box::new(self.scheduler.clone()),
+            Box::new(self.stats.clone()),
+        ];
+        for node in &self.nodes {
+            all.push(Box::new(node.clone()));
+        }
+        all
+    }
 }
 
 /// What the root's task is told by the rest of the root.

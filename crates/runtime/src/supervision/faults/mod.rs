@@ -2,10 +2,12 @@
 //! the runtime's own tests, at each step.
 
 mod actor;
+mod any;
 mod rules;
 #[cfg(test)]
 mod steps;
 
+pub use any::AnyActor;
 pub use rules::{Fault, Injected, When};
 #[cfg(test)]
 pub(crate) use steps::{arm, arm_task, enter, step, steps, task_step};
