@@ -19,6 +19,7 @@ use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::sender::output::OutputEdge;
 use crate::shared::{Shared, SharedParts};
+use crate::time::Time;
 use crate::wait::{OnSignal, SignalHook, Woken, wait};
 
 /// Set by the first connect of the process: the inherited socket can be taken once.
@@ -60,11 +61,15 @@ struct Handover {
 pub(crate) fn connect(
     socket: OwnedFd,
     runtime_lost: RuntimeLost,
+    time: Time,
     on_signal: &mut SignalHook<'_>,
 ) -> Result<(Sender, Receiver), ConnectError> {
     let handover = shake_hands(&socket, on_signal)?;
     let welcome = handover.welcome;
     let control_wake = EventFd::new()?;
+    if let Time::Virtual(time) = &time {
+        time.wakes(handover.receive_wake.try_clone()?);
+    }
     let shared = Arc::new(Shared::new(SharedParts {
         dataflow: welcome.dataflow.clone(),
         node: welcome.node.clone(),
@@ -72,6 +77,7 @@ pub(crate) fn connect(
         fork_guard: ForkGuard::here()?,
         socket,
         segments: ReceivedSegments::new(control_wake.try_clone()?),
+        time,
         receive_wake: handover.receive_wake,
         send_wake: handover.send_wake,
         control_wake,

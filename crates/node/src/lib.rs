@@ -32,6 +32,7 @@ mod receiver;
 mod sender;
 mod shared;
 mod stop;
+mod time;
 mod timer;
 mod wait;
 
@@ -48,4 +49,5 @@ pub use node::Node;
 pub use payload::PAYLOAD_ALIGNMENT;
 pub use receiver::{Polled, Receiver};
 pub use sender::Sender;
+pub use time::VirtualTime;
 pub use wait::{OnSignal, SignalHook};

@@ -16,6 +16,7 @@ use crate::handle::Handle;
 use crate::loan::Loan;
 use crate::receiver::{Polled, Receiver};
 use crate::sender::Sender;
+use crate::time::{Time, VirtualTime};
 use crate::wait::{OnSignal, SignalHook};
 
 /// This program's place in its dataflow.
@@ -45,7 +46,8 @@ impl Node {
     /// [`ConnectError`]; [`ConnectError::Interrupted`] when `on_signal` gives up.
     pub fn connect_with(on_signal: &mut SignalHook<'_>) -> Result<Node, ConnectError> {
         let socket = connect::inherited_socket()?;
-        let (sender, receiver) = connect::connect(socket, RuntimeLost::default(), on_signal)?;
+        let (sender, receiver) =
+            connect::connect(socket, RuntimeLost::default(), Time::Machine, on_signal)?;
         Ok(Node { sender, receiver })
     }
 
@@ -55,7 +57,30 @@ impl Node {
     ///
     /// [`ConnectError`].
     pub fn connect_to(socket: OwnedFd, runtime_lost: RuntimeLost) -> Result<Node, ConnectError> {
-        let (sender, receiver) = connect::connect(socket, runtime_lost, &mut || OnSignal::GoOn)?;
+        Node::connect_over(socket, runtime_lost, Time::Machine)
+    }
+
+    /// As [`Node::connect_to`], for tests that move the time too: its timers tick, and the timeouts of its receives
+    /// are over, when `time` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub fn connect_in_time(
+        socket: OwnedFd,
+        runtime_lost: RuntimeLost,
+        time: VirtualTime,
+    ) -> Result<Node, ConnectError> {
+        Node::connect_over(socket, runtime_lost, Time::Virtual(time))
+    }
+
+    fn connect_over(
+        socket: OwnedFd,
+        runtime_lost: RuntimeLost,
+        time: Time,
+    ) -> Result<Node, ConnectError> {
+        let (sender, receiver) =
+            connect::connect(socket, runtime_lost, time, &mut || OnSignal::GoOn)?;
         Ok(Node { sender, receiver })
     }
 

@@ -11,6 +11,7 @@ use dataflow_ids::{DataflowName, EdgeId, Epoch, NodeId, Sequence, StopMode};
 use dataflow_wire::metadata::Metadata;
 use dataflow_wire::node::{TimerSpec, ToRuntime};
 
+use crate::activity::WaitsFor;
 use crate::clock;
 use crate::edge_input::{EdgeInput, Look};
 use crate::error::RecvError;
@@ -161,7 +162,7 @@ impl Receiver {
         on_signal: &mut SignalHook<'_>,
     ) -> Result<Polled, RecvError> {
         // A time beyond what the clock can count is for ever.
-        self.receive(Instant::now().checked_add(timeout), on_signal)
+        self.receive(self.shared.time.now().checked_add(timeout), on_signal)
     }
 
     /// Waits for the next event without holding a thread, under any executor. `None`: the last one has been
@@ -208,7 +209,7 @@ impl Receiver {
             self.phase = Phase::Receiving;
             self.shared.stop.set_received(true);
             self.shared.say_ready();
-            let now = Instant::now();
+            let now = self.shared.time.now();
             for (_, timer) in &mut self.timers {
                 timer.due(now);
             }
@@ -314,7 +315,7 @@ impl Receiver {
 
     fn look_at_timer(&mut self, place: usize) -> Option<Event> {
         let (info, timer) = &mut self.timers[place];
-        let Tick { sequence, missed } = timer.due(Instant::now())?;
+        let Tick { sequence, missed } = timer.due(self.shared.time.now())?;
         let metadata = match missed {
             0 => Metadata::new(),
             missed => Metadata::from([("missed", i64::try_from(missed).unwrap_or(i64::MAX))]),
@@ -332,11 +333,9 @@ impl Receiver {
 
     /// Watches for a while before sleeping, as an input asks for, but not beyond the caller's time.
     fn spin(&mut self, caller_until: Option<Instant>) -> Option<Polled> {
-        let until = [Instant::now().checked_add(self.spin), caller_until]
-            .into_iter()
-            .flatten()
-            .min();
-        while until.is_none_or(|until| Instant::now() < until) {
+        // The machine's time, whatever the caller's is: it bounds what the processor does.
+        let until = Instant::now().checked_add(self.spin);
+        while until.is_none_or(|until| Instant::now() < until) && !self.is_over(caller_until) {
             // On virtual cores a spin without this holds the core that the sender needs.
             std::thread::yield_now();
             let found = self.look();
@@ -366,17 +365,16 @@ impl Receiver {
         }
         let first = [until, self.next_tick()].into_iter().flatten().min();
         let woken = {
-            let _inside = self.shared.activity.waiting();
-            wait(&[self.shared.receive_wake.as_fd()], first)
+            let _inside = self.shared.activity.waiting(WaitsFor::Event);
+            wait(
+                &[self.shared.receive_wake.as_fd()],
+                self.shared.time.alarm(first),
+            )
         };
         self.finish_sleep();
         match woken {
-            Ok(Woken::Readable) => Ok(None),
-            Ok(Woken::TimedOut) => {
-                let over = until.is_some_and(|until| Instant::now() >= until);
-                // A timer's tick may be due at the same moment.
-                Ok(over.then(|| self.look()))
-            }
+            // A timer's tick may be due at the same moment.
+            Ok(Woken::Readable | Woken::TimedOut) => Ok(self.is_over(until).then(|| self.look())),
             Ok(Woken::Signal) => match on_signal() {
                 OnSignal::GoOn => Ok(None),
                 OnSignal::GiveUp => Err(RecvError::Interrupted),
@@ -400,6 +398,10 @@ impl Receiver {
         }
     }
 
+    fn is_over(&self, until: Option<Instant>) -> bool {
+        until.is_some_and(|until| self.shared.time.now() >= until)
+    }
+
     fn next_tick(&self) -> Option<Instant> {
         self.timers
             .iter()
@@ -421,7 +423,7 @@ impl NextEvent<'_> {
         if std::mem::take(&mut self.waits) && self.receiver.shared.fork_guard.holds() {
             self.receiver.shared.set_async_wait(None);
             self.receiver.finish_sleep();
-            self.receiver.shared.activity.end_waiting();
+            self.receiver.shared.activity.end_waiting(WaitsFor::Event);
         }
     }
 }
@@ -454,12 +456,12 @@ impl Future for NextEvent<'_> {
         }
         receiver.shared.set_async_wait(Some(AsyncWait {
             waker: context.waker().clone(),
-            until: receiver.next_tick(),
+            until: receiver.shared.time.alarm(receiver.next_tick()),
         }));
         // From now on the control thread watches the wake-up.
         receiver.shared.control_wake.notify();
         self.waits = true;
-        self.receiver.shared.activity.begin_waiting();
+        self.receiver.shared.activity.begin_waiting(WaitsFor::Event);
         if let Err(error) = self.receiver.shared.may_receive() {
             self.stop_waiting();
             return Poll::Ready(Err(error));

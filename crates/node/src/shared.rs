@@ -14,6 +14,7 @@ use dataflow_wire::node::ToRuntime;
 use crate::activity::Activity;
 use crate::error::RecvError;
 use crate::stop::Stop;
+use crate::time::Time;
 
 /// Shared by all threads of one node.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     writing: Mutex<()>,
     /// The segments of this node's senders.
     pub(crate) segments: ReceivedSegments,
+    /// The time of timers and timeouts.
+    pub(crate) time: Time,
     /// What `Stop` has asked for.
     pub(crate) stop: Stop,
     /// When the user's code last called.
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct AsyncWait {
     pub(crate) waker: Waker,
-    /// When a timer is due, if the node has one.
+    /// When a timer is due, if the node has one that ticks by itself.
     pub(crate) until: Option<Instant>,
 }
 
@@ -66,6 +69,7 @@ pub(crate) struct SharedParts {
     pub(crate) fork_guard: ForkGuard,
     pub(crate) socket: OwnedFd,
     pub(crate) segments: ReceivedSegments,
+    pub(crate) time: Time,
     pub(crate) receive_wake: EventFd,
     pub(crate) send_wake: EventFd,
     pub(crate) control_wake: EventFd,
@@ -81,6 +85,7 @@ impl Shared {
             socket: parts.socket,
             writing: Mutex::new(()),
             segments: parts.segments,
+            time: parts.time,
             stop: Stop::default(),
             activity: Activity::new(),
             receive_wake: parts.receive_wake,
@@ -225,6 +230,7 @@ pub(crate) mod tests {
             fork_guard,
             socket: ours,
             segments: ReceivedSegments::new(control_wake.try_clone().unwrap()),
+            time: Time::Machine,
             receive_wake: EventFd::new().unwrap(),
             send_wake: EventFd::new().unwrap(),
             control_wake,

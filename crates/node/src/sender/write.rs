@@ -14,6 +14,7 @@ use dataflow_wire::node::ToRuntime;
 use super::memory::{Memory, NoChunk, Returns};
 use super::output::{Output, OutputEdge, Written};
 use super::patience::Patience;
+use crate::activity::WaitsFor;
 use crate::clock;
 use crate::error::SendError;
 use crate::shared::Shared;
@@ -485,7 +486,7 @@ impl Drop for Writer {
 
 /// Sleeps until the send waiter is woken; gives for how long.
 fn sleep(shared: &Shared) -> (u64, Result<Woken, rustix::io::Errno>) {
-    let _inside = shared.activity.waiting();
+    let _inside = shared.activity.waiting(WaitsFor::Room);
     let since = Instant::now();
     let woken = wait(&[shared.send_wake.as_fd()], None);
     let slept_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
