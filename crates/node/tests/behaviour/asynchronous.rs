@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use dataflow_ids::{EdgeId, Epoch, Sequence, StopMode};
 use dataflow_node::{Event, Metadata, RecvError, Source};
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::node::{ToNode, ToRuntime};
 
-use crate::world::{Edge, World, pattern};
+use crate::support::pattern;
 
 /// The smallest executor: the thread sleeps until it is woken.
 struct Unpark(Thread);
@@ -35,13 +36,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 #[test]
 fn messages_timers_and_the_end_wake_a_future() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .timer("sink", "tick", Duration::from_millis(3))
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
-    let mut source = world.connect("source");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         for number in 0..200 {
             source
@@ -63,8 +64,8 @@ fn messages_timers_and_the_end_wake_a_future() {
     }
     sender.join().unwrap();
     let closer = {
-        let world = world.clone();
-        thread::spawn(move || world.close(0))
+        let runtime = runtime.clone();
+        thread::spawn(move || runtime.close(0))
     };
     let mut closed = false;
     loop {
@@ -82,23 +83,23 @@ fn messages_timers_and_the_end_wake_a_future() {
 
 #[test]
 fn a_future_that_was_dropped_loses_nothing_and_does_not_leave_the_node_asleep() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     // What the runtime does when it hears that a node is ready wakes everybody once: it is waited for.
     sink.ready();
-    world.hears("sink", |said| (*said == ToRuntime::Ready).then_some(()));
+    runtime.hears("sink", |said| (*said == ToRuntime::Ready).then_some(()));
     {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut future = pin!(sink.recv_async());
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());
-        assert!(world.read(0).receiver_idle);
+        assert!(runtime.read(0).receiver_idle);
     }
-    assert!(!world.read(0).receiver_idle);
-    let mut source = world.connect("source");
+    assert!(!runtime.read(0).receiver_idle);
+    let mut source = runtime.connect("source");
     source.send("out", b"kept", Metadata::new()).unwrap();
     match block_on(sink.recv_async()) {
         Ok(Some(Event::Input(input))) => assert_eq!(input.payload(), b"kept"),
@@ -108,27 +109,27 @@ fn a_future_that_was_dropped_loses_nothing_and_does_not_leave_the_node_asleep() 
 
 #[test]
 fn a_stop_and_the_end_of_the_runtime_wake_a_future() {
-    let world = World::new().node("source", &[]).node("other", &[]);
-    let mut source = world.connect("source");
+    let runtime = TestRuntime::new().node("source", &[]).node("other", &[]);
+    let mut source = runtime.connect("source");
     let receiver = thread::spawn(move || block_on(source.recv_async()));
-    world.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
-    world.stop("source", StopMode::Graceful, &[]);
+    runtime.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
+    runtime.stop("source", StopMode::Graceful, &[]);
     assert!(matches!(receiver.join().unwrap(), Ok(Some(Event::Stop))));
 
-    let mut other = world.connect("other");
+    let mut other = runtime.connect("other");
     let receiver = thread::spawn(move || block_on(other.recv_async()).map(|_| ()));
-    world.hears("other", |said| (*said == ToRuntime::Ready).then_some(()));
-    world.hang_up("other");
+    runtime.hears("other", |said| (*said == ToRuntime::Ready).then_some(()));
+    runtime.hang_up("other");
     assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
 }
 
 #[test]
 fn who_waits_in_a_future_is_not_in_user_code() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(sink.recv_async());
     let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
@@ -138,7 +139,7 @@ fn who_waits_in_a_future_is_not_in_user_code() {
     let mut asked = 0;
     while Instant::now() < until {
         asked += 1;
-        world.tell(
+        runtime.tell(
             "sink",
             &ToNode::ReleaseRequest {
                 edge: EdgeId(0),
@@ -148,7 +149,7 @@ fn who_waits_in_a_future_is_not_in_user_code() {
             },
         );
         let mut answers = 0;
-        world.hears("sink", |said| {
+        runtime.hears("sink", |said| {
             if *said == ToRuntime::Ready {
                 answers = 0;
             }

@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use dataflow_ids::{EdgeId, Epoch, Sequence};
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::node::{ToNode, ToRuntime};
 
-use crate::world::{Edge, World};
-
-fn dataflow() -> World {
-    World::new()
+fn dataflow() -> TestRuntime {
+    TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4))
+        .edge("source/out", "sink/in", Queue::block(4))
 }
 
 /// A question about no token and no edge.
@@ -26,10 +25,10 @@ pub(crate) fn how_busy() -> ToNode {
 
 #[test]
 fn signals_are_blocked_on_the_control_thread() {
-    let world = dataflow();
-    let _sink = world.connect("sink");
+    let runtime = dataflow();
+    let _sink = runtime.connect("sink");
     // Its answer says that the thread runs, and so has its name.
-    world.tell(
+    runtime.tell(
         "sink",
         &ToNode::ReleaseRequest {
             edge: EdgeId(0),
@@ -38,7 +37,7 @@ fn signals_are_blocked_on_the_control_thread() {
             attempt: 1,
         },
     );
-    world.hears("sink", |said| {
+    runtime.hears("sink", |said| {
         matches!(said, ToRuntime::ReleaseAck { .. }).then_some(())
     });
     let mut masks = Vec::new();
@@ -63,12 +62,12 @@ fn signals_are_blocked_on_the_control_thread() {
 
 #[test]
 fn a_node_without_inputs_says_for_how_long_its_code_has_run() {
-    let world = dataflow();
+    let runtime = dataflow();
     let connected = Instant::now();
-    let source = world.connect("source");
+    let source = runtime.connect("source");
     source.ready();
-    world.tell("source", &how_busy());
-    let busy_for = world.hears("source", |said| match said {
+    runtime.tell("source", &how_busy());
+    let busy_for = runtime.hears("source", |said| match said {
         ToRuntime::ReleaseAck { busy_for, .. } => Some(*busy_for),
         _ => None,
     });
@@ -78,10 +77,10 @@ fn a_node_without_inputs_says_for_how_long_its_code_has_run() {
 
 #[test]
 fn a_node_that_cannot_hear_its_runtime_says_why_before_it_ends() {
-    let world = dataflow();
-    let _sink = world.connect("sink");
-    world.babble("sink", &[0xff; 64]);
-    world.hears("sink", |said| match said {
+    let runtime = dataflow();
+    let _sink = runtime.connect("sink");
+    runtime.babble("sink", &[0xff; 64]);
+    runtime.hears("sink", |said| match said {
         ToRuntime::Warning { text } => {
             assert!(text.contains("sink") && text.contains("header"), "{text}");
             Some(())

@@ -4,28 +4,29 @@ use std::thread;
 
 use dataflow_node::{ConnectError, Event, Metadata, Node, RecvError, RuntimeLost, SendError};
 use dataflow_shm::edge::header;
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::frame::{self, FrameReader};
 use dataflow_wire::node::{ToNode, ToRuntime};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::world::{Edge, World, message};
+use crate::support::message;
 
 #[test]
 fn a_damaged_edge_is_closed_and_named_and_the_others_go_on() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["bad", "good"])
         .node("sink", &[])
-        .edge("source/bad", "sink/bad", Edge::block(2))
-        .edge("source/good", "sink/good", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/bad", "sink/bad", Queue::block(2))
+        .edge("source/good", "sink/good", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
-    world.damage(0, header::TAIL, 1 << 60);
+    let mut source = runtime.connect("source");
+    runtime.damage(0, header::TAIL, 1 << 60);
     match sink.recv().unwrap().unwrap() {
         Event::InputClosed(id) => assert_eq!(id.as_str(), "bad"),
         other => panic!("{other:?}"),
     }
-    world.hears("sink", |said| match said {
+    runtime.hears("sink", |said| match said {
         ToRuntime::EdgeDamaged { edge, what } => {
             assert_eq!(edge.0, 0);
             assert!(!what.is_empty());
@@ -39,17 +40,17 @@ fn a_damaged_edge_is_closed_and_named_and_the_others_go_on() {
 
 #[test]
 fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("bad", &[])
         .node("good", &[])
-        .edge("source/out", "bad/in", Edge::block(2))
-        .edge("source/out", "good/in", Edge::block(2));
-    world.connect("bad").ready();
-    let mut good = world.connect("good");
+        .edge("source/out", "bad/in", Queue::block(2))
+        .edge("source/out", "good/in", Queue::block(2));
+    runtime.connect("bad").ready();
+    let mut good = runtime.connect("good");
     good.ready();
-    let mut source = world.connect("source");
-    world.damage(0, header::HEAD, u64::MAX);
+    let mut source = runtime.connect("source");
+    runtime.damage(0, header::HEAD, u64::MAX);
     let mut errors = Vec::new();
     for number in 0..20 {
         let sent = source.send("out", [number; 1000], Metadata::new());
@@ -63,7 +64,7 @@ fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
     let text = errors[0].to_string();
     assert!(text.contains("bad/in") && text.contains("1 of 2"), "{text}");
     drop(source);
-    let refused = world.hears("source", |said| match said {
+    let refused = runtime.hears("source", |said| match said {
         ToRuntime::Warning { text } => Some(text.clone()),
         _ => None,
     });
@@ -71,22 +72,21 @@ fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
         refused.contains("messages were not sent to input in of bad"),
         "{refused}"
     );
-    world.hears("source", |said| {
+    runtime.hears("source", |said| {
         matches!(said, ToRuntime::EdgeDamaged { edge, .. } if edge.0 == 0).then_some(())
     });
 }
 
 #[test]
 fn an_output_without_any_edge_left_refuses_every_message() {
-    let world = World::new().node("source", &["out"]).node("bad", &[]).edge(
-        "source/out",
-        "bad/in",
-        Edge::block(2),
-    );
-    world.connect("bad").ready();
-    let mut source = world.connect("source");
+    let runtime = TestRuntime::new()
+        .node("source", &["out"])
+        .node("bad", &[])
+        .edge("source/out", "bad/in", Queue::block(2));
+    runtime.connect("bad").ready();
+    let mut source = runtime.connect("source");
     source.send("out", [0; 1000], Metadata::new()).unwrap();
-    world.damage(0, header::HEAD, u64::MAX);
+    runtime.damage(0, header::HEAD, u64::MAX);
     for refused in 1..=3 {
         let Err(SendError::EdgeDamaged {
             damaged, written, ..
@@ -100,13 +100,13 @@ fn an_output_without_any_edge_left_refuses_every_message() {
 
 #[test]
 fn a_runtime_that_ends_ends_every_wait() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(1));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(1));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         loop {
             if let Err(error) = source.send("out", [1; 1000], Metadata::new()) {
@@ -114,8 +114,8 @@ fn a_runtime_that_ends_ends_every_wait() {
             }
         }
     });
-    world.until_blocked(0);
-    world.hang_up("source");
+    runtime.until_blocked(0);
+    runtime.hang_up("source");
     assert!(matches!(sender.join().unwrap(), SendError::RuntimeGone));
     drop(message(&mut sink));
     let receiver = thread::spawn(move || {
@@ -126,24 +126,24 @@ fn a_runtime_that_ends_ends_every_wait() {
             }
         }
     });
-    world.until_idle(0);
-    world.hang_up("sink");
+    runtime.until_idle(0);
+    runtime.hang_up("sink");
     assert_eq!(receiver.join().unwrap(), Err(RecvError::RuntimeGone));
 }
 
 #[test]
 fn a_receive_ends_when_the_half_is_closed_from_beside() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(1));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(1));
+    let mut sink = runtime.connect("sink");
     let handle = sink.handle();
     let receiver = thread::spawn(move || {
         let first = sink.recv().map(|_| ());
         (first, sink.recv().map(|_| ()))
     });
-    world.until_idle(0);
+    runtime.until_idle(0);
     handle.close_receiver();
     let closed = Err(RecvError::Closed);
     assert_eq!(receiver.join().unwrap(), (closed.clone(), closed));

@@ -4,12 +4,13 @@ use std::thread;
 
 use dataflow_ids::StopMode;
 use dataflow_node::{Metadata, SendError};
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::node::ToRuntime;
 
-use crate::world::{Edge, World, message, pattern};
+use crate::support::{message, pattern};
 
-fn warnings(world: &World, node: &str) -> Vec<String> {
-    world
+fn warnings(runtime: &TestRuntime, node: &str) -> Vec<String> {
+    runtime
         .heard(node)
         .into_iter()
         .filter_map(|said| match said {
@@ -21,13 +22,13 @@ fn warnings(world: &World, node: &str) -> Vec<String> {
 
 #[test]
 fn what_a_receiver_holds_beyond_its_limit_is_copied_and_released_with_one_warning() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2).held_max(3));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2).held_max(3));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let mut kept = Vec::new();
     for number in 0..20 {
         source
@@ -40,9 +41,9 @@ fn what_a_receiver_holds_beyond_its_limit_is_copied_and_released_with_one_warnin
         assert_eq!(input.is_held(), number < 3, "message {number}");
         assert_eq!(input.payload().as_ptr().align_offset(64), 0);
     }
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert_eq!((counts.held, counts.released), (3, 17));
-    let text = world.hears("sink", |said| match said {
+    let text = runtime.hears("sink", |said| match said {
         ToRuntime::Warning { text } => Some(text.clone()),
         _ => None,
     });
@@ -53,22 +54,22 @@ fn what_a_receiver_holds_beyond_its_limit_is_copied_and_released_with_one_warnin
     drop(kept);
     source.send("out", [1; 2000], Metadata::new()).unwrap();
     assert!(message(&mut sink).is_held(), "there is room again");
-    assert_eq!(warnings(&world, "sink").len(), 1);
+    assert_eq!(warnings(&runtime, "sink").len(), 1);
 }
 
 #[test]
 fn the_bytes_that_a_receiver_holds_are_limited_too() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .edge(
             "source/out",
             "sink/in",
-            Edge::block(2).held_bytes_max(10_000),
+            Queue::block(2).held_bytes_max(10_000),
         );
-    let mut sink = world.connect("sink");
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let mut kept = Vec::new();
     for _ in 0..5 {
         source.send("out", [5; 4000], Metadata::new()).unwrap();
@@ -80,13 +81,13 @@ fn the_bytes_that_a_receiver_holds_are_limited_too() {
 
 #[test]
 fn a_message_above_the_limit_is_refused_at_once_with_the_key_that_raises_it() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for error in [
         source
             .send("out", vec![0; 10 << 20], Metadata::new())
@@ -106,19 +107,19 @@ fn a_message_above_the_limit_is_refused_at_once_with_the_key_that_raises_it() {
 
 #[test]
 fn at_the_limit_edges_that_drop_give_up_their_oldest_messages() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::drop_oldest(100));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::drop_oldest(100));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for number in 0..30 {
         source
             .send("out", pattern(number, 500_000), Metadata::new())
             .unwrap();
     }
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert!(counts.dropped_memory > 0, "{counts:?}");
     assert_eq!(counts.dropped_full, 0);
     assert!(counts.balances(), "{counts:?}");
@@ -130,13 +131,13 @@ fn at_the_limit_edges_that_drop_give_up_their_oldest_messages() {
 
 #[test]
 fn at_the_limit_a_sender_waits_for_what_a_blocking_edge_has() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(100));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(100));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         for number in 0..60 {
             source
@@ -144,25 +145,25 @@ fn at_the_limit_a_sender_waits_for_what_a_blocking_edge_has() {
                 .unwrap();
         }
     });
-    world.until_blocked(0);
+    runtime.until_blocked(0);
     for number in 0..60 {
         assert!(message(&mut sink).payload() == pattern(number, 500_000));
     }
     sender.join().unwrap();
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert_eq!((counts.sent, counts.delivered), (60, 60));
     assert!(counts.blocked_ns > 0);
 }
 
 #[test]
 fn a_loan_that_is_dropped_ends_the_wait_for_memory() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(100));
-    let sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(100));
+    let sink = runtime.connect("sink");
     sink.ready();
-    let (sends, _receives) = world.connect("source").split();
+    let (sends, _receives) = runtime.connect("source").split();
     sends
         .send("out", vec![1; 1_000_000], Metadata::new())
         .unwrap();
@@ -175,20 +176,20 @@ fn a_loan_that_is_dropped_ends_the_wait_for_memory() {
         let sends = sends.clone();
         thread::spawn(move || sends.loan("out", 1_000_000).map(|loan| loan.len()))
     };
-    world.until_blocked(0);
+    runtime.until_blocked(0);
     loans.pop();
     assert_eq!(waiter.join().unwrap().unwrap(), 1_000_000);
 }
 
 #[test]
 fn a_stop_now_ends_the_wait_for_memory() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(100));
-    let sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(100));
+    let sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         loop {
             if let Err(error) = source.send("out", vec![1; 500_000], Metadata::new()) {
@@ -196,21 +197,21 @@ fn a_stop_now_ends_the_wait_for_memory() {
             }
         }
     });
-    world.until_blocked(0);
-    world.stop("source", StopMode::Now, &[]);
+    runtime.until_blocked(0);
+    runtime.stop("source", StopMode::Now, &[]);
     let error = sender.join().unwrap();
     assert!(matches!(error, SendError::Stopped { .. }), "{error}");
 }
 
 #[test]
 fn memory_that_nothing_can_free_is_an_error_that_names_who_has_it() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 4 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/frames", Edge::drop_oldest(100));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/frames", Queue::drop_oldest(100));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let mut held = Vec::new();
     let error = loop {
         match source.send("out", vec![1; 1_000_000], Metadata::new()) {
@@ -248,30 +249,30 @@ fn memory_that_nothing_can_free_is_an_error_that_names_who_has_it() {
 
 #[test]
 fn metadata_above_its_limit_is_refused_before_anything_is_sent() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    world.connect("sink").ready();
-    let mut source = world.connect("source");
+        .edge("source/out", "sink/in", Queue::block(2));
+    runtime.connect("sink").ready();
+    let mut source = runtime.connect("source");
     let metadata = Metadata::from([("x", "y".repeat(70_000))]);
     assert!(matches!(
         source.send("out", b"", &metadata),
         Err(SendError::Metadata(_))
     ));
-    assert_eq!(world.read(0).counts.sent, 0);
+    assert_eq!(runtime.read(0).counts.sent, 0);
 }
 
 #[test]
 fn a_loan_with_long_metadata_is_not_copied() {
     // There is memory for the loan, and for no copy of it.
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 3 << 19)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let metadata = Metadata::from([("about", "x".repeat(2000))]);
     // As long as a chunk of its class, so that nothing is to spare by itself.
     let mut loan = source.loan("out", 1 << 20).unwrap();
@@ -284,13 +285,13 @@ fn a_loan_with_long_metadata_is_not_copied() {
 
 #[test]
 fn a_loan_that_fits_only_without_room_for_metadata_is_given() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 1 << 20)
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let mut loan = source.loan("out", 1 << 20).unwrap();
     loan.fill(7);
     loan.send(Metadata::new()).unwrap();
@@ -299,13 +300,13 @@ fn a_loan_that_fits_only_without_room_for_metadata_is_given() {
 
 #[test]
 fn memory_that_is_idle_goes_back_also_when_only_small_messages_follow() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(16));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(16));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for number in 0..16 {
         source
             .send("out", pattern(number, 1_000_000), Metadata::new())
@@ -316,7 +317,7 @@ fn memory_that_is_idle_goes_back_also_when_only_small_messages_follow() {
         source.send("out", b"small", Metadata::new()).unwrap();
         drop(message(&mut sink));
     }
-    world.hears("source", |said| {
+    runtime.hears("source", |said| {
         matches!(said, ToRuntime::SegmentRetired { .. }).then_some(())
     });
 }

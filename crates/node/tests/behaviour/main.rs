@@ -1,4 +1,4 @@
-//! How a node behaves, with a small runtime inside the test.
+//! How a node behaves, with the runtime of the test kit.
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
 mod asynchronous;
@@ -10,5 +10,5 @@ mod messages;
 mod segments;
 mod spin;
 mod stop;
+mod support;
 mod timers;
-mod world;

@@ -4,19 +4,20 @@ use std::thread;
 use std::time::Duration;
 
 use dataflow_node::{Event, Metadata, PAYLOAD_ALIGNMENT, Polled, SendError, Source, Value};
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::node::ToRuntime;
 
-use crate::world::{Edge, World, message, pattern};
+use crate::support::{message, pattern};
 
 #[test]
 fn messages_of_every_size_arrive_in_order_and_closed_comes_last() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4));
+        .edge("source/out", "sink/in", Queue::block(4));
     let sizes = [0, 1, 24, 96, 97, 4096, 400_000, 4_000_000];
-    let mut source = world.connect("source");
-    let mut sink = world.connect("sink");
+    let mut source = runtime.connect("source");
+    let mut sink = runtime.connect("sink");
     let sender = thread::spawn(move || {
         for number in 0..80 {
             let length = sizes[number % sizes.len()];
@@ -55,7 +56,7 @@ fn messages_of_every_size_arrive_in_order_and_closed_comes_last() {
         assert!(input.sent_at_ns() <= dataflow_node::monotonic_now_ns());
     }
     drop(sender.join().unwrap());
-    assert_eq!(world.close(0), 80);
+    assert_eq!(runtime.close(0), 80);
     assert!(matches!(
         sink.recv().unwrap(),
         Some(Event::InputClosed(id)) if id.as_str() == "in"
@@ -63,29 +64,29 @@ fn messages_of_every_size_arrive_in_order_and_closed_comes_last() {
     assert!(matches!(sink.recv().unwrap(), Some(Event::AllInputsClosed)));
     assert!(sink.recv().unwrap().is_none());
     assert!(sink.recv().unwrap().is_none(), "and for ever");
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert!(counts.balances(), "{counts:?}");
     assert_eq!((counts.sent, counts.released), (80, 80));
-    world.hears("source", |said| (*said == ToRuntime::Running).then_some(()));
-    world.hears("sink", |said| (*said == ToRuntime::Running).then_some(()));
+    runtime.hears("source", |said| (*said == ToRuntime::Running).then_some(()));
+    runtime.hears("sink", |said| (*said == ToRuntime::Running).then_some(()));
 }
 
 #[test]
 fn what_was_sent_before_the_end_is_delivered_after_it() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(8));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(8));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for number in 0..5 {
         source
             .send("out", pattern(number, 1000), Metadata::new())
             .unwrap();
     }
     drop(source);
-    world.close(0);
+    runtime.close(0);
     for number in 0..5 {
         assert!(message(&mut sink).payload() == pattern(number, 1000));
     }
@@ -95,20 +96,20 @@ fn what_was_sent_before_the_end_is_delivered_after_it() {
 
 #[test]
 fn the_first_send_waits_until_every_receiver_is_ready_and_is_ready_itself_before() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("quick", &[])
         .node("slow", &[])
-        .edge("source/out", "quick/in", Edge::block(4))
-        .edge("source/out", "slow/in", Edge::block(4));
-    let mut source = world.connect("source");
-    let mut quick = world.connect("quick");
+        .edge("source/out", "quick/in", Queue::block(4))
+        .edge("source/out", "slow/in", Queue::block(4));
+    let mut source = runtime.connect("source");
+    let mut quick = runtime.connect("quick");
     quick.ready();
-    let mut slow = world.connect("slow");
+    let mut slow = runtime.connect("slow");
     let sender = thread::spawn(move || source.send("out", b"first", Metadata::new()));
-    world.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
-    assert_eq!(world.read(0).counts.sent, 0);
-    assert_eq!(world.read(1).counts.sent, 0);
+    runtime.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
+    assert_eq!(runtime.read(0).counts.sent, 0);
+    assert_eq!(runtime.read(1).counts.sent, 0);
     assert!(!sender.is_finished());
     slow.ready();
     sender.join().unwrap().unwrap();
@@ -118,29 +119,30 @@ fn the_first_send_waits_until_every_receiver_is_ready_and_is_ready_itself_before
 
 #[test]
 fn a_receiver_that_has_ended_for_good_is_not_waited_for() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(1));
-    let mut source = world.connect("source");
+        .edge("source/out", "sink/in", Queue::block(1));
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         for _ in 0..10 {
             source.send("out", [7; 5000], Metadata::new()).unwrap();
         }
     });
-    world.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
-    world.receiver_gone(0);
+    runtime.hears("source", |said| (*said == ToRuntime::Ready).then_some(()));
+    runtime.receiver_gone(0);
     sender.join().unwrap();
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert_eq!((counts.sent, counts.dropped_receiver_closed), (10, 10));
 }
 
 #[test]
 fn a_node_may_send_to_itself() {
-    let world = World::new()
-        .node("echo", &["out"])
-        .edge("echo/out", "echo/in", Edge::block(4));
-    let mut echo = world.connect("echo");
+    let runtime =
+        TestRuntime::new()
+            .node("echo", &["out"])
+            .edge("echo/out", "echo/in", Queue::block(4));
+    let mut echo = runtime.connect("echo");
     for number in 0..10 {
         echo.send("out", pattern(number, 3000), Metadata::new())
             .unwrap();
@@ -150,8 +152,8 @@ fn a_node_may_send_to_itself() {
 
 #[test]
 fn an_output_that_nobody_reads_takes_everything() {
-    let world = World::new().node("source", &["out"]);
-    let mut source = world.connect("source");
+    let runtime = TestRuntime::new().node("source", &["out"]);
+    let mut source = runtime.connect("source");
     source.send("out", [1; 10], Metadata::new()).unwrap();
     source.send("out", [1; 100_000], Metadata::new()).unwrap();
     source
@@ -163,8 +165,8 @@ fn an_output_that_nobody_reads_takes_everything() {
 
 #[test]
 fn an_output_that_is_not_declared_is_refused_with_those_that_are() {
-    let world = World::new().node("source", &["image", "depth"]);
-    let mut source = world.connect("source");
+    let runtime = TestRuntime::new().node("source", &["image", "depth"]);
+    let mut source = runtime.connect("source");
     let error = source.send("imgae", b"", Metadata::new()).unwrap_err();
     assert!(matches!(error, SendError::UnknownOutput { .. }));
     let text = error.to_string();
@@ -176,13 +178,13 @@ fn an_output_that_is_not_declared_is_refused_with_those_that_are() {
 
 #[test]
 fn a_loan_is_filled_in_place_and_arrives_without_a_copy() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(4));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for (number, length) in [10, 100, 1_000_000].into_iter().enumerate() {
         let mut loan = source.loan("out", length).unwrap();
         assert_eq!(loan.len(), length);
@@ -209,13 +211,13 @@ fn a_loan_is_filled_in_place_and_arrives_without_a_copy() {
 
 #[test]
 fn a_loan_that_is_dropped_sends_nothing_and_its_memory_is_lent_again() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(4));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let first = source.loan("out", 100_000).unwrap();
     let place = first.as_ptr();
     thread::spawn(move || drop(first)).join().unwrap();
@@ -223,18 +225,18 @@ fn a_loan_that_is_dropped_sends_nothing_and_its_memory_is_lent_again() {
     assert_eq!(second.as_ptr(), place);
     drop(second);
     assert!(matches!(sink.try_recv().unwrap(), Polled::Nothing));
-    assert_eq!(world.read(0).counts.sent, 0);
+    assert_eq!(runtime.read(0).counts.sent, 0);
 }
 
 #[test]
 fn released_memory_is_used_again_last_freed_first() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let mut places = std::collections::BTreeSet::new();
     for number in 0..50 {
         let mut loan = source.loan("out", 300_000).unwrap();
@@ -244,7 +246,7 @@ fn released_memory_is_used_again_last_freed_first() {
         assert_eq!(message(&mut sink).payload(), [number; 300_000]);
     }
     assert!(places.len() <= 2, "{} places", places.len());
-    let segments = world
+    let segments = runtime
         .heard("source")
         .iter()
         .filter(|said| matches!(said, ToRuntime::SegmentCreated { .. }))
@@ -254,13 +256,13 @@ fn released_memory_is_used_again_last_freed_first() {
 
 #[test]
 fn a_sender_waits_for_a_full_queue_and_loses_nothing() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         for number in 0..500 {
             source
@@ -269,30 +271,30 @@ fn a_sender_waits_for_a_full_queue_and_loses_nothing() {
         }
         source
     });
-    world.until_blocked(0);
-    assert_eq!(world.read(0).counts.queued, 2);
+    runtime.until_blocked(0);
+    assert_eq!(runtime.read(0).counts.queued, 2);
     for number in 0..500 {
         assert!(message(&mut sink).payload() == pattern(number, number % 200));
     }
     drop(sender.join().unwrap());
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert_eq!((counts.sent, counts.delivered), (500, 500));
     assert!(counts.blocked_ns > 0);
 }
 
 #[test]
 fn edges_that_need_not_wait_are_written_before_those_that_block() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("slow", &[])
         .node("quick", &[])
-        .edge("source/out", "slow/in", Edge::block(1))
-        .edge("source/out", "quick/in", Edge::drop_oldest(10));
-    let mut slow = world.connect("slow");
+        .edge("source/out", "slow/in", Queue::block(1))
+        .edge("source/out", "quick/in", Queue::drop_oldest(10));
+    let mut slow = runtime.connect("slow");
     slow.ready();
-    let mut quick = world.connect("quick");
+    let mut quick = runtime.connect("quick");
     quick.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     let sender = thread::spawn(move || {
         for number in 0..2 {
             source
@@ -300,7 +302,7 @@ fn edges_that_need_not_wait_are_written_before_those_that_block() {
                 .unwrap();
         }
     });
-    world.until_blocked(0);
+    runtime.until_blocked(0);
     for number in 0..2 {
         assert!(message(&mut quick).payload() == pattern(number, 2000));
     }
@@ -312,38 +314,38 @@ fn edges_that_need_not_wait_are_written_before_those_that_block() {
 
 #[test]
 fn drop_oldest_keeps_the_newest_and_counts_the_rest() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::drop_oldest(3));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::drop_oldest(3));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for number in 0..10 {
         source
             .send("out", pattern(number, 500), Metadata::new())
             .unwrap();
     }
-    world.close(0);
+    runtime.close(0);
     for number in 7..10 {
         assert!(message(&mut sink).payload() == pattern(number, 500));
     }
     assert!(matches!(sink.recv(), Ok(Some(Event::InputClosed(_)))));
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert!(counts.balances(), "{counts:?}");
     assert_eq!((counts.sent, counts.dropped_full), (10, 7));
 }
 
 #[test]
 fn a_busy_input_does_not_starve_another() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["busy", "rare"])
         .node("sink", &[])
-        .edge("source/busy", "sink/busy", Edge::block(100))
-        .edge("source/rare", "sink/rare", Edge::block(100));
-    let mut sink = world.connect("sink");
+        .edge("source/busy", "sink/busy", Queue::block(100))
+        .edge("source/rare", "sink/rare", Queue::block(100));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for _ in 0..100 {
         source.send("busy", b"b", Metadata::new()).unwrap();
     }
@@ -356,14 +358,14 @@ fn a_busy_input_does_not_starve_another() {
 
 #[test]
 fn one_node_may_read_an_output_twice() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/left", Edge::block(4))
-        .edge("source/out", "sink/right", Edge::block(4));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/left", Queue::block(4))
+        .edge("source/out", "sink/right", Queue::block(4));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     source.send("out", [3; 1000], Metadata::new()).unwrap();
     let (one, two) = (message(&mut sink), message(&mut sink));
     assert_eq!(one.payload(), two.payload());
@@ -373,8 +375,8 @@ fn one_node_may_read_an_output_twice() {
         "one chunk serves both"
     );
     drop(one);
-    world.close(0);
-    world.close(1);
+    runtime.close(0);
+    runtime.close(1);
     let mut closed = Vec::new();
     loop {
         match sink.recv().unwrap().unwrap() {
@@ -389,27 +391,27 @@ fn one_node_may_read_an_output_twice() {
 
 #[test]
 fn a_receive_that_has_no_time_does_not_wait() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .edge(
             "source/out",
             "sink/in",
-            Edge::block(4).spin(Duration::from_micros(50)),
+            Queue::block(4).spin(Duration::from_micros(50)),
         );
-    let mut sink = world.connect("sink");
+    let mut sink = runtime.connect("sink");
     assert!(matches!(sink.try_recv().unwrap(), Polled::Nothing));
     assert!(matches!(
         sink.recv_timeout(Duration::from_millis(1)).unwrap(),
         Polled::Nothing
     ));
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     source.send("out", b"x", Metadata::new()).unwrap();
     assert!(matches!(
         sink.recv_timeout(Duration::from_secs(60)).unwrap(),
         Polled::Event(Event::Input(_))
     ));
-    world.close(0);
+    runtime.close(0);
     assert!(matches!(
         sink.try_recv().unwrap(),
         Polled::Event(Event::InputClosed(_))
@@ -423,13 +425,13 @@ fn a_receive_that_has_no_time_does_not_wait() {
 
 #[test]
 fn the_halves_work_from_different_threads() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("a", &["out"])
         .node("b", &["back"])
-        .edge("a/out", "b/in", Edge::block(1))
-        .edge("b/back", "a/in", Edge::block(1));
-    let (a_sends, mut a_receives) = world.connect("a").split();
-    let mut b = world.connect("b");
+        .edge("a/out", "b/in", Queue::block(1))
+        .edge("b/back", "a/in", Queue::block(1));
+    let (a_sends, mut a_receives) = runtime.connect("a").split();
+    let mut b = runtime.connect("b");
     let other = a_sends.clone();
     let sender = thread::spawn(move || {
         for number in 0..300_u32 {
@@ -459,27 +461,27 @@ fn the_halves_work_from_different_threads() {
 
 #[test]
 fn who_has_seen_the_end_of_an_input_and_waits_for_another_says_on_both_that_it_sleeps() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["ends", "stays"])
         .node("sink", &[])
-        .edge("source/ends", "sink/ends", Edge::block(4))
-        .edge("source/stays", "sink/stays", Edge::block(4));
-    let mut sink = world.connect("sink");
+        .edge("source/ends", "sink/ends", Queue::block(4))
+        .edge("source/stays", "sink/stays", Queue::block(4));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     source
         .send("ends", pattern(0, 5000), Metadata::new())
         .unwrap();
     let held = message(&mut sink);
-    world.close(0);
+    runtime.close(0);
     let sink = std::thread::spawn(move || {
         assert!(matches!(sink.recv(), Ok(Some(Event::InputClosed(_)))));
         let last = message(&mut sink);
         (sink, last)
     });
-    world.until_idle(1);
-    world.until_idle(0);
-    assert_eq!(world.read(0).counts.held, 1);
+    runtime.until_idle(1);
+    runtime.until_idle(0);
+    assert_eq!(runtime.read(0).counts.held, 1);
     source.send("stays", b"go on", Metadata::new()).unwrap();
     let (_sink, last) = sink.join().unwrap();
     assert_eq!(last.payload(), b"go on");

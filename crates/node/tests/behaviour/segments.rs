@@ -4,34 +4,33 @@ use std::thread;
 
 use dataflow_ids::{EdgeId, Epoch, Sequence};
 use dataflow_node::{Event, Metadata, Node};
+use dataflow_testkit::node::{Handing, Queue, TestRuntime};
 use dataflow_wire::node::{ToNode, ToRuntime};
 
-use crate::world::{Edge, Handing, World};
-
-fn dataflow(handing: Handing) -> (World, Node) {
-    let world = World::new()
+fn dataflow(handing: Handing) -> (TestRuntime, Node) {
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4));
-    world.hand(handing);
-    let sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(4));
+    runtime.hand(handing);
+    let sink = runtime.connect("sink");
     sink.ready();
-    world
+    runtime
         .connect("source")
         .send("out", [1; 5000], Metadata::new())
         .unwrap();
-    (world, sink)
+    (runtime, sink)
 }
 
-fn ends(world: &World, sink: thread::JoinHandle<(Node, Option<Event>)>, why: &str) {
-    let what = world.hears("sink", |said| match said {
+fn ends(runtime: &TestRuntime, sink: thread::JoinHandle<(Node, Option<Event>)>, why: &str) {
+    let what = runtime.hears("sink", |said| match said {
         ToRuntime::EdgeDamaged { what, .. } => Some(what.clone()),
         _ => None,
     });
     assert!(what.contains(why), "{what}");
     let (_sink, event) = sink.join().unwrap();
     assert!(matches!(event, Some(Event::InputClosed(_))), "{event:?}");
-    let counts = world.read(0).counts;
+    let counts = runtime.read(0).counts;
     assert_eq!((counts.delivered, counts.released), (1, 1));
 }
 
@@ -44,20 +43,20 @@ fn receive(mut sink: Node) -> thread::JoinHandle<(Node, Option<Event>)> {
 
 #[test]
 fn a_message_whose_segment_never_came_ends_its_input_once_its_sender_has_ended() {
-    let (world, sink) = dataflow(Handing::Nothing);
+    let (runtime, sink) = dataflow(Handing::Nothing);
     let sink = receive(sink);
-    assert_eq!(world.close(0), 1);
+    assert_eq!(runtime.close(0), 1);
     let request = |attempt| ToNode::ReleaseRequest {
         edge: EdgeId(0),
         epoch: Epoch(1),
         upto: Sequence(1),
         attempt,
     };
-    world.tell("sink", &request(1));
-    ends(&world, sink, "never handed over");
+    runtime.tell("sink", &request(1));
+    ends(&runtime, sink, "never handed over");
     // The runtime hears that nothing is owed any more.
-    world.tell("sink", &request(2));
-    world.hears("sink", |said| match said {
+    runtime.tell("sink", &request(2));
+    runtime.hears("sink", |said| match said {
         ToRuntime::ReleaseAck {
             released_upto: Sequence(1),
             queued: 0,
@@ -70,6 +69,6 @@ fn a_message_whose_segment_never_came_ends_its_input_once_its_sender_has_ended()
 
 #[test]
 fn a_segment_that_cannot_be_taken_ends_the_input_that_needs_it() {
-    let (world, sink) = dataflow(Handing::Garbled);
-    ends(&world, receive(sink), "refused");
+    let (runtime, sink) = dataflow(Handing::Garbled);
+    ends(&runtime, receive(sink), "refused");
 }

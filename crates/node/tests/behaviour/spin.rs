@@ -4,14 +4,13 @@
 use std::time::{Duration, Instant};
 
 use dataflow_node::{Node, OnSignal, Polled, RecvError};
-
-use crate::world::{Edge, World};
+use dataflow_testkit::node::{Queue, TestRuntime};
 
 fn spinning(spin: Duration) -> Node {
-    World::new()
+    TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
-        .edge("source/out", "sink/in", Edge::block(4).spin(spin))
+        .edge("source/out", "sink/in", Queue::block(4).spin(spin))
         .connect("sink")
 }
 

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use dataflow_ids::StopMode;
 use dataflow_node::{Event, Metadata, Source};
+use dataflow_testkit::node::{Queue, TestRuntime};
 use dataflow_wire::node::ToRuntime;
 
 use crate::control::how_busy;
-use crate::world::{Edge, World, message};
+use crate::support::message;
 
 #[test]
 fn a_timer_fires_and_counts() {
-    let world = World::new()
-        .node("clock", &[])
-        .timer("clock", "tick", Duration::from_millis(2));
-    let mut clock = world.connect("clock");
+    let runtime =
+        TestRuntime::new()
+            .node("clock", &[])
+            .timer("clock", "tick", Duration::from_millis(2));
+    let mut clock = runtime.connect("clock");
     let mut last = 0;
     for _ in 0..5 {
         let tick = message(&mut clock);
@@ -31,16 +33,16 @@ fn a_timer_fires_and_counts() {
 
 #[test]
 fn all_inputs_closed_ignores_timers() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .timer("sink", "tick", Duration::from_secs(3600))
-        .edge("source/out", "sink/in", Edge::block(2));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(2));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     source.send("out", b"x", Metadata::new()).unwrap();
-    world.close(0);
+    runtime.close(0);
     assert_eq!(message(&mut sink).payload(), b"x");
     assert!(matches!(sink.recv(), Ok(Some(Event::InputClosed(_)))));
     assert!(matches!(sink.recv(), Ok(Some(Event::AllInputsClosed))));
@@ -49,14 +51,14 @@ fn all_inputs_closed_ignores_timers() {
 
 #[test]
 fn a_timer_fires_beside_a_busy_edge() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .timer("sink", "tick", Duration::from_nanos(1))
-        .edge("source/out", "sink/in", Edge::block(64));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(64));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for _ in 0..64 {
         source.send("out", b"x", Metadata::new()).unwrap();
     }
@@ -68,22 +70,22 @@ fn a_timer_fires_beside_a_busy_edge() {
 
 #[test]
 fn a_timer_that_is_always_due_delays_no_stop() {
-    let world = World::new()
+    let runtime = TestRuntime::new()
         .node("source", &["out"])
         .node("sink", &[])
         .timer("sink", "tick", Duration::from_nanos(1))
-        .edge("source/out", "sink/in", Edge::block(64));
-    let mut sink = world.connect("sink");
+        .edge("source/out", "sink/in", Queue::block(64));
+    let mut sink = runtime.connect("sink");
     sink.ready();
-    let mut source = world.connect("source");
+    let mut source = runtime.connect("source");
     for _ in 0..3 {
         source.send("out", b"x", Metadata::new()).unwrap();
     }
     // As a node is stopped that will be started again: what is queued is not for this incarnation.
-    world.stop("sink", StopMode::Graceful, &[(0, 0)]);
+    runtime.stop("sink", StopMode::Graceful, &[(0, 0)]);
     // It answers in order, so it has heard of the stop.
-    world.tell("sink", &how_busy());
-    world.hears("sink", |said| {
+    runtime.tell("sink", &how_busy());
+    runtime.hears("sink", |said| {
         matches!(said, ToRuntime::ReleaseAck { .. }).then_some(())
     });
     let mut ticks = 0;
@@ -95,5 +97,5 @@ fn a_timer_that_is_always_due_delays_no_stop() {
             "the stop has been sent, and does not come"
         );
     }
-    assert_eq!(world.read(0).counts.queued, 3);
+    assert_eq!(runtime.read(0).counts.queued, 3);
 }
