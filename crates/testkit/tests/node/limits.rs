@@ -103,7 +103,9 @@ fn a_damaged_input_is_closed_and_named_and_the_node_goes_on() {
         Rest::WaitsForInput,
         "a damaged edge keeps nobody from rest"
     );
-    assert_eq!(test.end().left, []);
+    test.close("good");
+    assert_eq!(test.receive("out").text(), "good closed");
+    test.end().nothing_left();
 }
 
 #[test]
