@@ -93,6 +93,10 @@ pub enum Forcer {
     DownForce,
     /// A second Ctrl-C at an attached `dataflow up`.
     SecondInterrupt,
+    /// `dataflow stop NODE --force`.
+    StopForce,
+    /// `dataflow restart NODE --force`.
+    RestartForce,
     /// The time given with `--force-after` or `DATAFLOW_FORCE_AFTER` has passed.
     ForceAfter,
 }
@@ -101,6 +105,8 @@ impl fmt::Display for Forcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Forcer::DownForce => "`down --force`",
+            Forcer::StopForce => "`stop --force`",
+            Forcer::RestartForce => "`restart --force`",
             Forcer::SecondInterrupt => "a second Ctrl-C",
             Forcer::ForceAfter => "`--force-after`",
         })

@@ -106,10 +106,45 @@ pub enum NodeEvent {
         /// On whose word.
         by: Forcer,
     },
-    /// A person wants it to stop and its outputs to stay open.
+    /// A person wants it to stop and its outputs to stay open. What is queued for it is kept.
+    Park {
+        /// Whether its process is killed instead of asked to end.
+        kill: Option<Kill>,
+    },
+    /// A person wants it started again. Does not count for its restart policy. What is queued for it is kept.
+    Restart {
+        /// Whether its process is killed instead of asked to end.
+        kill: Option<Kill>,
+    },
+}
+
+/// What a person may want of one node of a running dataflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// [`NodeEvent::Park`].
     Park,
-    /// A person wants it started again. Does not count for its restart policy.
+    /// [`NodeEvent::Restart`].
     Restart,
+}
+
+/// A process is killed on a person's word, and its node is not ended by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kill {
+    /// The incarnation that the person has seen. A later one is spared, so that this may be told twice.
+    pub epoch: Epoch,
+    /// On whose word.
+    pub by: Forcer,
+}
+
+/// Why a [`Wish`] cannot come true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has not been started yet. Only a park is refused for that.
+    NotStarted,
+    /// The dataflow stops, or this node was told to stop with it.
+    Stopping,
+    /// The node has ended for good: its edges are closed.
+    Ended,
 }
 
 /// What the shell of a node's machine must do, in the order given. Everything may be done twice.
@@ -129,6 +164,12 @@ pub enum NodeCommand {
         mode: StopMode,
         /// Deliver up to these, then the stop.
         upto: Vec<(EdgeId, Sequence)>,
+    },
+    /// Send the frame `Stop` to its library, such that nothing more is delivered to it and what it sends is sent:
+    /// graceful, with every edge to it limited to what was delivered already.
+    SendPause {
+        /// Which incarnation.
+        epoch: Epoch,
     },
     /// Send SIGTERM to its process group.
     Terminate {

@@ -1,6 +1,7 @@
 //! The machine that lives a node's life.
 
 mod ending;
+mod wishes;
 
 use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, Sequence, StopMode};
 
@@ -43,6 +44,8 @@ struct Incarnation {
     stop_sent: Option<StopMode>,
     stop_delivered: bool,
     terminate_sent: bool,
+    /// Who wants this process killed, and not the node ended.
+    killer: Option<Forcer>,
     kill_sent: bool,
 }
 
@@ -229,8 +232,8 @@ impl NodeMachine {
                 self.stop_begun = true;
                 self.stop(StopMode::Now, Vec::new(), &mut commands);
             }
-            NodeEvent::Park => self.park(&mut commands),
-            NodeEvent::Restart => self.restart(now, &mut commands),
+            NodeEvent::Park { kill } => self.park(kill, &mut commands),
+            NodeEvent::Restart { kill } => self.restart(now, kill, &mut commands),
         }
         commands
     }
@@ -268,6 +271,7 @@ impl NodeMachine {
             stop_sent: None,
             stop_delivered: false,
             terminate_sent: false,
+            killer: None,
             kill_sent: false,
         });
         self.go(LifeCycle::Starting, because, commands);
@@ -336,37 +340,6 @@ impl NodeMachine {
         self.pursue(commands);
     }
 
-    fn park(&mut self, commands: &mut Vec<NodeCommand>) {
-        if self.ends_for_good() {
-            return;
-        }
-        if self.incarnation.is_some() {
-            self.intent = Intent::Park;
-            self.go_stopping("being parked", commands);
-            self.pursue(commands);
-        } else if self.state == LifeCycle::Backoff {
-            self.go(LifeCycle::Parked, Some("parked".into()), commands);
-        }
-    }
-
-    fn restart(&mut self, now: Time, commands: &mut Vec<NodeCommand>) {
-        if self.ends_for_good() {
-            return;
-        }
-        match self.state {
-            LifeCycle::Backoff | LifeCycle::Parked => {
-                self.start(now, Some("restarted by hand".into()), commands);
-            }
-            LifeCycle::Ready | LifeCycle::Running | LifeCycle::Stopping => {
-                self.intent = Intent::Restart;
-                self.go_stopping("being restarted by hand", commands);
-                self.pursue(commands);
-            }
-            // It is being started already, or was not started yet.
-            _ => {}
-        }
-    }
-
     /// Whether a stop is under way, which wins over everything else.
     fn ends_for_good(&self) -> bool {
         self.stop_begun || matches!(self.intent, Intent::Stop { .. })
@@ -384,18 +357,24 @@ impl NodeMachine {
         let Some(incarnation) = &mut self.incarnation else {
             return;
         };
-        if self.forced.is_some() {
+        if self.forced.is_some() || incarnation.killer.is_some() {
             if incarnation.pid.is_some() && !incarnation.kill_sent {
                 incarnation.kill_sent = true;
                 commands.push(NodeCommand::Kill { epoch });
             }
             return;
         }
-        let (mode, upto) = match &self.intent {
+        let (mode, command) = match &self.intent {
             Intent::Run => return,
-            // What is queued is kept for the next incarnation.
-            Intent::Park | Intent::Restart => (StopMode::Now, Vec::new()),
-            Intent::Stop { mode, upto } => (*mode, upto.clone()),
+            // What is queued is kept for the next incarnation, and a send that has begun ends as in any other
+            // graceful stop: nothing is lost between the two.
+            Intent::Park | Intent::Restart => {
+                (StopMode::Graceful, NodeCommand::SendPause { epoch })
+            }
+            Intent::Stop { mode, upto } => {
+                let (mode, upto) = (*mode, upto.clone());
+                (mode, NodeCommand::SendStop { epoch, mode, upto })
+            }
         };
         let is_fresh = epoch == FIRST && !incarnation.ready;
         let is_deaf = program == Program::MayLackLibrary && !incarnation.connected;
@@ -406,7 +385,7 @@ impl NodeMachine {
             }
         } else if incarnation.connected && incarnation.stop_sent < Some(mode) {
             incarnation.stop_sent = Some(mode);
-            commands.push(NodeCommand::SendStop { epoch, mode, upto });
+            commands.push(command);
         }
     }
 }

@@ -5,7 +5,7 @@ mod exit;
 mod machine;
 mod transitions;
 
-pub use events::{NodeCommand, NodeEvent, NodeSettings, Program};
+pub use events::{Kill, NodeCommand, NodeEvent, NodeSettings, Program, Refusal, Wish};
 pub use exit::Exit;
 pub use machine::NodeMachine;
 pub use transitions::transition_allowed;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::lifecycle::{
-    Exit, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, transition_allowed,
+    Exit, Kill, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, transition_allowed,
 };
 use dataflow_ids::{
     EdgeId, End, Epoch, Forcer, LifeCycle, RestartOn, RestartPolicy, Sequence, StopMode,
@@ -20,6 +20,9 @@ fn event() -> impl Strategy<Value = NodeEvent> {
         1 => Just(Exit::Signal(9)),
         1 => Just(Exit::Signal(15)),
     ];
+    let by = Forcer::StopForce;
+    let kill =
+        move || prop::option::weighted(0.3, epoch().prop_map(move |epoch| Kill { epoch, by }));
     let mode = prop::sample::select(vec![StopMode::Graceful, StopMode::Now]);
     let upto = prop::collection::vec((0..3_u32, 0..9_u64), 0..2).prop_map(|upto| {
         let pair = |(edge, upto)| (EdgeId(edge), Sequence(upto));
@@ -41,8 +44,8 @@ fn event() -> impl Strategy<Value = NodeEvent> {
         9 => epoch().prop_map(|epoch| NodeEvent::BackoffElapsed { epoch }),
         3 => Just(NodeEvent::OutputsDrained),
         1 => Just(NodeEvent::Force { by: Forcer::DownForce }),
-        2 => Just(NodeEvent::Park),
-        3 => Just(NodeEvent::Restart),
+        2 => kill().prop_map(|kill| NodeEvent::Park { kill }),
+        3 => kill().prop_map(|kill| NodeEvent::Restart { kill }),
     ]
 }
 
@@ -66,6 +69,21 @@ fn shift(event: NodeEvent, current: Epoch) -> (NodeEvent, bool) {
         },
         NodeEvent::StopDelivered { epoch } => NodeEvent::StopDelivered { epoch: at(epoch) },
         NodeEvent::BackoffElapsed { epoch } => NodeEvent::BackoffElapsed { epoch: at(epoch) },
+        // What a person wants is heard, whatever was seen before; only its kill may be stale.
+        NodeEvent::Park { kill } => {
+            let kill = kill.map(|kill| Kill {
+                epoch: at(kill.epoch),
+                ..kill
+            });
+            return (NodeEvent::Park { kill }, false);
+        }
+        NodeEvent::Restart { kill } => {
+            let kill = kill.map(|kill| Kill {
+                epoch: at(kill.epoch),
+                ..kill
+            });
+            return (NodeEvent::Restart { kill }, false);
+        }
         other => return (other, false),
     };
     let is_stale = current != Epoch::NONE
@@ -141,7 +159,12 @@ impl Observer {
             event,
             NodeEvent::StopBegun | NodeEvent::Stop { .. } | NodeEvent::Force { .. }
         );
-        self.is_forced |= matches!(event, NodeEvent::Force { .. });
+        self.is_forced |= matches!(
+            event,
+            NodeEvent::Force { .. }
+                | NodeEvent::Park { kill: Some(_) }
+                | NodeEvent::Restart { kill: Some(_) }
+        );
     }
 
     fn see(&mut self, command: &NodeCommand) {

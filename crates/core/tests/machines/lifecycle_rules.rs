@@ -43,6 +43,9 @@ const GRACEFUL: NodeEvent = NodeEvent::Stop {
     upto: Vec::new(),
 };
 
+const PARK: NodeEvent = NodeEvent::Park { kill: None };
+const RESTART: NodeEvent = NodeEvent::Restart { kill: None };
+
 fn exited(epoch: Epoch, exit: Exit) -> NodeEvent {
     NodeEvent::Exited { epoch, exit }
 }
@@ -94,7 +97,7 @@ fn a_node_that_a_person_parks_before_it_is_ready_does_not_fail_the_up() {
     let mut node = machine(Program::UsesLibrary, RestartOn::Never);
     tell_all(&mut node, &UP[..4]);
     assert_eq!(
-        tell_all(&mut node, &[NodeEvent::Park, exited(ONE, Exit::Signal(15))]),
+        tell_all(&mut node, &[PARK, exited(ONE, Exit::Signal(15))]),
         [
             NodeCommand::Terminate { epoch: ONE },
             NodeCommand::Repair { epoch: ONE },
@@ -302,13 +305,9 @@ fn backoff_and_parking_end_for_good_at_a_stop() {
     let mut node = machine(Program::UsesLibrary, RestartOn::OnFailure);
     tell_all(&mut node, &UP);
     assert_eq!(
-        tell_all(&mut node, &[NodeEvent::Park, exited(ONE, Exit::Code(0))]),
+        tell_all(&mut node, &[PARK, exited(ONE, Exit::Code(0))]),
         [
-            NodeCommand::SendStop {
-                epoch: ONE,
-                mode: StopMode::Now,
-                upto: Vec::new()
-            },
+            NodeCommand::SendPause { epoch: ONE },
             NodeCommand::Repair { epoch: ONE },
         ],
         "its edges stay open"
@@ -341,7 +340,7 @@ fn restarts_by_hand_do_not_count() {
             &mut node,
             &[
                 NodeEvent::Ready { epoch },
-                NodeEvent::Restart,
+                RESTART,
                 exited(epoch, Exit::Code(1)),
             ],
         );

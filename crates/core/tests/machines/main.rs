@@ -7,4 +7,5 @@ mod lifecycle_rules;
 mod placement;
 mod restart;
 mod stats;
+mod wishes;
 mod world;

@@ -174,6 +174,11 @@ impl World {
         self.mailbox.push_back(ToDataflow::Flow(event));
     }
 
+    /// A person wants something of one node.
+    pub(crate) fn wish(&mut self, node: u32, event: NodeEvent) {
+        self.tell(NodeIndex(node), event);
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.flow.phase() == Phase::Ended
     }
@@ -250,6 +255,17 @@ impl World {
         let Some(event) = self.nodes[node].mailbox.pop_front() else {
             return;
         };
+        // As the runtime does: what is queued when its senders end is for another incarnation.
+        let is_all_read = self.is_all_read(node);
+        match event {
+            NodeEvent::InputsClosed if !is_all_read => return,
+            NodeEvent::Exited { .. } if is_all_read => {
+                let machine = &mut self.nodes[node].machine;
+                let commands = machine.handle(self.now, NodeEvent::InputsClosed);
+                self.obey_node(node, commands);
+            }
+            _ => {}
+        }
         let before = self.nodes[node].machine.clone();
         let commands = self.nodes[node].machine.handle(self.now, event.clone());
         self.obey_node(node, commands);
@@ -258,6 +274,16 @@ impl World {
             let commands = self.nodes[node].machine.handle(self.now, event);
             self.obey_node(node, commands);
         }
+    }
+
+    /// Whether the senders of its edges have ended for good, and nothing is left of what they sent.
+    fn is_all_read(&self, node: usize) -> bool {
+        let mut inputs = self
+            .edges
+            .iter()
+            .filter(|edge| edge.target == node)
+            .peekable();
+        inputs.peek().is_some() && inputs.all(|edge| edge.closed_at.is_some() && edge.queued() == 0)
     }
 
     fn obey_flow(&mut self, commands: Vec<FlowCommand>) {
@@ -352,6 +378,12 @@ impl World {
                 }
                 NodeCommand::SendStop { epoch, mode, upto } => {
                     self.send_stop(node, epoch, mode, upto)
+                }
+                NodeCommand::SendPause { epoch } => {
+                    let nothing = |id: usize| (EdgeId(id as u32), Sequence::NONE);
+                    let inputs = (0..self.edges.len()).filter(|id| self.edges[*id].target == node);
+                    let upto = inputs.map(nothing).collect();
+                    self.send_stop(node, epoch, StopMode::Graceful, upto);
                 }
                 NodeCommand::Terminate { epoch } => self.signal(node, epoch, 15),
                 NodeCommand::Kill { epoch } => self.signal(node, epoch, 9),

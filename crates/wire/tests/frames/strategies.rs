@@ -89,6 +89,8 @@ fn forcer() -> impl Strategy<Value = Forcer> {
         Forcer::DownForce,
         Forcer::SecondInterrupt,
         Forcer::ForceAfter,
+        Forcer::StopForce,
+        Forcer::RestartForce,
     ])
 }
 

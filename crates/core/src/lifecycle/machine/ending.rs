@@ -12,7 +12,7 @@ impl NodeMachine {
     /// What an exit means, if it is that of the current process.
     pub(super) fn end_of(&self, epoch: Epoch, exit: Exit) -> Option<End> {
         let incarnation = self.incarnation.as_ref().filter(|_| epoch == self.epoch)?;
-        Some(match self.forced {
+        Some(match self.forced.or(incarnation.killer) {
             Some(by) if incarnation.kill_sent && exit.is_by_kill() => End::Forced { by },
             _ if exit.is_success() => End::Drained,
             _ if incarnation.terminate_sent && exit.is_by_terminate() => End::Drained,
@@ -60,7 +60,13 @@ impl NodeMachine {
             return self.finish(end, because, commands);
         }
         match self.intent {
-            Intent::Park => self.go(LifeCycle::Parked, Some("parked".into()), commands),
+            Intent::Park => {
+                let because = match &end {
+                    End::Drained => "parked".into(),
+                    End::Forced { .. } | End::Crashed { .. } => format!("parked; {end}"),
+                };
+                self.go(LifeCycle::Parked, Some(because), commands);
+            }
             Intent::Restart => self.start(now, Some("restarted by hand".into()), commands),
             Intent::Run | Intent::Stop { .. } => self.decide(now, &incarnation, end, commands),
         }
