@@ -16,6 +16,7 @@ use dataflow_descriptor::duration_from_text;
   dataflow up -d flow.yml                     run it in the background
   dataflow ps                                 how it stands
   dataflow logs -f                            what its nodes say
+  dataflow restart detector                   start one node again; what is queued for it is kept
   dataflow down                               stop it; nothing that was sent is lost
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
@@ -33,6 +34,10 @@ pub(crate) enum Command {
     Up(UpArguments),
     /// Stop a dataflow: everything that was sent is consumed first
     Down(DownArguments),
+    /// Park a node: it stops, what is queued for it is kept, and its outputs stay open
+    Stop(StopArguments),
+    /// Start a node again, also one that is parked
+    Restart(RestartArguments),
     /// Show the nodes and edges of what runs
     Ps(PsArguments),
     /// Show what the nodes said, also after the end
@@ -103,6 +108,55 @@ pub(crate) struct ForceAfter {
     /// Kill what still lives this long after a stop began, as 10s, 500ms or 2min; without it: never
     #[arg(long, value_name = "TIME", env = "DATAFLOW_FORCE_AFTER", value_parser = duration_from_text)]
     pub(crate) force_after: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow stop detector                 park it; `dataflow restart detector` starts it again
+  dataflow stop detector --flow vision   when several dataflows run here
+  dataflow stop detector --no-wait       tell it, and return
+  dataflow stop detector --force         kill its process now
+
+The node is told to stop with what it has in hand. What is queued for it is kept, and who sends to it with
+`queue_policy: block` waits. Until its process has ended it is said who is waited for; only --force kills.
+Exit codes: 0 it is parked, 1 it has ended or was started again meanwhile, 2 there is no such node, 3 forced.")]
+pub(crate) struct StopArguments {
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow restart detector                 with new code, new weights, a new configuration
+  dataflow restart detector --flow vision   when several dataflows run here
+  dataflow restart detector --no-wait       tell it, and return
+  dataflow restart detector --force         kill its process now, and start it again
+
+A node that runs is told to stop with what it has in hand, and the next incarnation goes on with what is queued.
+A parked node, and one that waits for its restart, start at once. It does not count for the node's restart policy.
+Exit codes: 0 it is ready again, 1 it has ended or was parked meanwhile, 2 there is no such node, 3 forced.")]
+pub(crate) struct RestartArguments {
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+/// One node of a running dataflow, and how it is told something.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// The node's name
+    pub(crate) node: String,
+    /// The dataflow's name, or its YAML file; needed when several run
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) flow: Option<String>,
+    /// Kill its process instead of telling it to stop
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Return when the node is told, and do not wait until it is so
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Write one JSON object a line: who is waited for, and at the end how the node stands
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use dataflow_descriptor::nearest;
+use dataflow_ids::{End, LifeCycle};
 use dataflow_runtime::client::ClientError;
 use dataflow_runtime::logs::LogsError;
 use dataflow_runtime::registry::RegistryError;
 use dataflow_runtime::{ErrorClass, RunError, UpError};
+
+use crate::wish::Wish;
 
 /// How a command ended (section 14 of the design).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,12 @@ impl From<ErrorClass> for Exit {
             ErrorClass::Failure => Exit::Failed,
         }
     }
+}
+
+fn in_brackets(because: &Option<String>) -> String {
+    because
+        .as_ref()
+        .map_or(String::new(), |because| format!(" ({because})"))
 }
 
 /// Why a command could not do what it was asked.
@@ -127,6 +137,46 @@ pub(crate) enum CliError {
         /// The nodes it has.
         known: Vec<String>,
     },
+    /// The dataflow stops, and its nodes with it.
+    #[error("`{dataflow}` stops, and `{node}` ends with it")]
+    Stops {
+        /// The dataflow.
+        dataflow: String,
+        /// The node.
+        node: String,
+    },
+    /// The node has ended for good.
+    #[error("`{node}` of `{dataflow}` has ended for good ({end})")]
+    NodeEnded {
+        /// The dataflow.
+        dataflow: String,
+        /// The node.
+        node: String,
+        /// How.
+        end: End,
+    },
+    /// The node has not been started yet.
+    #[error("`{node}` of `{dataflow}` has not been started yet")]
+    NodeNotStarted {
+        /// The dataflow.
+        dataflow: String,
+        /// The node.
+        node: String,
+    },
+    /// Somebody else has wished something else meanwhile, or a stop has begun.
+    #[error("`{node}` of `{dataflow}` {}: it is {state}{}", .wish.not_so(), in_brackets(.because))]
+    NodeElsewhere {
+        /// The dataflow.
+        dataflow: String,
+        /// The node.
+        node: String,
+        /// What was wished.
+        wish: Wish,
+        /// How it stands.
+        state: LifeCycle,
+        /// Why.
+        because: Option<String>,
+    },
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -206,7 +256,23 @@ impl CliError {
                 "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder"
                     .to_owned()
             }
-            CliError::UnknownNode { known, .. } => format!("it has {}", known.join(", ")),
+            CliError::UnknownNode { known, node, .. } => {
+                let has = format!("it has {}", known.join(", "));
+                match nearest(node, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`? {has}"),
+                    None => has,
+                }
+            }
+            CliError::Stops { dataflow, .. } => {
+                format!("`dataflow ps {dataflow}` shows how far it is; `dataflow up` starts it again")
+            }
+            CliError::NodeEnded { dataflow, .. } => format!(
+                "its edges are closed: `dataflow down {dataflow}`, and start the dataflow again"
+            ),
+            CliError::NodeNotStarted { .. } => "try again in a moment".to_owned(),
+            CliError::NodeElsewhere { dataflow, .. } => {
+                format!("`dataflow ps {dataflow}` shows how it stands now")
+            }
             CliError::Watch { .. } => {
                 "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
                  `--follow`, `dataflow logs` needs none"

@@ -19,6 +19,7 @@ mod signals;
 mod style;
 mod text;
 mod up;
+mod wish;
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ fn run(command: &Command) -> Result<Exit, CliError> {
     match command {
         Command::Up(arguments) => up::run(arguments),
         Command::Down(arguments) => down::run(arguments),
+        Command::Stop(arguments) => wish::stop(arguments),
+        Command::Restart(arguments) => wish::restart(arguments),
         Command::Ps(arguments) => ps::run(arguments),
         Command::Logs(arguments) => logs::run(arguments),
         Command::Check(arguments) => check::run(arguments),

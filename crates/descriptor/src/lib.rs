@@ -24,6 +24,7 @@ pub use dataflow::{
 };
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
+pub use nearest::nearest;
 
 /// What a check gives: the description, when it has no errors, and every diagnostic.
 #[derive(Debug, Clone)]

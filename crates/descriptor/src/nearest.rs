@@ -1,10 +1,7 @@
 //! "Did you mean": the nearest of some words.
 
 /// The word nearest to `wrong` among `words`, when one is near enough to be meant.
-pub(crate) fn nearest<'w>(
-    wrong: &str,
-    words: impl IntoIterator<Item = &'w str>,
-) -> Option<&'w str> {
+pub fn nearest<'w>(wrong: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     // A distance above a third of the word is another word.
     let distance_max = (wrong.chars().count() / 3).clamp(1, 3);
     words

@@ -1,8 +1,9 @@
-//! The controls of a run, for another thread: stop, force.
+//! The controls of a run, for another thread: stop, force, and the same for one node.
 
 use std::time::Duration;
 
-use dataflow_ids::{Forcer, StopMode};
+use dataflow_core::lifecycle::Wish;
+use dataflow_ids::{Forcer, NodeId, StopMode};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What a person, through whichever door, asks of a run.
@@ -17,6 +18,13 @@ pub(crate) enum Control {
     },
     /// Kill it.
     Force { by: Forcer },
+    /// Do something about one node.
+    Wish {
+        node: NodeId,
+        wish: Wish,
+        /// On whose word its process is killed instead of told.
+        kill: Option<Forcer>,
+    },
 }
 
 /// Steers a run from any thread, for instance from the one that waits for signals. Works from
@@ -45,6 +53,21 @@ impl Controls {
     /// Kills every process of the dataflow on a person's word. It is reported as forced, by name.
     pub fn force(&self, by: Forcer) {
         self.send(Control::Force { by });
+    }
+
+    /// Parks a node: it is told to end with what it has in hand, what is queued for it is kept, and its outputs stay
+    /// open. With `kill`, its process is killed on that word instead. A node that has ended, or is not there, and a
+    /// dataflow that stops, change by it as little as by a repetition.
+    pub fn stop_node(&self, node: NodeId, kill: Option<Forcer>) {
+        let wish = Wish::Park;
+        self.send(Control::Wish { node, wish, kill });
+    }
+
+    /// Starts a node again, also one that is parked or waits for its restart. It does not count for the node's restart
+    /// policy. The process that runs is told, or killed, and everything else is, as in [`Controls::stop_node`].
+    pub fn restart(&self, node: NodeId, kill: Option<Forcer>) {
+        let wish = Wish::Restart;
+        self.send(Control::Wish { node, wish, kill });
     }
 
     fn send(&self, control: Control) {

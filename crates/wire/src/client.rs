@@ -1,18 +1,19 @@
 //! The conversation between a command (`ps`, `down`, …) and the runtime of a dataflow, over its Unix socket.
 //!
 //! The command speaks first (`Hello`). Each request is answered by one reply, except `Stop` and `Follow`,
-//! which are answered by a stream that ends with `Ended`.
+//! which are answered by a stream that ends with `Ended`, and `StopNode` and `RestartNode`, which are answered by
+//! `Accepted` and a stream that ends with `NodeStands`.
 
 use std::time::Duration;
 
-use dataflow_ids::{Forcer, StopMode};
+use dataflow_ids::{End, Forcer, NodeId, StopMode};
 use serde::{Deserialize, Serialize};
 
 use crate::hello::ProtocolMismatch;
-use crate::status::{DataflowStatus, Report, Waiting};
+use crate::status::{DataflowStatus, NodeStatus, Report, Waiting};
 
 /// The version of this conversation. Both sides refuse any other.
-pub const CLIENT_PROTOCOL: u32 = 1;
+pub const CLIENT_PROTOCOL: u32 = 2;
 
 /// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`CLIENT_PROTOCOL`].
 ///
@@ -57,6 +58,40 @@ pub enum ClientRequest {
     },
     /// Stay, and say how it ends.
     Follow,
+    /// Park a node: it is told to stop, what is queued for it is kept, and its outputs stay open. Answered by
+    /// `NodeRefused`, or by `Accepted`, `Waiting` now and then, and `NodeStands`.
+    StopNode {
+        /// Which node.
+        node: NodeId,
+        /// On whose word its process is killed instead of told.
+        kill: Option<Forcer>,
+    },
+    /// Start a node again; it does not count for its restart policy. Answered as `StopNode` is.
+    RestartNode {
+        /// Which node.
+        node: NodeId,
+        /// On whose word its process is killed instead of told.
+        kill: Option<Forcer>,
+    },
+}
+
+/// Why nothing is done about a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeRefusal {
+    /// The dataflow has no such node.
+    Unknown {
+        /// The nodes it has.
+        known: Vec<NodeId>,
+    },
+    /// The dataflow stops.
+    Stopping,
+    /// The node has ended for good, and its edges are closed.
+    Ended {
+        /// How.
+        end: End,
+    },
+    /// The node has not been started yet.
+    NotStarted,
 }
 
 /// What the runtime answers.
@@ -76,10 +111,21 @@ pub enum ClientReply {
     },
     /// The answer to `Status`.
     Status(Box<DataflowStatus>),
-    /// The answer to `Force`: it is done at once, the end follows on `Stop` and `Follow`.
+    /// The answer to `Force`: it is done at once, the end follows on `Stop` and `Follow`. And the first answer to
+    /// `StopNode` and `RestartNode`: the node is told.
     Accepted,
+    /// Nothing is done about a node.
+    NodeRefused(NodeRefusal),
     /// Whom a stop waits for.
     Waiting(Vec<Waiting>),
+    /// The last answer to `StopNode` and `RestartNode`: the node is where it was to go, or cannot come there any
+    /// more.
+    NodeStands {
+        /// How it stands.
+        status: Box<NodeStatus>,
+        /// On whose word the process that it had was killed for this.
+        killed: Option<Forcer>,
+    },
     /// The dataflow has ended.
     Ended(Box<Report>),
 }

@@ -173,6 +173,11 @@ pub struct Waiting {
 pub enum WaitingFor {
     /// Its process to end.
     Exit,
+    /// Its new incarnation to be ready.
+    Ready {
+        /// What is known of why it is not.
+        because: Option<String>,
+    },
     /// Messages that it holds, or has not read yet.
     Tokens {
         /// Whose output: `camera/image`.
@@ -202,6 +207,10 @@ impl fmt::Display for Waiting {
         let plural = |count: u64| if count == 1 { "" } else { "s" };
         match &self.what {
             WaitingFor::Exit => f.write_str(": its process has not ended"),
+            WaitingFor::Ready { because: None } => f.write_str(": it is not ready"),
+            WaitingFor::Ready {
+                because: Some(because),
+            } => write!(f, ": it is not ready: {because}"),
             WaitingFor::Tokens {
                 source,
                 output,

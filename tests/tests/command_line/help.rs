@@ -5,7 +5,9 @@ use dataflow_tests::Project;
 #[test]
 fn every_command_has_help_with_examples() {
     let project = Project::new("help");
-    for command in ["up", "down", "ps", "logs", "check", "graph"] {
+    for command in [
+        "up", "down", "stop", "restart", "ps", "logs", "check", "graph",
+    ] {
         let help = project
             .dataflow([command, "--help"])
             .run()

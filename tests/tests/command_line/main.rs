@@ -4,4 +4,5 @@ mod describe;
 mod environment;
 mod help;
 mod logs;
+mod one_node;
 mod running;

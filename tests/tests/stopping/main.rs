@@ -11,6 +11,7 @@ mod force;
 mod gil;
 mod held;
 mod now;
+mod one_node;
 mod random_kills;
 mod restarts;
 mod runtime_killed;

@@ -229,6 +229,7 @@ impl Show {
                 };
                 let said = match to {
                     LifeCycle::Backoff => style.wrong(&why("ended, and will start again")),
+                    LifeCycle::Parked => style.faint("is parked until it is restarted"),
                     LifeCycle::Failed => style.wrong(&why("failed")),
                     LifeCycle::Starting if epoch.0 > 1 => {
                         style.faint(&format!("starts again, for the {} time", nth(epoch.0)))

@@ -1,6 +1,6 @@
 //! `NodeActor`: the life of one node, its process and its restarts.
 
-use dataflow_core::lifecycle::{Exit, NodeCommand, NodeEvent};
+use dataflow_core::lifecycle::{Exit, Kill, NodeCommand, NodeEvent};
 use dataflow_ids::{EdgeId, Epoch, Forcer, NodeIndex, Sequence, StopMode};
 
 use super::ActorName;
@@ -46,6 +46,10 @@ pub(crate) enum NodeMessage {
     OutputsDrained,
     /// Kill it, on a person's word.
     Force { by: Forcer },
+    /// A person wants it to stop and its outputs to stay open.
+    Park { kill: Option<Kill> },
+    /// A person wants it started again.
+    Restart { kill: Option<Kill> },
     /// A message was dead-lettered, perhaps one about its process: look into the table.
     Adopt,
 }
@@ -67,6 +71,8 @@ crate::message_kinds!(NodeMessage {
     InputsClosed,
     OutputsDrained,
     Force,
+    Park,
+    Restart,
     Adopt,
 });
 
@@ -96,6 +102,8 @@ impl NodeMessage {
             NodeMessage::InputsClosed => NodeEvent::InputsClosed,
             NodeMessage::OutputsDrained => NodeEvent::OutputsDrained,
             NodeMessage::Force { by } => NodeEvent::Force { by },
+            NodeMessage::Park { kill } => NodeEvent::Park { kill },
+            NodeMessage::Restart { kill } => NodeEvent::Restart { kill },
             NodeMessage::Adopt => return None,
         })
     }
@@ -151,6 +159,7 @@ impl NodeActor {
         match command {
             NodeCommand::Spawn { epoch } => root.spawn_node(node, epoch),
             NodeCommand::SendStop { epoch, mode, upto } => root.send_stop(node, epoch, mode, upto),
+            NodeCommand::SendPause { epoch } => root.send_pause(node, epoch),
             NodeCommand::Terminate { epoch } => root.terminate(node, epoch),
             NodeCommand::Kill { epoch } => root.kill(node, epoch),
             NodeCommand::ArmBackoff { epoch, after } => {
@@ -203,6 +212,9 @@ impl Behaviour for NodeActor {
             message => {
                 if let Some(event) = message.event().or_else(|| self.adopted()) {
                     self.take_after_its_inputs(event);
+                }
+                if let NodeMessage::Park { .. } | NodeMessage::Restart { .. } = message {
+                    self.root.wish_heard(self.node);
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! The socket that commands talk to: `ps`, `down`, and whoever stays until the end.
 
+mod wishes;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use dataflow_core::lifecycle::Wish;
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
 use dataflow_wire::status::Report;
 use rustix::net::sockopt::socket_peercred;
@@ -144,6 +147,18 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
                 stay(root, &socket, progress).await;
                 break;
             }
+            ClientRequest::StopNode { node, kill } => {
+                if wishes::fulfil(root, &socket, (node, Wish::Park, kill)).await {
+                    continue;
+                }
+                break;
+            }
+            ClientRequest::RestartNode { node, kill } => {
+                if wishes::fulfil(root, &socket, (node, Wish::Restart, kill)).await {
+                    continue;
+                }
+                break;
+            }
         };
         if !say(&reply) {
             let reason = "the answer is too long for one frame".to_owned();
@@ -259,7 +274,11 @@ async fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientReq
             ClientReply::Accepted
         }
         ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
-        ClientRequest::Follow | ClientRequest::Hello { .. } => return true,
+        // Who stays until the end wants nothing else that takes long.
+        ClientRequest::Follow
+        | ClientRequest::Hello { .. }
+        | ClientRequest::StopNode { .. }
+        | ClientRequest::RestartNode { .. } => return true,
     };
     send(socket, &reply)
 }

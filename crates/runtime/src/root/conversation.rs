@@ -296,6 +296,13 @@ impl Root {
         }
     }
 
+    /// Tells a node to stop with what it has in hand: what is queued is kept for its next incarnation.
+    pub(crate) fn send_pause(self: &Rc<Self>, node: NodeIndex, epoch: Epoch) {
+        let inputs = self.edges_into(node);
+        let upto = inputs.map(|edge| (edge.id, Sequence::NONE)).collect();
+        self.send_stop(node, epoch, StopMode::Graceful, upto);
+    }
+
     /// Asks a receiver for its tokens. It is asked again, so this may go missing.
     pub(crate) fn send_release_request(
         self: &Rc<Self>,

@@ -17,6 +17,7 @@ mod task;
 mod timer;
 mod topology;
 mod welcome;
+mod wishes;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::os::fd::OwnedFd;
@@ -154,6 +155,8 @@ pub(crate) struct Root {
     handles: Handles,
     to_task: UnboundedSender<RootEvent>,
     progress: watch::Sender<Progress>,
+    /// Counts what happens to nodes, for who waits for one of them.
+    node_changes: watch::Sender<u64>,
     phase: Cell<Phase>,
     began: Time,
 }
@@ -242,6 +245,7 @@ impl Root {
                 epoch,
                 at: self.env.now(),
             }));
+        self.node_changes.send_modify(|count| *count += 1);
         if to.is_final() {
             self.retire_all(node);
             let release = SchedulerMessage::Release { node };

@@ -54,6 +54,21 @@ impl Root {
         }
     }
 
+    /// How one node stands.
+    pub(super) fn status_of(&self, node: NodeIndex) -> NodeStatus {
+        let mut counts = NodeCounts::default();
+        let table = self.table.borrow();
+        let read = |edge: &Edge| table.edge(edge.id).map(|row| row.keeper.read().counts);
+        for edge in self.edges_from(node).filter_map(read) {
+            counts.sent += edge.sent;
+        }
+        for edge in self.edges_into(node).filter_map(read) {
+            counts.delivered += edge.delivered;
+        }
+        drop(table);
+        self.node_status(node, counts)
+    }
+
     /// A node as the statistics know it; what they do not keep comes from its machine.
     fn node_status(&self, node: NodeIndex, counts: NodeCounts) -> NodeStatus {
         let spec = self.spec(node);
@@ -73,7 +88,10 @@ impl Root {
             sent: counts.sent,
             delivered: counts.delivered,
             end: machine.end().cloned(),
-            because: (machine.because().map(str::to_owned)).or_else(|| self.silence(node, state)),
+            because: match (machine.because(), self.silence(node, state)) {
+                (Some(because), Some(silence)) => Some(format!("{because}; {silence}")),
+                (because, silence) => because.map(str::to_owned).or(silence),
+            },
         }
     }
 
@@ -170,32 +188,41 @@ impl Root {
             if !machine.has_process() || !is_asked {
                 continue;
             }
-            // Who waits in a `send` is not the one to blame.
-            let mut is_blocked = false;
-            for edge in self.edges_from(spec.index) {
-                let Some(reading) = readings.get(edge.id.0 as usize) else {
-                    continue;
-                };
-                let is_owed = reading.counts.queued > 0 || reading.counts.held > 0;
-                if reading.sender_blocked && is_owed {
-                    is_blocked = true;
-                    waiting.push(self.waiting_for_tokens(edge, reading, None));
-                }
-            }
-            if !is_blocked {
-                let process = &table.node(spec.index).process;
-                let said = (process.running(process.epoch())).and_then(|running| running.busy);
-                waiting.push(Waiting {
-                    node: spec.id.clone(),
-                    pid: machine.pid(),
-                    busy_for: said
-                        .filter(|(busy_for, _)| !busy_for.is_zero())
-                        .map(|(busy_for, at)| busy_for + now.since(at)),
-                    what: WaitingFor::Exit,
-                });
-            }
+            waiting.extend(self.waiting_for_exit(spec.index, readings));
         }
         waiting
+    }
+
+    /// Whom a node waits for before it ends, when that is not the node itself; otherwise the node.
+    pub(super) fn waiting_for_exit(
+        &self,
+        node: NodeIndex,
+        readings: &[EdgeReading],
+    ) -> Vec<Waiting> {
+        // Who waits in a `send` is not the one to blame.
+        let blocking: Vec<Waiting> = (self.edges_from(node))
+            .filter_map(|edge| {
+                let reading = readings.get(edge.id.0 as usize)?;
+                let is_owed = reading.counts.queued > 0 || reading.counts.held > 0;
+                (reading.sender_blocked && is_owed)
+                    .then(|| self.waiting_for_tokens(edge, reading, None))
+            })
+            .collect();
+        if !blocking.is_empty() {
+            return blocking;
+        }
+        let now = self.env.now();
+        let table = self.table.borrow();
+        let process = &table.node(node).process;
+        let said = (process.running(process.epoch())).and_then(|running| running.busy);
+        vec![Waiting {
+            node: self.spec(node).id.clone(),
+            pid: self.memory.node(node).read().pid(),
+            busy_for: said
+                .filter(|(busy_for, _)| !busy_for.is_zero())
+                .map(|(busy_for, at)| busy_for + now.since(at)),
+            what: WaitingFor::Exit,
+        }]
     }
 
     fn waiting_for_tokens(

@@ -127,6 +127,7 @@ impl RootTask {
             events: start.events,
             to_task,
             progress: watch::Sender::new(Progress::default()),
+            node_changes: watch::Sender::new(0),
             phase: Cell::new(Phase::Starting),
             dataflow: start.dataflow,
             topology,
@@ -283,7 +284,7 @@ impl RootTask {
     }
 
     fn steer(&self, control: Control) {
-        self.root.handles.dataflow.fact(match control {
+        let message = match control {
             Control::Stop {
                 mode,
                 force_after,
@@ -294,7 +295,11 @@ impl RootTask {
                 by,
             },
             Control::Force { by } => DataflowMessage::Force { by },
-        });
+            Control::Wish { node, wish, kill } => {
+                return self.root.wish_if_known(&node, wish, kill);
+            }
+        };
+        self.root.handles.dataflow.fact(message);
     }
 
     /// Tells everybody how it ended, and leaves nothing behind.

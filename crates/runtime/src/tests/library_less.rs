@@ -1,6 +1,6 @@
 //! Programs that know nothing of us: they run, they are stopped, they are waited for.
 
-use dataflow_ids::{End, Forcer, LifeCycle, StopMode};
+use dataflow_ids::{End, Forcer, LifeCycle, NodeId, StopMode};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::status::{Outcome, Phase};
 
@@ -113,6 +113,35 @@ fn who_ignores_the_stop_is_named_and_only_a_person_kills_it() {
     let by = Forcer::SecondInterrupt;
     assert_eq!(report.nodes[0].end, End::Forced { by });
     assert_eq!(report.forced, Some(by));
+}
+
+#[test]
+fn a_caller_can_park_one_node_and_start_it_again() {
+    let project = Project::new();
+    project.script("a.sh", "echo up; exec sleep 1000");
+    let started = project.start(ONE);
+    started.wait_for_line("up");
+    let a = NodeId::new("a").unwrap();
+    let stands = |state: LifeCycle, epoch: u32| {
+        started.wait(|event| match event {
+            RunEvent::State { to, epoch: of, .. } if (*to, of.0) == (state, epoch) => Some(()),
+            _ => None,
+        });
+    };
+    // A node that is not there changes nothing.
+    started.controls.restart(NodeId::new("b").unwrap(), None);
+    started.controls.restart(a.clone(), None);
+    stands(LifeCycle::Ready, 2);
+    started
+        .controls
+        .stop_node(a.clone(), Some(Forcer::StopForce));
+    stands(LifeCycle::Parked, 2);
+    started.controls.restart(a, None);
+    stands(LifeCycle::Ready, 3);
+    started.controls.stop(StopMode::Graceful, None);
+    let report = started.report();
+    assert_eq!(report.outcome, Outcome::Drained);
+    assert_eq!(report.nodes[0].restarts, 2);
 }
 
 #[test]

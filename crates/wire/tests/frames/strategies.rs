@@ -7,7 +7,7 @@ use dataflow_ids::{
     DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, NodeId, NodeIndex, OutputId,
     QueuePolicy, SegmentId, Sequence, StopMode,
 };
-use dataflow_wire::client::{ClientReply, ClientRequest};
+use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 use dataflow_wire::node::{EdgeGrant, EdgeRole, TimerSpec, ToNode, ToRuntime, Welcome};
 use dataflow_wire::status::{
     DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
@@ -237,6 +237,19 @@ pub(crate) fn client_request() -> impl Strategy<Value = ClientRequest> {
             .prop_map(|(mode, force_after)| ClientRequest::Stop { mode, force_after }),
         forcer().prop_map(|by| ClientRequest::Force { by }),
         Just(ClientRequest::Follow),
+        (node_id(), option::of(forcer()))
+            .prop_map(|(node, kill)| ClientRequest::StopNode { node, kill }),
+        (node_id(), option::of(forcer()))
+            .prop_map(|(node, kill)| ClientRequest::RestartNode { node, kill }),
+    ]
+}
+
+fn node_refusal() -> impl Strategy<Value = NodeRefusal> {
+    prop_oneof![
+        vec(node_id(), 0..4).prop_map(|known| NodeRefusal::Unknown { known }),
+        Just(NodeRefusal::Stopping),
+        end().prop_map(|end| NodeRefusal::Ended { end }),
+        Just(NodeRefusal::NotStarted),
     ]
 }
 
@@ -316,6 +329,7 @@ fn node_status() -> impl Strategy<Value = NodeStatus> {
 fn waiting() -> impl Strategy<Value = Waiting> {
     let what = prop_oneof![
         Just(WaitingFor::Exit),
+        option::of(text()).prop_map(|because| WaitingFor::Ready { because }),
         (node_id(), output_id(), any::<u64>(), any::<u64>()).prop_map(
             |(source, output, held, queued)| WaitingFor::Tokens {
                 source,
@@ -410,7 +424,12 @@ pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
         text().prop_map(|reason| ClientReply::Refused { reason }),
         dataflow_status().prop_map(|status| ClientReply::Status(Box::new(status))),
         Just(ClientReply::Accepted),
+        node_refusal().prop_map(ClientReply::NodeRefused),
         vec(waiting(), 0..4).prop_map(ClientReply::Waiting),
+        (node_status(), option::of(forcer())).prop_map(|(status, killed)| {
+            let status = Box::new(status);
+            ClientReply::NodeStands { status, killed }
+        }),
         report().prop_map(|report| ClientReply::Ended(Box::new(report))),
     ]
 }

@@ -1,0 +1,97 @@
+//! `stop NODE` and `restart NODE`: a command that wants something of one node, and stays until it is so.
+
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::lifecycle::Wish;
+use dataflow_ids::{Forcer, NodeId, NodeIndex};
+use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
+
+use super::send;
+use crate::process::FramedSocket;
+use crate::root::RootRef;
+
+/// After this long it is said who is waited for, as by a stop of the dataflow.
+const WAITING_FIRST: Duration = Duration::from_secs(1);
+/// From then on, it is said this often.
+const WAITING_AGAIN: Duration = Duration::from_secs(3);
+/// How long before that the node is asked for how long its user's code has run.
+const ASKED_AHEAD: Duration = Duration::from_millis(100);
+
+/// Does what a command wants, and tells it how that goes. Gives whether the conversation goes on.
+pub(super) async fn fulfil(
+    root: &RootRef,
+    socket: &FramedSocket,
+    (name, wish, kill): (NodeId, Wish, Option<Forcer>),
+) -> bool {
+    let Some(node) = root.node_named(&name) else {
+        let nodes = root.dataflow.nodes.iter();
+        let known = nodes.map(|node| node.id.clone()).collect();
+        return send(
+            socket,
+            &ClientReply::NodeRefused(NodeRefusal::Unknown { known }),
+        );
+    };
+    if let Some(refusal) = root.refuses(node, wish) {
+        return send(socket, &ClientReply::NodeRefused(refusal));
+    }
+    let killed = kill.filter(|_| root.memory().node(node).read().has_process());
+    let before = root.wishes(node);
+    let message = root.wish_message(node, wish, kill);
+    // One that wishes without end lets itself wait. A run that has ended has nothing left to change.
+    if root.handles().node(node).deliver(message).await.is_err() {
+        return send(socket, &ClientReply::NodeRefused(NodeRefusal::Stopping));
+    }
+    send(socket, &ClientReply::Accepted) && follow(root, socket, (node, wish, killed), before).await
+}
+
+/// Tells a command who is waited for, until the node has come where it was to go, or the command goes away.
+async fn follow(
+    root: &RootRef,
+    socket: &FramedSocket,
+    (node, wish, killed): (NodeIndex, Wish, Option<Forcer>),
+    heard_before: u64,
+) -> bool {
+    let mut changes = root.node_changes.subscribe();
+    let mut aim = None;
+    let mut says_at = root.env().now().after(WAITING_FIRST);
+    let mut is_asked = false;
+    loop {
+        if aim.is_none() && root.wishes(node) > heard_before {
+            aim = Some(root.aim(node, wish));
+        }
+        if let Some(status) = aim.and_then(|aim| root.arrived(node, aim)) {
+            let status = Box::new(status);
+            return send(socket, &ClientReply::NodeStands { status, killed });
+        }
+        let wakes_at = match is_asked {
+            true => says_at,
+            false => Time(says_at.0.saturating_sub(ASKED_AHEAD)),
+        };
+        tokio::select! {
+            biased;
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return false;
+                }
+            }
+            request = socket.next::<ClientRequest>() => match request {
+                // It may say more when it has its answer.
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return false,
+            },
+            () = root.env().sleep_until(wakes_at) => {
+                if !std::mem::replace(&mut is_asked, true) {
+                    root.ask_before_waiting(node);
+                    continue;
+                }
+                is_asked = false;
+                says_at = root.env().now().after(WAITING_AGAIN);
+                let waiting = root.waiting_for_node(node);
+                if !send(socket, &ClientReply::Waiting(waiting)) {
+                    return false;
+                }
+            }
+        }
+    }
+}
