@@ -99,14 +99,14 @@ fn a_parked_node_and_one_in_backoff_start_at_once() {
     let mut parked = running();
     tell(&mut parked, &[PARK, WELL]);
     assert_eq!(parked.state(), LifeCycle::Parked);
-    let spawn = NodeCommand::Spawn { epoch: TWO };
-    assert_eq!(tell(&mut parked, &[RESTART]), [spawn.clone()]);
+    const SPAWN: NodeCommand = NodeCommand::Spawn { epoch: TWO };
+    assert_eq!(tell(&mut parked, &[RESTART]), [SPAWN]);
 
     let mut waiting = running();
     let exit = Exit::Code(3);
     tell(&mut waiting, &[NodeEvent::Exited { epoch: ONE, exit }]);
     assert_eq!(waiting.state(), LifeCycle::Backoff);
-    assert_eq!(tell(&mut waiting, &[RESTART]), [spawn]);
+    assert_eq!(tell(&mut waiting, &[RESTART]), [SPAWN]);
     let late = NodeEvent::BackoffElapsed { epoch: ONE };
     assert_eq!(tell(&mut waiting, &[late]), [], "its wait is over");
 }
