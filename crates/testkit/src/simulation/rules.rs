@@ -174,6 +174,10 @@ fn stop_heard(world: &World, entry: &Entry, mode: StopMode, upto: &[(EdgeId, Seq
         );
         return;
     }
+    // Whom a person parks or starts again leaves its queue for later.
+    if asked.by_hand.contains(&entry.node) {
+        return;
+    }
     match record.graph.roles()[entry.node.0 as usize] {
         Role::Source => {}
         Role::Chain => notes.wrong("order of the stop", || {
