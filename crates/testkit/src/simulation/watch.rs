@@ -283,7 +283,7 @@ impl Watch {
         let status = self.inspector.status();
         let mut named = status.waiting.iter().filter(|waiting| waiting.node == *id);
         named.any(|waiting| match waiting.what {
-            WaitingFor::Exit => true,
+            WaitingFor::Exit | WaitingFor::Ready { .. } => true,
             WaitingFor::Tokens { held, queued, .. } => held + queued > 0,
         })
     }
