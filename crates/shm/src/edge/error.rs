@@ -91,6 +91,47 @@ pub enum Damage {
         /// The metadata's length in bytes.
         metadata_length: u64,
     },
+    /// A counter of the header fell, or is above what it can be.
+    #[error("the header says that {says} messages were {counted}, after {before}")]
+    Counter {
+        /// What is counted, in one word.
+        counted: &'static str,
+        /// What the header says.
+        says: u64,
+        /// What it said before, or what there can be at most.
+        before: u64,
+    },
+    /// A word that only the runtime writes has been written by somebody else.
+    #[error("`{word}` in the header is {says:#x} and was written as {written:#x}")]
+    OwnWord {
+        /// The word.
+        word: &'static str,
+        /// What it is.
+        says: u64,
+        /// What the runtime has written.
+        written: u64,
+    },
+    /// Both ends are over, and messages are not accounted for (I-2).
+    #[error(
+        "its counts do not add up: {sent} messages sent, {delivered} delivered, {dropped} dropped and {queued} queued; \
+         {released} released, {held} held and {lost} lost"
+    )]
+    Sums {
+        /// Messages sent.
+        sent: u64,
+        /// Messages delivered.
+        delivered: u64,
+        /// Messages dropped.
+        dropped: u64,
+        /// Messages queued.
+        queued: u64,
+        /// Messages released.
+        released: u64,
+        /// Messages held.
+        held: u64,
+        /// Messages lost.
+        lost: u64,
+    },
     /// The sequences of this edge are used up (2⁴⁸ messages), or somebody says so.
     #[error("its sequences are used up at {tail}")]
     SequencesUsedUp {

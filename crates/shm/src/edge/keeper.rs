@@ -9,14 +9,15 @@ use std::sync::atomic::Ordering;
 
 use dataflow_ids::{EdgeId, Epoch, Sequence};
 
+use super::audit::Audit;
 use super::config::EdgeConfig;
-use super::error::CreateError;
-use super::layout::{LATENCY_BUCKETS, Layout, MAGIC, VERSION, header, slot};
+use super::error::{CreateError, EdgeDamaged};
+use super::layout::{LATENCY_BUCKETS, Layout, header, slot};
 use super::mapped::MappedWords;
 use super::message;
 use super::reading::{EdgeCounts, EdgeReading};
 use super::slot::{
-    DropIntent, DropReason, Head, NO_SLOT, RingEntry, SlotState, SlotWord, closed_at, closed_word,
+    DropIntent, DropReason, Head, NO_SLOT, RingEntry, SlotState, SlotWord, closed_word,
 };
 use super::tokens::{self, Tokens};
 use super::wake;
@@ -29,6 +30,8 @@ pub struct EdgeKeeper<W: Words = MappedWords, N: Notify = EventFd> {
     edge: EdgeId,
     words: W,
     layout: Layout,
+    /// What it has written itself, and what it has read so far.
+    audit: Audit,
     /// The edge's memory; a model has none.
     fd: Option<OwnedFd>,
     sender_waiter: N,
@@ -83,20 +86,12 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         receiver_waiter: N,
     ) -> Result<Self, CreateError> {
         let layout = Layout::new(config)?;
-        for (word, value) in [
-            (header::VERSION, VERSION),
-            (header::EDGE, u64::from(config.edge.0)),
-            (header::QUEUE_SIZE, layout.queue_size()),
-            (header::HELD_MAX, u64::from(config.held_max)),
-            (header::HELD_BYTES_MAX, config.held_bytes_max),
-        ] {
-            words.store(word, value, Ordering::Relaxed);
-        }
-        words.store(header::MAGIC, MAGIC, Ordering::Release);
+        let audit = Audit::begin(&words, config, &layout);
         Ok(EdgeKeeper {
             edge: config.edge,
             words,
             layout,
+            audit,
             fd: None,
             sender_waiter,
             receiver_waiter,
@@ -120,6 +115,16 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         self.store(word, self.load(word).wrapping_add(value));
     }
 
+    /// Writes a word that is the runtime's alone.
+    fn own(&self, word: usize, value: u64) {
+        self.audit.write(&self.words, word, value);
+    }
+
+    /// The last message sent, as far as the header can be believed.
+    fn tail(&self) -> u64 {
+        self.audit.sent(self.load(header::TAIL))
+    }
+
     fn slot_words(&self) -> impl Iterator<Item = (u32, SlotWord)> {
         (0..self.layout.slots()).filter_map(|slot| {
             SlotWord::read(self.load(self.layout.slot(slot))).map(|word| (slot, word))
@@ -136,31 +141,32 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
 
     /// Says which incarnation the sender is.
     pub fn set_sender_epoch(&self, epoch: Epoch) {
-        self.store(header::SENDER_EPOCH, u64::from(epoch.0));
+        self.own(header::SENDER_EPOCH, u64::from(epoch.0));
         self.wake_both();
     }
 
     /// Says which incarnation the receiver is.
     pub fn set_receiver_epoch(&self, epoch: Epoch) {
-        self.store(header::RECEIVER_EPOCH, u64::from(epoch.0));
+        self.own(header::RECEIVER_EPOCH, u64::from(epoch.0));
         self.wake_both();
     }
 
     /// Says that the receiver is Ready: the sender's first `send` waits for it.
     pub fn set_receiver_ready(&self) {
-        self.store(header::RECEIVER_READY, 1);
+        self.own(header::RECEIVER_READY, 1);
         self.wake_both();
     }
 
     /// The sender's end is final: it has been reaped and no restart follows. Repairs after it, and gives its
     /// last message. May be repeated.
     pub fn close(&self) -> Sequence {
-        let last = match closed_at(self.load(header::CLOSED_AT)) {
+        // Asked of what we have written, not of the header: there anybody can have written an end.
+        let last = match self.audit.closed_at() {
             Some(last) => last,
             None => {
                 self.repair_after_sender();
-                let last = self.load(header::TAIL);
-                self.store(header::CLOSED_AT, closed_word(last));
+                let last = self.tail();
+                self.own(header::CLOSED_AT, closed_word(last));
                 Sequence(last)
             }
         };
@@ -172,7 +178,7 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     /// restart follows, or because it has closed its end of a damaged edge. Drops what is queued and gives how
     /// many messages that were. What the receiver holds it may go on holding, if it lives. May be repeated.
     pub fn receiver_gone(&self) -> u64 {
-        self.store(header::RECEIVER_GONE, 1);
+        self.own(header::RECEIVER_GONE, 1);
         // A sender that publishes now either sees the flag, or its message is seen by the sweep.
         self.words.fence(FenceSite::ReceiverGone);
         let dropped = self.sweep_queue();
@@ -198,7 +204,8 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
                 dropped += 1;
             }
         }
-        self.add(header::DROPPED_AT_CLOSE, dropped);
+        let before = self.audit.own(header::DROPPED_AT_CLOSE);
+        self.own(header::DROPPED_AT_CLOSE, before + dropped);
         dropped
     }
 
@@ -210,9 +217,10 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     }
 
     fn repair_after_sender(&self) {
+        self.audit.restore(&self.words);
         self.complete_publish();
         self.complete_drop();
-        if self.load(header::RECEIVER_GONE) != 0 {
+        if self.audit.own(header::RECEIVER_GONE) != 0 {
             // It may have died before it saw the flag, with a message that our sweep came too early for.
             self.sweep_queue();
         }
@@ -277,6 +285,7 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     /// Repairs after a receiver that has been reaped: everything that it held is released and lost. Gives
     /// those messages, in order. Queued messages stay for the next incarnation.
     pub fn repair_receiver(&self) -> Vec<Sequence> {
+        self.audit.restore(&self.words);
         let head = Head::read(self.load(header::HEAD));
         let mut lost: Vec<(u64, u32)> = self
             .slot_words()
@@ -296,13 +305,14 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
             let delivered = self.load(header::DELIVERED);
             self.store(header::HEAD, Head::word(*sequence, delivered));
         }
-        self.add(header::LOST, lost.len() as u64);
+        let lost_before = self.audit.own(header::LOST);
+        self.own(header::LOST, lost_before + lost.len() as u64);
         for (sequence, slot) in &lost {
             self.store(self.layout.slot(*slot), SlotWord::released(*sequence));
         }
         // Any number of its threads can have died between a release and its count; nothing is held now.
         let delivered = self.load(header::DELIVERED);
-        let released = delivered.saturating_sub(self.load(header::LOST));
+        let released = delivered.saturating_sub(self.audit.own(header::LOST));
         self.store(header::RELEASED, released);
         self.store(header::WATCH, 0);
         self.wake_both();
@@ -329,7 +339,8 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         segments
     }
 
-    /// Reads everything.
+    /// Reads everything. A counter that cannot be what it says (I-3) is given as it was when it last could, so
+    /// none ever falls and sums of edges do not overflow; [`EdgeKeeper::damage`] says so then.
     pub fn read(&self) -> EdgeReading {
         let mut latency = [0; LATENCY_BUCKETS];
         for (bucket, count) in latency.iter_mut().enumerate() {
@@ -338,36 +349,50 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         // What follows from a message is read before the message itself, so that a reading in full flight
         // does not have more delivered than sent.
         let released = self.load(header::RELEASED);
-        let lost = self.load(header::LOST);
         let delivered = self.load(header::DELIVERED);
         let head = Head::read(self.load(header::HEAD)).sequence;
         let owed = self.tokens(Sequence(u64::MAX));
-        let dropped_receiver_closed = self
-            .load(header::DROPPED_RECEIVER_CLOSED)
-            .wrapping_add(self.load(header::DROPPED_AT_CLOSE));
-        let dropped_full = self.load(header::DROPPED_FULL);
-        let dropped_memory = self.load(header::DROPPED_MEMORY);
-        let tail = self.load(header::TAIL);
+        let own = |word| self.audit.own(word);
+        let counts = EdgeCounts {
+            released,
+            delivered,
+            queued: owed.queued,
+            held: owed.held.len() as u64,
+            lost: own(header::LOST),
+            dropped_receiver_closed: self.load(header::DROPPED_RECEIVER_CLOSED),
+            dropped_full: self.load(header::DROPPED_FULL),
+            dropped_memory: self.load(header::DROPPED_MEMORY),
+            bytes: self.load(header::BYTES),
+            blocked_ns: self.load(header::BLOCKED_NS),
+            sent: self.load(header::TAIL),
+        };
+        self.audit.check_own(&self.words);
+        let mut counts = self.audit.check(counts);
+        counts.dropped_receiver_closed += own(header::DROPPED_AT_CLOSE);
         EdgeReading {
-            counts: EdgeCounts {
-                sent: tail,
-                delivered,
-                released,
-                lost,
-                dropped_full,
-                dropped_receiver_closed,
-                dropped_memory,
-                queued: owed.queued,
-                held: owed.held.len() as u64,
-                bytes: self.load(header::BYTES),
-                blocked_ns: self.load(header::BLOCKED_NS),
-            },
+            counts,
             receiver_idle: self.load(header::RECEIVER_WAKE) != wake::AWAKE,
             sender_blocked: self.load(header::SENDER_WAKE) != wake::AWAKE,
             head,
-            tail,
+            tail: counts.sent,
             latency,
         }
+    }
+
+    /// The first damage that this keeper has found, in whatever it did so far: what no correct process at either
+    /// end writes.
+    pub fn damage(&self) -> Option<EdgeDamaged> {
+        let what = self.audit.damage()?;
+        let edge = self.edge;
+        Some(EdgeDamaged { edge, what })
+    }
+
+    /// Reads everything after both processes have been reaped and repaired: then every message is accounted for
+    /// (I-2), or [`EdgeKeeper::damage`] says that it is not.
+    pub fn read_settled(&self) -> EdgeReading {
+        let reading = self.read();
+        self.audit.check_settled(&reading.counts);
+        reading
     }
 }
 

@@ -1,5 +1,6 @@
 //! Edges: one output to one input, through one memfd that three parties write by the table of section 5.
 
+mod audit;
 mod config;
 mod error;
 mod keeper;

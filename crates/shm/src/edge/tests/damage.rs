@@ -169,6 +169,7 @@ proptest! {
         let mut rig = rig(policy, queue_size, held_max);
         let (words, layout) = (rig.words(), rig.layout());
         let mut held = Vec::new();
+        let mut seen = 0;
         for step in steps {
             match step {
                 Step::Write { place, value } => {
@@ -208,7 +209,10 @@ proptest! {
                 Step::Tokens(upto) => {
                     rig.keeper.tokens(sequence(upto));
                     rig.keeper.segments();
-                    rig.keeper.read().counts.balances();
+                    let counts = rig.keeper.read().counts;
+                    prop_assert!(counts.sent >= seen && counts.sent <= SEQUENCE_MAX);
+                    prop_assert!(counts.delivered.max(counts.dropped()) <= 4 * SEQUENCE_MAX);
+                    seen = counts.sent;
                 }
                 Step::RepairSender => {
                     rig.keeper.repair_sender();
@@ -357,4 +361,116 @@ fn what_is_no_such_edge_is_not_attached() {
     rig.words().store(header::VERSION, 2, Ordering::Relaxed);
     let refused = EdgeSender::attach(rig.keeper.fd(), &rig.config, waiter()).unwrap_err();
     assert_eq!(refused, AttachError::NotThisVersion { edge: EdgeId(7) });
+}
+
+#[test]
+fn an_end_that_the_runtime_has_not_written_is_none_and_is_found() {
+    let mut rig = rig(QueuePolicy::DropOldest, 4, 1);
+    rig.send(1);
+    rig.send(2);
+    // The sender's process says that its end is final, after messages that it never sent.
+    rig.words()
+        .store(header::CLOSED_AT, 1000 << 1 | 1, Ordering::Relaxed);
+    assert_eq!(rig.take(), Some((1, 1)));
+    assert_eq!(rig.take(), Some((2, 2)));
+    assert_eq!(rig.take(), None);
+    assert!(matches!(
+        rig.receiver.ending(),
+        Ending::Closed {
+            everything_taken: false,
+            ..
+        }
+    ));
+    // It has been reaped: now the end is the right one, and the receiver sees it.
+    assert_eq!(rig.keeper.close(), sequence(2));
+    assert_eq!(
+        rig.receiver.ending(),
+        Ending::Closed {
+            last: sequence(2),
+            everything_taken: true
+        }
+    );
+    let damage = rig.keeper.damage().unwrap();
+    assert_eq!(damage.edge, EdgeId(7));
+    assert!(
+        matches!(
+            damage.what,
+            Damage::OwnWord {
+                word: "closed_at",
+                ..
+            }
+        ),
+        "{damage}"
+    );
+}
+
+#[test]
+fn a_receiver_that_is_not_gone_is_not_believed_to_be_and_what_it_held_stays_counted() {
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.send_chunk(1);
+    let held = rig.take_chunk();
+    rig.words()
+        .store(header::RECEIVER_GONE, 1, Ordering::Relaxed);
+    rig.words().store(header::LOST, u64::MAX, Ordering::Relaxed);
+    std::mem::forget(held);
+    assert_eq!(rig.restart_receiver(), [1]);
+    assert_eq!(rig.counts().lost, 1);
+    assert_eq!(rig.try_send(2), Ok(Published::Queued(sequence(2))));
+    assert!(matches!(
+        rig.keeper.damage().unwrap().what,
+        Damage::OwnWord { .. }
+    ));
+}
+
+#[test]
+fn counters_that_cannot_be_are_given_as_they_were_and_named() {
+    let counters = [
+        header::TAIL,
+        header::DELIVERED,
+        header::RELEASED,
+        header::DROPPED_FULL,
+        header::DROPPED_MEMORY,
+        header::DROPPED_RECEIVER_CLOSED,
+    ];
+    for counter in counters {
+        let mut rig = rig(QueuePolicy::DropOldest, 1, 1);
+        for value in 1..4 {
+            rig.send(value);
+        }
+        rig.take();
+        let before = rig.counts();
+        assert_eq!(rig.keeper.damage(), None);
+        rig.words().store(counter, u64::MAX - 3, Ordering::Relaxed);
+        assert_eq!(rig.counts(), before);
+        let damage = rig.keeper.damage().unwrap();
+        assert!(matches!(damage.what, Damage::Counter { .. }), "{damage}");
+    }
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.send(1);
+    rig.counts();
+    rig.words().store(header::TAIL, 0, Ordering::Relaxed);
+    assert_eq!(rig.keeper.read().counts.sent, 1, "a counter never falls");
+    assert!(rig.keeper.damage().is_some());
+}
+
+#[test]
+fn messages_that_are_not_accounted_for_at_the_end_are_found() {
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.send(1);
+    rig.take();
+    rig.words().store(header::TAIL, 3, Ordering::Relaxed);
+    rig.keeper.close();
+    rig.keeper.repair_receiver();
+    rig.keeper.receiver_gone();
+    rig.keeper.read();
+    assert_eq!(rig.keeper.damage(), None, "each word for itself could be");
+    rig.keeper.read_settled();
+    assert!(matches!(
+        rig.keeper.damage().unwrap().what,
+        Damage::Sums {
+            sent: 3,
+            delivered: 1,
+            ..
+        }
+    ));
 }

@@ -1,0 +1,190 @@
+//! What the runtime knows of an edge without asking its memory: what it has written there itself, and what it has
+//! read before. A faulty process can write anything into an edge, and so is found out (I-3).
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dataflow_ids::Sequence;
+
+use super::config::EdgeConfig;
+use super::error::Damage;
+use super::layout::{Layout, MAGIC, VERSION, header};
+use super::reading::EdgeCounts;
+use super::slot::{SEQUENCE_MAX, closed_at};
+use super::words::Words;
+
+/// The words of the header that only the runtime writes, and their names.
+const OWN: [(usize, &str); 13] = [
+    (header::MAGIC, "magic"),
+    (header::VERSION, "version"),
+    (header::EDGE, "edge"),
+    (header::QUEUE_SIZE, "queue_size"),
+    (header::HELD_MAX, "held_max"),
+    (header::HELD_BYTES_MAX, "held_bytes_max"),
+    (header::CLOSED_AT, "closed_at"),
+    (header::RECEIVER_GONE, "receiver_gone"),
+    (header::RECEIVER_READY, "receiver_ready"),
+    (header::SENDER_EPOCH, "sender_epoch"),
+    (header::RECEIVER_EPOCH, "receiver_epoch"),
+    (header::LOST, "lost"),
+    (header::DROPPED_AT_CLOSE, "dropped_at_close"),
+];
+
+/// The runtime's own knowledge of one edge.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    /// One thread at a time asks, so nobody waits here; it is never held over an access to the edge.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What was written to the words of [`OWN`].
+    own: [u64; OWN.len()],
+    /// The last counts that could be.
+    seen: EdgeCounts,
+    /// The first damage found.
+    damage: Option<Damage>,
+}
+
+impl Audit {
+    /// Writes the header of a new edge, whose words are all 0.
+    pub(super) fn begin<W: Words>(words: &W, config: &EdgeConfig, layout: &Layout) -> Audit {
+        let audit = Audit::default();
+        for (word, value) in [
+            (header::VERSION, VERSION),
+            (header::EDGE, u64::from(config.edge.0)),
+            (header::QUEUE_SIZE, layout.queue_size()),
+            (header::HELD_MAX, u64::from(config.held_max)),
+            (header::HELD_BYTES_MAX, config.held_bytes_max),
+            // Last: an edge without it is none.
+            (header::MAGIC, MAGIC),
+        ] {
+            audit.write(words, word, value);
+        }
+        audit
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Every change is one statement, so a panic elsewhere leaves it whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a word that is the runtime's own.
+    pub(super) fn write<W: Words>(&self, words: &W, word: usize, value: u64) {
+        self.known().own[place(word)] = value;
+        words.store(word, value, Ordering::Release);
+    }
+
+    /// What the runtime has written there last.
+    pub(super) fn own(&self, word: usize) -> u64 {
+        self.known().own[place(word)]
+    }
+
+    /// The sender's last message, if its end is final.
+    pub(super) fn closed_at(&self) -> Option<Sequence> {
+        closed_at(self.own(header::CLOSED_AT))
+    }
+
+    /// The first damage found.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        self.known().damage.clone()
+    }
+
+    /// Looks whether anybody else has written what is the runtime's own.
+    pub(super) fn check_own<W: Words>(&self, words: &W) {
+        let own = self.known().own;
+        for ((index, word), written) in OWN.into_iter().zip(own) {
+            let says = words.load(index, Ordering::Relaxed);
+            if says != written {
+                self.known().note(Damage::OwnWord {
+                    word,
+                    says,
+                    written,
+                });
+            }
+        }
+    }
+
+    /// As [`Audit::check_own`], and writes it again: the process that did it has been reaped.
+    pub(super) fn restore<W: Words>(&self, words: &W) {
+        self.check_own(words);
+        let own = self.known().own;
+        for ((index, _), written) in OWN.into_iter().zip(own) {
+            if words.load(index, Ordering::Relaxed) != written {
+                words.store(index, written, Ordering::Release);
+            }
+        }
+    }
+
+    /// The last sequence, if it can be what the header says; otherwise what it was.
+    pub(super) fn sent(&self, says: u64) -> u64 {
+        let mut known = self.known();
+        let before = known.seen.sent;
+        known.seen.sent = known.counter("sent", before, says, SEQUENCE_MAX);
+        known.seen.sent
+    }
+
+    /// Puts what cannot be of these counts, just read, as it was before.
+    pub(super) fn check(&self, says: EdgeCounts) -> EdgeCounts {
+        let sent = self.sent(says.sent);
+        let mut known = self.known();
+        let seen = known.seen;
+        let mut counter = |counted, before, says| known.counter(counted, before, says, sent);
+        let counts = EdgeCounts {
+            sent,
+            delivered: counter("delivered", seen.delivered, says.delivered),
+            released: counter("released", seen.released, says.released),
+            dropped_full: counter("dropped", seen.dropped_full, says.dropped_full),
+            dropped_memory: counter("dropped", seen.dropped_memory, says.dropped_memory),
+            dropped_receiver_closed: counter(
+                "dropped",
+                seen.dropped_receiver_closed,
+                says.dropped_receiver_closed,
+            ),
+            ..says
+        };
+        known.seen = counts;
+        counts
+    }
+
+    /// Looks whether the counts add up, as they must when nobody is at either end any more.
+    pub(super) fn check_settled(&self, counts: &EdgeCounts) {
+        if !counts.balances() {
+            self.known().note(Damage::Sums {
+                sent: counts.sent,
+                delivered: counts.delivered,
+                dropped: counts.dropped(),
+                queued: counts.queued,
+                released: counts.released,
+                held: counts.held,
+                lost: counts.lost,
+            });
+        }
+    }
+}
+
+impl Known {
+    fn note(&mut self, found: Damage) {
+        self.damage.get_or_insert(found);
+    }
+
+    /// A counter that was `before`, if it can be what it says; otherwise what it was.
+    fn counter(&mut self, counted: &'static str, before: u64, says: u64, at_most: u64) -> u64 {
+        if says >= before && says <= at_most {
+            return says;
+        }
+        self.note(Damage::Counter {
+            counted,
+            says,
+            before: if says > at_most { at_most } else { before },
+        });
+        before
+    }
+}
+
+/// Where a word of the runtime's own stands in [`OWN`].
+fn place(word: usize) -> usize {
+    let place = OWN.iter().position(|(own, _)| *own == word);
+    place.expect("only words of `OWN` are asked for")
+}
