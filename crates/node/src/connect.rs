@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dataflow_shm::edge::{EdgeConfig, EdgeReceiver, EdgeSender};
+use dataflow_shm::edge::{AttachError, EdgeConfig, EdgeReceiver, EdgeSender};
 use dataflow_shm::{EventFd, ForkGuard, ReceivedSegments};
 use dataflow_wire::frame::{self, FrameReader, Received};
 use dataflow_wire::node::{
@@ -103,15 +103,22 @@ pub(crate) fn connect(
         };
         match &grant.role {
             EdgeRole::Sender { output } => {
-                let edge = EdgeSender::attach(fd, &config, peer_wake).map_err(|e| failed(&e))?;
+                let edge = EdgeSender::attach(fd, &config, peer_wake);
+                let edge = or_damaged(edge).map_err(|error| failed(&error))?;
+                if let Err(what) = &edge {
+                    shared.note(&ToRuntime::EdgeDamaged {
+                        edge: grant.edge,
+                        what: what.clone(),
+                    });
+                }
                 edges_out.push((output.clone(), OutputEdge::new(&grant, edge)));
             }
             EdgeRole::Receiver { spin, .. } => {
                 let drained = shared.control_wake.try_clone()?;
-                let edge = EdgeReceiver::attach(fd, &config, peer_wake, drained)
-                    .map_err(|e| failed(&e))?;
+                let edge = EdgeReceiver::attach(fd, &config, peer_wake, drained);
+                let edge = or_damaged(edge).map_err(|error| failed(&error))?;
                 let incoming = Incoming {
-                    handle: edge.handle(),
+                    handle: edge.as_ref().ok().map(EdgeReceiver::handle),
                     source: grant.source_index,
                 };
                 receivers.insert(grant.edge, incoming);
@@ -132,6 +139,18 @@ pub(crate) fn connect(
     .start()
     .map_err(ConnectError::Thread)?;
     Ok((sender, receiver))
+}
+
+/// Whether an edge can be used. `Ok(Err(_))`: it cannot, because a process at its other end has written what it
+/// likes there before we came. That is no reason to do without the other edges (I-3).
+fn or_damaged<End>(attached: Result<End, AttachError>) -> Result<Result<End, String>, AttachError> {
+    match attached {
+        Ok(end) => Ok(Ok(end)),
+        Err(AttachError::Damaged(damaged)) => Ok(Err(damaged.what.to_string())),
+        // The runtime speaks our version, so it is not of another one.
+        Err(error @ AttachError::NotThisVersion { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 fn shake_hands(socket: &OwnedFd, on_signal: &mut SignalHook<'_>) -> Result<Handover, ConnectError> {

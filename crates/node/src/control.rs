@@ -35,7 +35,8 @@ pub enum RuntimeLost {
 
 /// An edge that this node receives from, as the control thread knows it.
 pub(crate) struct Incoming {
-    pub(crate) handle: EdgeReceiverHandle,
+    /// `None` when the edge was damaged before this node could attach to it: it owes nothing there.
+    pub(crate) handle: Option<EdgeReceiverHandle>,
     /// Whose segments its messages lie in.
     pub(crate) source: NodeIndex,
 }
@@ -229,8 +230,10 @@ impl Control {
         if self.shared.segments.complete(*source) {
             self.shared.wake_receiver();
         }
-        // Armed before it is looked at: a release in between wakes this thread once more than needed.
-        handle.watch(upto);
+        if let Some(handle) = handle {
+            // Armed before it is looked at: a release in between wakes this thread once more than needed.
+            handle.watch(upto);
+        }
         self.watched.insert(edge, upto);
         self.acknowledge(edge, upto);
     }
@@ -240,7 +243,9 @@ impl Control {
         let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
             return;
         };
-        let tokens = handle.tokens(upto);
+        let tokens = handle
+            .as_ref()
+            .map_or_else(Tokens::default, |handle| handle.tokens(upto));
         if tokens.is_empty() {
             self.watched.remove(&edge);
         }
@@ -269,7 +274,7 @@ impl Control {
             let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
                 continue;
             };
-            if handle.watch(upto) {
+            if handle.as_ref().is_none_or(|handle| handle.watch(upto)) {
                 self.acknowledge(edge, upto);
             }
         }

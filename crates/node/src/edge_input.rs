@@ -28,6 +28,8 @@ pub(crate) struct EdgeInput {
     spin: Duration,
     /// Whether the user has been told that payloads are copied out.
     warned: bool,
+    /// What was found on the edge when this node was to attach to it, until that is told.
+    refused: Option<String>,
     /// `None` when the edge is damaged. After its end it is kept: who waits for nothing but other inputs says so
     /// here too, and the runtime knows a cycle at rest by that.
     receiver: Option<EdgeReceiver>,
@@ -66,7 +68,17 @@ enum BadMessage {
 }
 
 impl EdgeInput {
-    pub(crate) fn new(grant: &EdgeGrant, spin: Duration, receiver: EdgeReceiver) -> EdgeInput {
+    /// The input of an attached edge, or of one that holds what cannot be: the input closes at the first look then,
+    /// and the error says why.
+    pub(crate) fn new(
+        grant: &EdgeGrant,
+        spin: Duration,
+        receiver: Result<EdgeReceiver, String>,
+    ) -> EdgeInput {
+        let (receiver, refused) = match receiver {
+            Ok(receiver) => (Some(receiver), None),
+            Err(what) => (None, Some(what)),
+        };
         EdgeInput {
             info: Arc::new(InputInfo {
                 id: grant.input.clone(),
@@ -82,7 +94,8 @@ impl EdgeInput {
             held_bytes_max: grant.held_bytes_max,
             spin,
             warned: false,
-            receiver: Some(receiver),
+            receiver,
+            refused,
             ended: false,
             pending: None,
         }
@@ -123,7 +136,10 @@ impl EdgeInput {
             return Look::Nothing;
         }
         let Some(receiver) = &mut self.receiver else {
-            return Look::Nothing;
+            return match self.refused.take() {
+                Some(what) => Look::Damaged { what },
+                None => Look::Nothing,
+            };
         };
         let incoming = match self.pending.take() {
             Some(incoming) => incoming,

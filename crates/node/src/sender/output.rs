@@ -45,6 +45,16 @@ struct Damage {
     refused: u64,
 }
 
+impl Damage {
+    fn found(what: String) -> Damage {
+        Damage {
+            what,
+            is_told: false,
+            refused: 0,
+        }
+    }
+}
+
 /// What became of a message on one edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -57,15 +67,20 @@ pub(crate) enum Written {
 }
 
 impl OutputEdge {
-    pub(crate) fn new(grant: &EdgeGrant, sender: EdgeSender) -> OutputEdge {
+    /// An attached edge, or one that holds what cannot be: nothing is sent on it then, and the error says why.
+    pub(crate) fn new(grant: &EdgeGrant, sender: Result<EdgeSender, String>) -> OutputEdge {
+        let (sender, damage) = match sender {
+            Ok(sender) => (Some(sender), None),
+            Err(what) => (None, Some(Damage::found(what))),
+        };
         OutputEdge {
             edge: grant.edge,
             target: grant.target.clone(),
             input: grant.input.clone(),
             policy: grant.policy,
             chunks: 0,
-            sender: Some(sender),
-            damage: None,
+            sender,
+            damage,
         }
     }
 
@@ -232,11 +247,7 @@ impl OutputEdge {
 
     fn close_damaged(&mut self, damaged: &EdgeDamaged, shared: &Shared) {
         self.sender = None;
-        self.damage = Some(Damage {
-            what: damaged.what.to_string(),
-            is_told: false,
-            refused: 0,
-        });
+        self.damage = Some(Damage::found(damaged.what.to_string()));
         shared.note(&ToRuntime::EdgeDamaged {
             edge: self.edge,
             what: damaged.what.to_string(),

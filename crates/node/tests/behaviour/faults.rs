@@ -39,6 +39,37 @@ fn a_damaged_edge_is_closed_and_named_and_the_others_go_on() {
 }
 
 #[test]
+fn an_edge_that_is_damaged_before_a_node_comes_costs_it_that_edge_and_no_other() {
+    for (word, value) in [(header::MAGIC, 0), (header::TAIL, u64::MAX)] {
+        let runtime = TestRuntime::new()
+            .node("source", &["bad", "good"])
+            .node("sink", &[])
+            .edge("source/bad", "sink/bad", Queue::block(2))
+            .edge("source/good", "sink/good", Queue::block(2));
+        runtime.damage(0, word, value);
+        let mut sink = runtime.connect("sink");
+        sink.ready();
+        let mut source = runtime.connect("source");
+        match sink.recv().unwrap().unwrap() {
+            Event::InputClosed(id) => assert_eq!(id.as_str(), "bad"),
+            other => panic!("{other:?}"),
+        }
+        for node in ["source", "sink"] {
+            runtime.hears(node, |said| {
+                matches!(said, ToRuntime::EdgeDamaged { edge, .. } if edge.0 == 0).then_some(())
+            });
+        }
+        let refused = source.send("bad", b"lost", Metadata::new()).unwrap_err();
+        assert!(
+            matches!(refused, SendError::EdgeDamaged { .. }),
+            "{refused}"
+        );
+        source.send("good", b"fine", Metadata::new()).unwrap();
+        assert_eq!(message(&mut sink).payload(), b"fine");
+    }
+}
+
+#[test]
 fn a_sender_survives_a_damaged_edge_and_serves_the_others() {
     let runtime = TestRuntime::new()
         .node("source", &["out"])
