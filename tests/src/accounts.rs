@@ -11,7 +11,7 @@ use dataflow_wire::status::{EdgeStatus, Report};
 
 use crate::ledger::{Consumed, Fact, Point, ledger_path, read_ledger};
 use crate::message::tag;
-use crate::report::assert_balanced;
+use crate::report::{Damage, assert_balanced};
 
 /// What was counted on all edges of one run, after it has been checked, or of many together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub fn check_ledgers(records: &Path) -> u64 {
 ///
 /// When a message is not accounted for, or has arrived twice, damaged, or in another order.
 pub fn check_accounts(report: &Report, records: &Path) -> Accounts {
-    assert_balanced(report);
+    assert_balanced(report, Damage::MustNotBe);
     let mut all = Accounts::default();
     let mut ledgers = BTreeMap::new();
     let mut deaths_of = BTreeMap::new();

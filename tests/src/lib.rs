@@ -29,7 +29,7 @@ pub use ledger::{Consumed, Fact, Ledger, Point, ledger_path, read_ledger};
 pub use message::{MESSAGE_BYTES_MIN, Stamp, tag};
 pub use places::{
     PATIENCE, bare_python, dataflow_binary, ledger_node, nodes_folder, python, repository,
-    test_node, wait_until,
+    scribbling_node, test_node, wait_until,
 };
 pub use project::Project;
 pub use random::Random;

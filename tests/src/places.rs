@@ -66,6 +66,15 @@ pub fn test_node() -> PathBuf {
     built("dataflow-test-node", "dataflow-tests")
 }
 
+/// The node that writes into edges out of turn.
+///
+/// # Panics
+///
+/// As [`dataflow_binary`].
+pub fn scribbling_node() -> PathBuf {
+    built("dataflow-scribbling-node", "dataflow-tests")
+}
+
 /// The node of the soak, which keeps a ledger of every message.
 ///
 /// # Panics

@@ -235,10 +235,11 @@ fn edges(edges: &[EdgeStatus]) -> Vec<String> {
             QueuePolicy::Latest => edge.policy.to_string(),
             policy => format!("{policy} {}", edge.queue_size),
         };
-        let standing = match (edge.drained, edge.closed, edge.blocked) {
-            (true, _, _) => "drained",
-            (_, true, _) => "closed",
-            (_, _, true) => "sender waits",
+        let standing = match (&edge.damage, edge.drained, edge.closed, edge.blocked) {
+            (Some(_), _, _, _) => "damaged",
+            (_, true, _, _) => "drained",
+            (_, _, true, _) => "closed",
+            (_, _, _, true) => "sender waits",
             _ => "",
         };
         let counts = &edge.counts;
@@ -306,6 +307,7 @@ mod tests {
                 blocked: true,
                 closed: false,
                 drained: false,
+                damage: None,
                 counts: EdgeCounts {
                     sent: 1200,
                     delivered: 1190,

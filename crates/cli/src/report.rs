@@ -29,6 +29,7 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
         report.because
     ));
     let unconsumed: Vec<String> = report.edges.iter().filter_map(unconsumed).collect();
+    let damaged: Vec<String> = report.edges.iter().filter_map(damaged).collect();
     let sent: u64 = report.edges.iter().map(|edge| edge.counts.sent).sum();
     let end = match report.outcome {
         Outcome::Drained => "drained".to_owned(),
@@ -39,6 +40,9 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
         },
     };
     let consumed = match (sent, unconsumed.is_empty()) {
+        _ if !damaged.is_empty() && unconsumed.is_empty() => {
+            "what was sent on the damaged edges cannot be told".to_owned()
+        }
         (0, true) => "no message was sent".to_owned(),
         (_, true) => format!(
             "everything that was sent was consumed ({} on {})",
@@ -49,6 +53,7 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
     };
     lines.push(format!("{end}: {consumed}"));
     lines.extend(unconsumed.into_iter().map(|line| format!("  {line}")));
+    lines.extend(damaged);
     let forced: Vec<&str> = report
         .nodes
         .iter()
@@ -83,8 +88,20 @@ pub(crate) fn failures(report: &Report) -> Vec<(String, String)> {
     report.nodes.iter().filter_map(failure).collect()
 }
 
+/// An edge that a faulty process has written into, with what was found; its counts stand in no other line.
+fn damaged(edge: &EdgeStatus) -> Option<String> {
+    let what = edge.damage.as_ref()?;
+    Some(format!(
+        "damaged: {}/{} → {}/{}: {what}",
+        edge.source, edge.output, edge.target, edge.input
+    ))
+}
+
 /// What was sent on an edge and not consumed, by count and cause; `None` when there is nothing to say.
 fn unconsumed(edge: &EdgeStatus) -> Option<String> {
+    if edge.damage.is_some() {
+        return None;
+    }
     let counts = &edge.counts;
     let queue = match edge.policy {
         QueuePolicy::Latest => "the queue keeps the latest only".to_owned(),
@@ -158,6 +175,7 @@ mod tests {
                 blocked: false,
                 closed: true,
                 drained: true,
+                damage: None,
                 counts,
             }],
         }

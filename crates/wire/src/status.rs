@@ -105,6 +105,8 @@ pub struct EdgeStatus {
     pub closed: bool,
     /// Whether every token of it has been acknowledged after its end.
     pub drained: bool,
+    /// What was found there that no correct process writes, if anything was: the counts cannot be relied on then.
+    pub damage: Option<String>,
     /// What was counted.
     pub counts: EdgeCounts,
 }

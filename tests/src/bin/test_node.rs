@@ -114,7 +114,7 @@ fn wait_at_gate(settings: &Settings) -> Outcome {
 
 /// Sends `count` messages (no end without it) of `bytes` bytes on `output` (`out`), one every `every_ms`;
 /// before message `gate_at` it waits at `gate`; after message `crash_after` it exits with 3, in its first
-/// incarnation only. `then=wait`: afterwards it waits for the stop; otherwise it ends at once.
+/// incarnation only. With `damage=expected` it goes on when its edge is damaged. `then=wait`: afterwards it waits for the stop; otherwise it ends at once.
 fn send(settings: &Settings, record: &mut Record) -> Outcome {
     let output = settings.text("output").unwrap_or("out");
     let count = settings.number("count")?.unwrap_or(u64::MAX);
@@ -123,6 +123,7 @@ fn send(settings: &Settings, record: &mut Record) -> Outcome {
     let gate_at = settings.number("gate_at")?.unwrap_or(1);
     let mut node = Node::connect()?;
     record.fact("connected")?;
+    let expects_damage = settings.text("damage") == Some("expected");
     let crash_after = settings.number("crash_after")?;
     let crash_now = crash_after.is_some() && record.first_time();
     let first = match crash_after {
@@ -146,6 +147,7 @@ fn send(settings: &Settings, record: &mut Record) -> Outcome {
                 record.fact("stopped")?;
                 break;
             }
+            Err(SendError::EdgeDamaged { .. }) if expects_damage => {}
             Err(error) => return Err(error.into()),
         }
         if crash_now && crash_after == Some(number) {

@@ -5,6 +5,7 @@
 
 mod crashes;
 mod cycles;
+mod damaged_edges;
 mod down;
 mod ends_of_senders;
 mod force;

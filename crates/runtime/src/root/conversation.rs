@@ -10,6 +10,7 @@ use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
 
 use super::Root;
+use super::edges::name_of;
 use super::table::LifeWord;
 use crate::actors::{DataflowMessage, NodeMessage};
 use crate::process::Control;
@@ -20,6 +21,8 @@ const QUEUE_BYTES_PATIENT: usize = 64 * 1024;
 const NO_EDGE: EdgeId = EdgeId(u32::MAX);
 /// The longest warning of a node that is logged, in bytes.
 const WARNING_BYTES_MAX: usize = 4096;
+/// The longest description of a damage that is kept, in characters.
+const DAMAGE_CHARACTERS_MAX: usize = 500;
 /// How many warnings of one incarnation are logged. They come without back-pressure, so they have an end.
 const WARNINGS_MAX: u32 = 100;
 
@@ -410,17 +413,18 @@ impl Root {
         if !is_receiver && spec.source.index != node {
             return;
         }
+        let what: String = what.chars().take(DAMAGE_CHARACTERS_MAX).collect();
         self.say_warning(
             node,
             epoch,
-            format!(
-                "edge {}/{} → {}/{} is damaged and closed: {what}",
-                spec.source.node, spec.source.output, spec.target.node, spec.target.input
-            ),
+            format!("edge {} is damaged and closed: {what}", name_of(spec)),
         );
-        if is_receiver && let Some(row) = self.table.borrow_mut().edge_mut(edge) {
-            // Who sends must not wait for it.
-            row.receiver_gone();
+        if let Some(row) = self.table.borrow_mut().edge_mut(edge) {
+            row.damage.get_or_insert(what);
+            if is_receiver {
+                // Who sends must not wait for it.
+                row.receiver_gone();
+            }
         }
     }
 }

@@ -92,6 +92,7 @@ pub(super) fn make_table(
             is_closed: false,
             is_drained: false,
             is_unread: false,
+            damage: None,
         });
     }
     Ok(Table {
@@ -340,6 +341,14 @@ impl Root {
             self.retire_segment(segment);
         }
     }
+}
+
+/// An edge as people know it: `camera/image → detector/image`.
+pub(super) fn name_of(edge: &Edge) -> String {
+    format!(
+        "{}/{} → {}/{}",
+        edge.source.node, edge.source.output, edge.target.node, edge.target.input
+    )
 }
 
 fn messages(count: u64) -> String {

@@ -15,6 +15,7 @@ use dataflow_wire::status::{
 };
 
 use super::Root;
+use super::edges::name_of;
 use super::table::Process;
 use crate::actors::ActorName;
 use crate::supervision::Counts;
@@ -36,6 +37,7 @@ impl Root {
         };
         let mut counts = vec![NodeCounts::default(); self.dataflow.nodes.len()];
         for (edge, reading) in self.dataflow.edges.iter().zip(readings) {
+            // No sum of these overflows: each is a number of messages that there can be.
             counts[edge.source.index.0 as usize].sent += reading.counts.sent;
             counts[edge.target.index.0 as usize].delivered += reading.counts.delivered;
         }
@@ -119,6 +121,7 @@ impl Root {
     /// What the headers of all edges say, in the order of the description. The statistics learn it too.
     pub(super) fn readings(&self) -> Vec<EdgeReading> {
         let readings = self.read_edges();
+        self.look_for_damage();
         let edges = self.dataflow.edges.iter().zip(&readings);
         self.fold(
             edges
@@ -126,6 +129,32 @@ impl Root {
                 .collect(),
         );
         readings
+    }
+
+    /// What stands on all edges at the end, when no process is left that could write there. The statistics learn it
+    /// too.
+    fn last_readings(&self) -> Vec<EdgeReading> {
+        for row in &self.table.borrow().edges {
+            row.keeper.read_settled();
+        }
+        self.readings()
+    }
+
+    /// Says of each edge, once, that its header holds what no correct process writes there (I-3).
+    fn look_for_damage(&self) {
+        let mut found = Vec::new();
+        for (edge, row) in (self.dataflow.edges.iter()).zip(&mut self.table.borrow_mut().edges) {
+            let Some(damaged) = row.keeper.damage().filter(|_| row.damage.is_none()) else {
+                continue;
+            };
+            let what = damaged.what.to_string();
+            found.push((edge, format!("edge {} is damaged: {what}", name_of(edge))));
+            row.damage = Some(what);
+        }
+        for (edge, line) in found {
+            tracing::warn!(edge = %edge.id, line, "edge damaged");
+            self.say(edge.target.index, line);
+        }
     }
 
     fn edge_statuses(&self, readings: &[EdgeReading]) -> Vec<EdgeStatus> {
@@ -142,6 +171,7 @@ impl Root {
                 blocked: reading.sender_blocked && !row.is_closed,
                 closed: row.is_closed,
                 drained: row.is_drained,
+                damage: row.damage.clone(),
                 counts: counts_of(reading),
             })
             .collect()
@@ -275,7 +305,7 @@ impl Root {
             because: self.in_words(because),
             forced: lead.flow.forced(),
             nodes: nodes.collect(),
-            edges: self.edge_statuses(&self.readings()),
+            edges: self.edge_statuses(&self.last_readings()),
         }
     }
 

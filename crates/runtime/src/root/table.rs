@@ -113,6 +113,8 @@ pub(crate) struct EdgeRow {
     pub(crate) is_drained: bool,
     /// Its receiver has ended for good, or has closed it as damaged.
     pub(crate) is_unread: bool,
+    /// The first that was found of what no correct process writes there, by an end of it or by us.
+    pub(crate) damage: Option<String>,
 }
 
 impl EdgeRow {

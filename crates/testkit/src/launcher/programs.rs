@@ -7,7 +7,6 @@ use std::time::Duration;
 use dataflow_core::lifecycle::Exit;
 use dataflow_runtime::process::{LaunchError, LaunchOrder, LocalFuture};
 use dataflow_shm::child::SpawnError;
-use dataflow_wire::frame::FrameError;
 use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
 
@@ -123,7 +122,7 @@ pub fn hangs_up() -> Program {
 pub fn talks_nonsense() -> Program {
     Program::new(|process| async move {
         greet(&process);
-        process.send_nonsense(FrameError::HeaderGarbled);
+        process.send_nonsense();
         pending().await
     })
 }

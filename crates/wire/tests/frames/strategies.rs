@@ -274,6 +274,7 @@ fn edge_status() -> impl Strategy<Value = EdgeStatus> {
         (edge_id(), node_id(), output_id(), node_id(), input_id()),
         (queue_policy(), any::<u32>()),
         any::<[bool; 3]>(),
+        option::of(text()),
         edge_counts(),
     )
         .prop_map(
@@ -281,6 +282,7 @@ fn edge_status() -> impl Strategy<Value = EdgeStatus> {
                 (edge, source, output, target, input),
                 (policy, queue_size),
                 [blocked, closed, drained],
+                damage,
                 counts,
             )| EdgeStatus {
                 edge,
@@ -293,6 +295,7 @@ fn edge_status() -> impl Strategy<Value = EdgeStatus> {
                 blocked,
                 closed,
                 drained,
+                damage,
                 counts,
             },
         )
