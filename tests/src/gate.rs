@@ -52,6 +52,11 @@ impl Gate {
         }
     }
 
+    /// Forgets the node that stood at the gate, which has been killed there and is dead: another may come.
+    pub fn forget(&mut self) {
+        self.held = None;
+    }
+
     /// Waits until a node stands at the gate, and lets it through.
     pub fn open(&mut self) {
         self.wait_until_reached();

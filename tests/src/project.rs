@@ -14,6 +14,7 @@ use crate::baseline::{self, MARK, Process};
 use crate::bundle;
 use crate::command::{Command, Finished, Running};
 use crate::gate::Gate;
+use crate::ledger::{Fact, ledger_path, read_ledger};
 use crate::places::{
     PATIENCE, assert_python_works, dataflow_binary, ledger_node, nodes_folder, python_environment,
     test_node,
@@ -127,6 +128,27 @@ impl Project {
     /// Where the records and the ledgers of its nodes are.
     pub fn records(&self) -> PathBuf {
         self.folder().join("records")
+    }
+
+    /// The ledger of a ledger node, so far.
+    pub fn ledger(&self, node: &str) -> Vec<Fact> {
+        read_ledger(&ledger_path(&self.records(), node))
+    }
+
+    /// Waits until a ledger node has seen `count` messages.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    #[track_caller]
+    pub fn wait_for_messages(&self, node: &str, count: usize) {
+        crate::wait_until(&format!("{node} has seen {count} messages"), || {
+            let ledger = self.ledger(node);
+            let seen = ledger
+                .iter()
+                .filter(|fact| matches!(fact, Fact::Consumed(_)));
+            seen.count() >= count
+        });
     }
 
     /// Removes what its nodes have written down: a new run begins.

@@ -9,7 +9,7 @@
 //! - `hold=A..B`: how many messages it keeps; chosen anew now and then.
 //! - `die=N`: one of N incarnations kills itself, at a point and after a count that chance chooses.
 //! - `point=N`: only at this point (its number in `Point::ALL`). `after=N`: the N-th time that it comes there.
-//! - `gate=PATH`: it waits there instead of killing itself.
+//! - `gate=PATH`: it waits there instead of killing itself. `first`: also before it was ever ready.
 //! - `count=N`: a source ends after so many messages on each output.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -138,7 +138,7 @@ impl Life {
                     None if early || matches!(point, Point::Ready | Point::Ending) => 1,
                     None => random.between(1, 20),
                 };
-                (!(early && is_first)).then_some((point, after))
+                (!(early && is_first && !settings.contains_key("first"))).then_some((point, after))
             }
             _ => None,
         };
