@@ -7,6 +7,8 @@
 //! - `seed=N`: chance, mixed with the node's name and the number of its incarnations.
 //! - `bytes=A..B`: lengths of messages, at least 24. `pause_us=A..B`: between two sends of a source.
 //! - `hold=A..B`: how many messages it keeps; chosen anew now and then.
+//! - `keep=N`, `each=M`: it keeps N messages to its end, at most M of each incarnation of the sender, and looks at
+//!   them again then.
 //! - `die=N`: one of N incarnations kills itself, at a point and after a count that chance chooses.
 //! - `point=N`: only at this point (its number in `Point::ALL`). `after=N`: the N-th time that it comes there.
 //! - `gate=PATH`: it waits there instead of killing itself. `first`: also before it was ever ready.
@@ -19,7 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dataflow_node::{Event, Metadata, Node, SendError};
+use dataflow_node::{Event, Input, Metadata, Node, SendError};
 use dataflow_tests::{
     Consumed, Fact, Ledger, MESSAGE_BYTES_MIN, Point, Random, Stamp, ledger_path, read_ledger, tag,
 };
@@ -104,6 +106,8 @@ struct Life {
     pause_us: Range,
     hold: Range,
     count: u64,
+    keep: usize,
+    keep_each: usize,
     gate: Option<PathBuf>,
     fate: Option<(Point, u64)>,
 }
@@ -150,6 +154,8 @@ impl Life {
             pause_us: range(settings, "pause_us", (0, 0))?,
             hold: range(settings, "hold", (0, 0))?,
             count: number("count")?.unwrap_or(u64::MAX),
+            keep: number("keep")?.unwrap_or(0) as usize,
+            keep_each: number("each")?.unwrap_or(u64::MAX) as usize,
             gate: settings.get("gate").map(PathBuf::from),
             fate,
         })
@@ -242,6 +248,7 @@ fn source(life: &mut Life, node: &mut Node, ports: &mut [Port]) -> Outcome {
 
 fn receive(life: &mut Life, node: &mut Node, ports: &mut [Port]) -> Outcome {
     let mut held = VecDeque::new();
+    let mut kept: Vec<(Stamp, Input)> = Vec::new();
     let mut hold = life.chance(life.hold);
     while let Some(event) = node.recv()? {
         let Event::Input(input) = event else {
@@ -249,12 +256,20 @@ fn receive(life: &mut Life, node: &mut Node, ports: &mut [Port]) -> Outcome {
             continue;
         };
         life.comes_to(Point::Received)?;
+        let stamp = Stamp::of(input.payload());
         life.ledger.write(Fact::Consumed(Consumed {
             input: number_in(input.id().as_str())?,
             sequence: input.sequence().0,
-            stamp: Stamp::of(input.payload()),
+            stamp,
         }))?;
-        held.push_back(input);
+        if let Some(stamp) = stamp.filter(|stamp| {
+            let of_epoch = kept.iter().filter(|(kept, _)| kept.epoch == stamp.epoch);
+            kept.len() < life.keep && of_epoch.count() < life.keep_each
+        }) {
+            kept.push((stamp, input));
+        } else {
+            held.push_back(input);
+        }
         life.comes_to(Point::Held)?;
         for port in &mut *ports {
             // After its stop a node may still send: nothing is refused here.
@@ -266,6 +281,13 @@ fn receive(life: &mut Life, node: &mut Node, ports: &mut [Port]) -> Outcome {
         while held.len() as u64 > hold {
             held.pop_front();
         }
+    }
+    let whole = kept
+        .iter()
+        .filter(|(stamp, input)| Stamp::of(input.payload()) == Some(*stamp));
+    if life.keep > 0 {
+        let count = whole.count() as u64;
+        life.ledger.write(Fact::Verified { count })?;
     }
     Ok(())
 }

@@ -5,6 +5,9 @@
 //! `Project` asserts it), and every message is accounted for.
 
 mod named_points;
+mod own_doing;
+mod restart_semantics;
+mod standing_still;
 
 use dataflow_tests::{Fact, PATIENCE, Project};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
