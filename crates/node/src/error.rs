@@ -118,10 +118,16 @@ pub enum RecvError {
     /// The receiving half was closed from another thread.
     #[error("the receiving half of this node was closed")]
     Closed,
+    /// This program has closed descriptors that it had not opened, and the node cannot wait or wake any more.
+    #[error("{DESCRIPTORS_CLOSED}")]
+    DescriptorsClosed,
     /// The kernel refused to wait.
     #[error("waiting for an event failed: {0}")]
     Wait(rustix::io::Errno),
 }
+
+const DESCRIPTORS_CLOSED: &str = "this program has closed descriptors of its node, which can neither wait nor wake \
+     others any more: close only what the program has opened";
 
 const FORKED: &str = "this process was forked from a node and has none of its memory: use the node in the process that \
      connected, and start helpers with `spawn` instead of `fork`";
@@ -229,6 +235,9 @@ pub enum SendError {
     /// This is a process that was forked from the node's.
     #[error("{FORKED}")]
     Forked,
+    /// This program has closed descriptors that it had not opened, and the node cannot wait or wake any more.
+    #[error("{DESCRIPTORS_CLOSED}")]
+    DescriptorsClosed,
     /// The kernel refused to wait.
     #[error("waiting for room on `{output}` failed: {errno}")]
     Wait {

@@ -8,8 +8,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use dataflow_ids::{DataflowName, EdgeId, Epoch, NodeId, Sequence, StopMode};
+use dataflow_shm::descriptors_were_closed;
 use dataflow_wire::metadata::Metadata;
 use dataflow_wire::node::{TimerSpec, ToRuntime};
+use rustix::io::Errno;
 
 use crate::activity::WaitsFor;
 use crate::clock;
@@ -205,6 +207,9 @@ impl Receiver {
         if !self.shared.fork_guard.holds() {
             return Err(RecvError::Forked);
         }
+        if descriptors_were_closed() {
+            return Err(RecvError::DescriptorsClosed);
+        }
         if self.phase == Phase::Fresh {
             self.phase = Phase::Receiving;
             self.shared.stop.set_received(true);
@@ -379,6 +384,7 @@ impl Receiver {
                 OnSignal::GoOn => Ok(None),
                 OnSignal::GiveUp => Err(RecvError::Interrupted),
             },
+            Err(Errno::BADF) => Err(RecvError::DescriptorsClosed),
             Err(errno) => Err(RecvError::Wait(errno)),
         }
     }

@@ -9,6 +9,7 @@ use std::borrow::Borrow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::{DataflowName, Epoch, NodeId, OutputId};
+use dataflow_shm::descriptors_were_closed;
 use dataflow_wire::metadata::Metadata;
 use dataflow_wire::node::Welcome;
 
@@ -200,6 +201,9 @@ impl SenderInner {
     pub(crate) fn writer(&self) -> Result<MutexGuard<'_, Writer>, SendError> {
         if !self.shared.fork_guard.holds() {
             return Err(SendError::Forked);
+        }
+        if descriptors_were_closed() {
+            return Err(SendError::DescriptorsClosed);
         }
         Ok(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }

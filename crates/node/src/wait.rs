@@ -33,18 +33,25 @@ pub(crate) enum Woken {
 }
 
 /// Waits until one of `fds` is readable, at most until `until`.
+///
+/// `Errno::BADF`: this process's own program has closed one of them.
 pub(crate) fn wait(fds: &[BorrowedFd<'_>], until: Option<Instant>) -> Result<Woken, Errno> {
     let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
-    let result = match fds {
+    match fds {
         // The usual case needs no list.
-        [one] => poll(&mut [readable(*one)], timeout.as_ref()),
-        many => poll(
+        [one] => wait_for(&mut [readable(*one)], timeout),
+        many => wait_for(
             &mut many.iter().copied().map(readable).collect::<Vec<_>>(),
-            timeout.as_ref(),
+            timeout,
         ),
-    };
-    match result {
+    }
+}
+
+fn wait_for(fds: &mut [PollFd<'_>], timeout: Option<Timespec>) -> Result<Woken, Errno> {
+    match poll(fds, timeout.as_ref()) {
         Ok(0) => Ok(Woken::TimedOut),
+        // Said at once, and for ever: whoever takes it for a wake-up looks and looks again.
+        Ok(_) if fds.iter().any(|fd| fd.revents().contains(PollFlags::NVAL)) => Err(Errno::BADF),
         Ok(_) => Ok(Woken::Readable),
         Err(Errno::INTR) => Ok(Woken::Signal),
         Err(errno) => Err(errno),

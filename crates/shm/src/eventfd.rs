@@ -1,6 +1,7 @@
 //! One eventfd per waiter: how a side that sleeps is woken.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -32,6 +33,16 @@ impl EventFdError {
             errno => EventFdError::Refused { errno },
         }
     }
+}
+
+/// A wake-up of this process has found its descriptor closed.
+static FOUND_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process's own program has closed a descriptor of ours, as far as a wake-up has met it. Whoever was
+/// to be woken by it sleeps on, so the process had better end than go on.
+#[inline]
+pub fn descriptors_were_closed() -> bool {
+    FOUND_CLOSED.load(Ordering::Relaxed)
 }
 
 /// A counter in the kernel that a waiter polls. Nonblocking, closed on exec.
@@ -83,10 +94,17 @@ impl EventFd {
     }
 
     /// Wakes the waiter. Never blocks and never fails: a counter that is full is a waiter that has been
-    /// woken already, and a descriptor that is no eventfd is its owner's own loss.
+    /// woken already, and a descriptor that is no eventfd is its owner's own loss. One that this process has
+    /// closed behind our back is remembered ([`descriptors_were_closed`]).
     pub fn notify(&self) {
-        // An interrupted write is tried again; every other error means that there is nobody to wake.
-        while let Err(Errno::INTR) = rustix::io::write(&self.fd, &1u64.to_ne_bytes()) {}
+        loop {
+            match rustix::io::write(&self.fd, &1u64.to_ne_bytes()) {
+                Err(Errno::INTR) => {}
+                Err(Errno::BADF) => return FOUND_CLOSED.store(true, Ordering::Relaxed),
+                // Every other error means that there is nobody to wake.
+                _ => return,
+            }
+        }
     }
 
     /// Forgets every wake-up so far; gives whether there was one.

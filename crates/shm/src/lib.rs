@@ -14,7 +14,7 @@ mod received;
 mod segment;
 mod signals;
 
-pub use eventfd::{EventFd, EventFdError};
+pub use eventfd::{EventFd, EventFdError, descriptors_were_closed};
 pub use fork_guard::{ForkGuard, ForkGuardError};
 pub use inherited::{InheritedError, inherited_socket};
 pub use mapping::{Access, MapError, Mapping, OutOfBounds};

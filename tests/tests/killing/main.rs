@@ -4,6 +4,8 @@
 //! Each test ends back at its baseline: no process, no memory and no socket of it is left (the drop of
 //! `Project` asserts it), and every message is accounted for.
 
+mod down_in_every_phase;
+mod limits;
 mod named_points;
 mod own_doing;
 mod restart_semantics;

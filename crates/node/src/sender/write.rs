@@ -455,6 +455,7 @@ impl Writer {
                 OnSignal::GoOn => Ok(()),
                 OnSignal::GiveUp => Err(SendError::Interrupted),
             },
+            Err(rustix::io::Errno::BADF) => Err(SendError::DescriptorsClosed),
             Err(errno) => Err(SendError::Wait {
                 output: self.outputs[place].id.clone(),
                 errno,

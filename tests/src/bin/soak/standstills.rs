@@ -79,9 +79,14 @@ pub(crate) fn cycle(random: &mut Random, left: u64) -> Tally {
     assert_eq!(ended(up, &project), Outcome::Drained);
     let (_, accounts) = project.accounts();
     assert_eq!(
-        (accounts.lost, accounts.unwritten, accounts.deaths),
-        (0, 0, 0),
-        "nobody died"
+        (
+            accounts.lost,
+            accounts.unwritten,
+            accounts.deaths,
+            accounts.unread
+        ),
+        (0, 0, 0, 0),
+        "nobody died, and everybody has read everything"
     );
     tally.count("false deaths", accounts.deaths);
     tally.done = pids.len() as u64;

@@ -46,9 +46,14 @@ pub(crate) fn cycle(random: &mut Random) -> Tally {
     assert_eq!(outcome, Outcome::Drained);
     let (_, accounts) = project.accounts();
     assert_eq!(
-        (accounts.lost, accounts.unwritten, accounts.deaths),
-        (0, 0, 0),
-        "nobody died"
+        (
+            accounts.lost,
+            accounts.unwritten,
+            accounts.deaths,
+            accounts.unread
+        ),
+        (0, 0, 0, 0),
+        "nobody died, and everybody has read everything"
     );
     // Each token that was handed over came back, and each edge said `drained` (the accounts check that).
     assert_eq!(accounts.released, accounts.consumed);
