@@ -1,6 +1,6 @@
 //! Nodes whose own program does what nobody expects: workers, floods of output, closed descriptors.
 
-use dataflow_ids::Epoch;
+use dataflow_ids::{Epoch, LifeCycle};
 use dataflow_tests::{Project, edge, node, node_report};
 use dataflow_wire::status::Outcome;
 
@@ -163,15 +163,15 @@ fn a_node_that_closes_its_conversation_with_the_runtime_fails_alone() {
     let project = closes("closes-all", "all");
     let up = project.up();
     project.record("closing").wait_for("closed all");
-    let status = project.wait_until("it has failed", |status| {
-        node(status, "closing").state == dataflow_ids::LifeCycle::Failed
+    project.wait_until("it has failed", |status| {
+        node(status, "closing").state == LifeCycle::Failed
     });
-    println!("{:?}", node(&status, "closing"));
     let seen = project.record("other").arrived("in").len();
     project.record("other").wait_for_count("input", seen + 50);
     project.down().expect_code(1);
     up.wait().expect_code(1);
     let report = project.report();
-    println!("{:?}", node_report(&report, "closing"));
     assert_eq!(report.outcome, Outcome::Failed);
+    let said = node_report(&report, "closing").last_lines.join("\n");
+    assert!(said.contains("closed descriptors of its node"), "{said}");
 }
