@@ -8,13 +8,16 @@
 mod backoff;
 pub mod drain;
 pub mod flow;
+pub mod inputs;
 pub mod lifecycle;
 pub mod outcome;
 pub mod placement;
 pub mod quiesce;
 pub mod random;
 pub mod restart;
+pub mod segments;
 pub mod stats;
 mod time;
+pub mod waiting;
 
 pub use time::Time;

@@ -1,11 +1,14 @@
 //! The root's part on the edges: making, repairing, closing, reading.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_core::drain::Receiver;
 use dataflow_core::flow::Cycle;
+use dataflow_core::inputs::{InputReading, Inputs};
 use dataflow_core::quiesce::{Activity, CycleReading, EdgePosition, MemberReading};
+use dataflow_core::segments;
 use dataflow_descriptor::{Dataflow, Edge};
 use dataflow_ids::{EdgeId, Epoch, NodeIndex, Sequence};
 use dataflow_shm::EventFd;
@@ -17,10 +20,6 @@ use super::topology::Topology;
 use super::{Purpose, Root};
 use crate::error::RunError;
 
-/// How soon the segments of a dead incarnation are looked at again; doubles up to the longest.
-const OLD_SEGMENTS_FIRST: Duration = Duration::from_millis(100);
-/// How seldom they are looked at.
-const OLD_SEGMENTS_LONGEST: Duration = Duration::from_secs(10);
 /// How many sequences a log line lists.
 const LISTED_MAX: usize = 8;
 
@@ -122,12 +121,12 @@ impl Root {
     /// their queues are empty. Never so for a node without edges to it.
     pub(crate) fn is_all_read(&self, node: NodeIndex) -> bool {
         let table = self.table.borrow();
-        let mut rows = self
-            .edges_into(node)
-            .filter_map(|edge| table.edge(edge.id))
-            .peekable();
-        rows.peek().is_some()
-            && rows.all(|row| row.is_closed && row.keeper.read().counts.queued == 0)
+        let rows = (self.edges_into(node)).filter_map(|edge| table.edge(edge.id));
+        let inputs = Inputs::of(rows.map(|row| InputReading {
+            is_closed: row.is_closed,
+            queued: row.keeper.read().counts.queued,
+        }));
+        inputs == Inputs::AllRead
     }
 
     /// A node begins an incarnation: both ends of its edges learn it.
@@ -178,7 +177,7 @@ impl Root {
         for line in lines {
             self.say(node, line);
         }
-        self.watch_old_segments(node, OLD_SEGMENTS_FIRST);
+        self.watch_old_segments(node, Duration::ZERO);
     }
 
     /// No incarnation of a node will read again.
@@ -293,40 +292,27 @@ impl Root {
 
     /// Gives back the segments of incarnations of a node that are over, once no message lies in them any more.
     /// Looks again, less and less often, while one does.
-    fn watch_old_segments(self: &Rc<Self>, node: NodeIndex, wait: Duration) {
+    fn watch_old_segments(self: &Rc<Self>, node: NodeIndex, waited: Duration) {
         let living = {
             let machine = self.memory.node(node).read();
             machine.has_process().then(|| machine.epoch())
         };
-        let dead_upto = match living {
-            Some(epoch) => Epoch(epoch.0.saturating_sub(1)),
-            None => Epoch(u32::MAX),
-        };
-        let (free, any_left) = {
+        let look = {
             let table = self.table.borrow();
-            let mut used = Vec::new();
-            for edge in self.edges_from(node) {
-                if let Some(row) = table.edge(edge.id) {
-                    used.extend(row.keeper.segments());
-                }
-            }
+            let rows = (self.edges_from(node)).filter_map(|edge| table.edge(edge.id));
+            let named: BTreeSet<(Epoch, u32)> =
+                rows.flat_map(|row| row.keeper.segments()).collect();
+            let dead_upto = segments::dead_upto(living);
             let old = table.segments.of_epochs_upto(node, dead_upto);
-            let all = old.len();
-            let free: Vec<_> = old
-                .into_iter()
-                .filter(|id| !used.contains(&(id.epoch, id.number)))
-                .collect();
-            let any_left = free.len() < all;
-            (free, any_left)
+            segments::look(old, &named, waited)
         };
-        for segment in free {
+        for segment in look.free {
             self.retire_segment(segment);
         }
-        if any_left {
-            let again = (wait * 2).min(OLD_SEGMENTS_LONGEST);
+        if let Some(wait) = look.again_after {
             let at = self.env.now().after(wait);
             self.arm(Purpose::OldSegments(node), at, move |root| {
-                root.watch_old_segments(node, again);
+                root.watch_old_segments(node, wait);
             });
         }
     }

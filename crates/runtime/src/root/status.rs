@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dataflow_core::flow::Because;
+use dataflow_core::inputs::{InputReading, Inputs};
 use dataflow_core::outcome::Outcome as CoreOutcome;
 use dataflow_core::stats::{EdgeCounters, EdgeGauges, EdgeTotals};
+use dataflow_core::waiting::{self, Standing, WaitsFor};
 use dataflow_descriptor::Edge;
 use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
@@ -189,7 +191,6 @@ impl Root {
     pub(super) fn waiting(&self, readings: &[EdgeReading]) -> Vec<Waiting> {
         let now = self.env.now();
         let lead = self.memory.lead.read();
-        let table = self.table.borrow();
         let mut waiting = Vec::new();
         let mut named = BTreeSet::new();
         for asked in lead.drain.waiting() {
@@ -205,21 +206,10 @@ impl Root {
             // It is closed, so all that is owed is at or below its last sequence.
             waiting.push(self.waiting_for_tokens(edge, reading, busy_for));
         }
-        for spec in &self.dataflow.nodes {
-            if named.contains(&spec.index) {
-                continue;
-            }
-            let machine = self.memory.node(spec.index).read();
-            let mut inputs = self.edges_into(spec.index).peekable();
-            let has_inputs = inputs.peek().is_some();
-            let all_closed =
-                inputs.all(|edge| table.edge(edge.id).is_some_and(|row| row.is_closed));
-            let is_asked = machine.state() == LifeCycle::Stopping || (has_inputs && all_closed);
-            if !machine.has_process() || !is_asked {
-                continue;
-            }
-            waiting.extend(self.waiting_for_exit(spec.index, readings));
-        }
+        let nodes = self.dataflow.nodes.iter();
+        let standings = nodes.map(|spec| self.standing(spec.index, readings));
+        let others = waiting::whom(&named, standings);
+        waiting.extend(others.into_iter().filter_map(|it| self.named(it, readings)));
         waiting
     }
 
@@ -229,30 +219,59 @@ impl Root {
         node: NodeIndex,
         readings: &[EdgeReading],
     ) -> Vec<Waiting> {
-        // Who waits in a `send` is not the one to blame.
-        let blocking: Vec<Waiting> = (self.edges_from(node))
-            .filter_map(|edge| {
-                let reading = readings.get(edge.id.0 as usize)?;
+        let whom = self.standing(node, readings).waits_for();
+        (whom.into_iter())
+            .filter_map(|it| self.named(it, readings))
+            .collect()
+    }
+
+    /// How a node stands, for the question whom a stop waits for.
+    fn standing(&self, node: NodeIndex, readings: &[EdgeReading]) -> Standing {
+        let machine = self.memory.node(node).read();
+        let table = self.table.borrow();
+        let reading = |edge: &Edge| readings.get(edge.id.0 as usize);
+        let inputs = self.edges_into(node).map(|edge| InputReading {
+            is_closed: table.edge(edge.id).is_some_and(|row| row.is_closed),
+            queued: reading(edge).map_or(0, |reading| reading.counts.queued),
+        });
+        let is_blocked = |edge: &&Edge| {
+            reading(edge).is_some_and(|reading| {
                 let is_owed = reading.counts.queued > 0 || reading.counts.held > 0;
-                (reading.sender_blocked && is_owed)
-                    .then(|| self.waiting_for_tokens(edge, reading, None))
+                reading.sender_blocked && is_owed
             })
-            .collect();
-        if !blocking.is_empty() {
-            return blocking;
+        };
+        Standing {
+            node,
+            state: machine.state(),
+            has_process: machine.has_process(),
+            inputs: Inputs::of(inputs),
+            blocked_on: (self.edges_from(node).filter(is_blocked))
+                .map(|edge| edge.id)
+                .collect(),
         }
+    }
+
+    /// Who is waited for, in the words of the conversation with commands.
+    fn named(&self, whom: WaitsFor, readings: &[EdgeReading]) -> Option<Waiting> {
+        let node = match whom {
+            WaitsFor::Receiver(edge) => {
+                let reading = readings.get(edge.0 as usize)?;
+                return Some(self.waiting_for_tokens(self.dataflow.edge(edge)?, reading, None));
+            }
+            WaitsFor::End(node) => node,
+        };
         let now = self.env.now();
         let table = self.table.borrow();
         let process = &table.node(node).process;
         let said = (process.running(process.epoch())).and_then(|running| running.busy);
-        vec![Waiting {
+        Some(Waiting {
             node: self.spec(node).id.clone(),
             pid: self.memory.node(node).read().pid(),
             busy_for: said
                 .filter(|(busy_for, _)| !busy_for.is_zero())
                 .map(|(busy_for, at)| busy_for + now.since(at)),
             what: WaitingFor::Exit,
-        }]
+        })
     }
 
     fn waiting_for_tokens(
