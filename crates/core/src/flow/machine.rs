@@ -129,6 +129,29 @@ impl FlowMachine {
         self.forced
     }
 
+    /// What a node that has not ended was told to make it stop, if it was: to tell it again when it may have missed
+    /// that.
+    #[must_use]
+    pub fn told_to_stop(&self, node: NodeIndex) -> Option<FlowCommand> {
+        let role = *self.graph.roles.get(place(node))?;
+        if self.nodes[place(node)].end.is_some() {
+            return None;
+        }
+        match (self.stopping, role) {
+            (Some(mode @ StopMode::Now), _) | (Some(mode), Role::Source) => {
+                Some(FlowCommand::StopNode { node, mode })
+            }
+            (_, Role::Member(cycle)) if self.cycles[cycle.0].is_stopped => {
+                let members = self.graph.cycles[cycle.0].members.iter();
+                Some(FlowCommand::StopCycle {
+                    cycle,
+                    members: members.filter(|it| it.node == node).cloned().collect(),
+                })
+            }
+            _ => None,
+        }
+    }
+
     /// Takes one event; gives what must be done, in order.
     pub fn handle(&mut self, event: FlowEvent) -> Vec<FlowCommand> {
         let mut commands = Vec::new();

@@ -268,6 +268,50 @@ fn a_graceful_stop_tells_sources_only_and_a_second_one_changes_nothing() {
     assert_eq!(flow.handle(stop(StopMode::Graceful)), []);
 }
 
+/// A source, a cycle that it feeds, and a receiver of the cycle.
+#[test]
+fn what_was_told_to_stop_a_node_can_be_told_again_until_it_has_ended() {
+    let mut machine = machine(4, &[(0, 1), (1, 2), (2, 1), (2, 3)], OnFailure::Stop);
+    up(&mut machine, 4);
+    let told = |machine: &FlowMachine, node| machine.told_to_stop(NodeIndex(node));
+    assert!(
+        (0..4).all(|node| told(&machine, node).is_none()),
+        "nobody yet"
+    );
+    machine.handle(stop(StopMode::Graceful));
+    let mode = StopMode::Graceful;
+    let node = NodeIndex(0);
+    assert_eq!(
+        told(&machine, 0),
+        Some(FlowCommand::StopNode { node, mode })
+    );
+    assert!(
+        (1..4).all(|node| told(&machine, node).is_none()),
+        "only the source"
+    );
+    machine.handle(ended(0, LifeCycle::Draining));
+    assert_eq!(told(&machine, 0), None, "it has ended");
+    let all = machine.handle(closed(0));
+    let Some(FlowCommand::StopCycle { members, .. }) = all.last() else {
+        panic!("{all:?}");
+    };
+    for member in members {
+        match told(&machine, member.node.0) {
+            Some(FlowCommand::StopCycle { members, .. }) => {
+                assert_eq!(members, std::slice::from_ref(member));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told(&machine, 3), None, "it ends when its inputs close");
+    machine.handle(stop(StopMode::Now));
+    let (node, mode) = (NodeIndex(3), StopMode::Now);
+    assert_eq!(
+        told(&machine, 3),
+        Some(FlowCommand::StopNode { node, mode })
+    );
+}
+
 #[test]
 fn a_failed_node_stops_the_rest_and_is_named() {
     let mut flow = machine(2, &[], OnFailure::Stop);

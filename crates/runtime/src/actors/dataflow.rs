@@ -248,6 +248,9 @@ impl DataflowActor {
         if lead.flow.stopping().is_some() {
             this.fact(NodeMessage::StopBegun);
         }
+        if let Some(command) = lead.flow.told_to_stop(node) {
+            self.perform_flow(command);
+        }
         if let Some(by) = lead.flow.forced() {
             this.fact(NodeMessage::Force { by });
         }

@@ -51,7 +51,7 @@ pub(crate) use process::ProcessFact;
 pub(crate) use task::{RootTask, Start};
 pub(crate) use timer::Purpose;
 
-use table::Table;
+use table::{Process, Table};
 use timer::Timers;
 use topology::Topology;
 
@@ -309,18 +309,33 @@ impl Root {
         let _ = self.to_task.send(RootEvent::CannotGoOn(actor));
     }
 
-    /// A message to a node's actor was dead-lettered, because it made the actor panic twice. The node ends, and its
-    /// actor is told again what it may have missed.
+    /// A message to a node's actor was dead-lettered, because it made the actor panic twice. Its process ends, and the
+    /// actor is told again what it may have missed. If that cannot be told again, the dataflow ends.
     pub(crate) fn give_up_on(&self, node: NodeIndex) {
         let why = "the runtime's own actor for this node panicked twice over one thing".to_owned();
         tracing::error!(node = %self.spec(node).id, "node given up");
         self.say(node, why.clone());
         let epoch = self.table.borrow().node(node).process.epoch();
         let lead = &self.handles.dataflow;
-        if !self.signal_group(node, epoch, rustix::process::Signal::KILL) {
+        let is_killed = self.signal_group(node, epoch, rustix::process::Signal::KILL);
+        if !is_killed && !self.can_be_told_again(node) {
             lead.fact(DataflowMessage::UpFailed { node, why });
         }
         self.handles.node(node).fact(NodeMessage::Adopt);
         lead.fact(DataflowMessage::Retell { node });
+    }
+
+    /// Whether a node without a process waits for nothing but what the table and the leader know: the end of that
+    /// process, or of the tokens of its outputs. A wait, a placement, a start is gone with the message that said it.
+    fn can_be_told_again(&self, node: NodeIndex) -> bool {
+        let machine = self.memory.node(node).read();
+        let table = self.table.borrow();
+        let is_in_table = match &table.node(node).process {
+            Process::Failed { epoch, .. } | Process::Reaped { epoch, .. } => {
+                machine.has_process() && machine.epoch() == *epoch
+            }
+            Process::None | Process::Starting { .. } | Process::Running(_) => false,
+        };
+        machine.end().is_some() || is_in_table
     }
 }
