@@ -21,6 +21,7 @@ DEFAULT_SIGNALS := env --default-signal
 
 FLOW ?= dataflows/quickstart.yml
 MINUTES ?= 10
+SEEDS ?= 10000
 SEED ?=
 DATAFLOW := target/debug/dataflow
 
@@ -72,6 +73,12 @@ soak: ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message accoun
 	@DATAFLOW_SOAK=1 cargo test --locked --release -p dataflow-shm --test two_processes -- --nocapture
 	@printf '==> target/release/dataflow-soak --minutes %s\n' '$(MINUTES)'
 	@$(DEFAULT_SIGNALS) target/release/dataflow-soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+.PHONY: simulate
+simulate: ## Whole runtimes on virtual time: SEEDS=10000 random ones, or SEED= to see one
+	@cargo build --locked -p dataflow-testkit --example simulate
+	@printf '==> simulating %s\n' '$(if $(SEED),seed $(SEED),$(SEEDS) seeds)'
+	@target/debug/examples/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 .PHONY: docs
 docs: ## Build the pages of the Rust API, and say where they are

@@ -313,9 +313,11 @@ impl NodeMachine {
         self.stop_begun = true;
         match &self.incarnation {
             None => self.finish_without_process("the dataflow stops", commands),
-            // Nothing can have been sent to it: the first `send` waits for Ready.
+            // Nothing can have been sent to it: the first `send` waits for Ready. If it becomes ready nevertheless,
+            // it ends as everybody does.
             Some(incarnation) if self.epoch == FIRST && !incarnation.ready => {
-                self.stop(StopMode::Graceful, Vec::new(), commands);
+                self.go_stopping("told to stop", commands);
+                self.pursue(commands);
             }
             // It ends when it is told to, or when its inputs close.
             Some(_) => {}
@@ -364,7 +366,12 @@ impl NodeMachine {
             }
             return;
         }
+        let is_fresh = epoch == FIRST && !incarnation.ready;
         let (mode, command) = match &self.intent {
+            Intent::Run if is_fresh && self.stop_begun => {
+                let (mode, upto) = (StopMode::Graceful, Vec::new());
+                (mode, NodeCommand::SendStop { epoch, mode, upto })
+            }
             Intent::Run => return,
             // What is queued is kept for the next incarnation, and a send that has begun ends as in any other
             // graceful stop: nothing is lost between the two.
@@ -376,7 +383,6 @@ impl NodeMachine {
                 (mode, NodeCommand::SendStop { epoch, mode, upto })
             }
         };
-        let is_fresh = epoch == FIRST && !incarnation.ready;
         let is_deaf = program == Program::MayLackLibrary && !incarnation.connected;
         if is_fresh || is_deaf {
             if incarnation.pid.is_some() && !incarnation.terminate_sent {

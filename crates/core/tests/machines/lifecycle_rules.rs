@@ -171,6 +171,29 @@ fn a_first_incarnation_that_is_not_ready_gets_sigterm_at_a_stop_and_ends_well() 
 }
 
 #[test]
+fn a_member_of_a_cycle_that_becomes_ready_during_the_stop_is_told_how_far_it_receives() {
+    let mut node = machine(Program::UsesLibrary, RestartOn::Always);
+    tell_all(&mut node, &UP[..4]);
+    tell_all(&mut node, &[NodeEvent::StopBegun]);
+    // It has ignored the SIGTERM, and its cycle is stopped later, when nothing comes into that any more.
+    assert_eq!(
+        tell_all(&mut node, &UP[4..]),
+        [NodeCommand::MarkReady],
+        "a stop without limits would make it wait for inputs that cannot close before it ends"
+    );
+    let (mode, upto) = (StopMode::Graceful, vec![(EdgeId(0), Sequence(3))]);
+    let stop = NodeEvent::Stop {
+        mode,
+        upto: upto.clone(),
+    };
+    let epoch = ONE;
+    assert_eq!(
+        tell_all(&mut node, &[stop]),
+        [NodeCommand::SendStop { epoch, mode, upto }]
+    );
+}
+
+#[test]
 fn a_first_incarnation_that_is_being_spawned_gets_sigterm_as_soon_as_it_runs() {
     let mut node = machine(Program::UsesLibrary, RestartOn::Always);
     tell_all(&mut node, &UP[..2]);

@@ -144,7 +144,8 @@ pub trait Control {
     /// queued then.
     fn send(&self, frame: &ToNode, descriptors: Vec<OwnedFd>) -> Result<(), EnqueueError>;
 
-    /// Sends what was queued, whenever the other side takes it. Ends when nothing can be sent any more.
+    /// Sends what was queued, whenever the other side takes it. Goes on until it is dropped, or nothing can be sent
+    /// any more.
     fn write_queued(&self) -> LocalFuture<'_, ()>;
 
     /// How much waits to be sent, in bytes.

@@ -1,6 +1,7 @@
 //! What a receiver shares between its threads: releasing messages, and saying which are still owed.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -112,6 +113,14 @@ impl<W: Words, N: Notify> Lease<W, N> {
     /// The edge it came over.
     pub fn edge(&self) -> EdgeId {
         self.shared.edge
+    }
+
+    /// Ends it as a SIGKILL does: nothing is released, the message stays borrowed until the runtime has repaired
+    /// the edge. For simulated processes.
+    pub fn abandon(self) {
+        let lease = ManuallyDrop::new(self);
+        // SAFETY: `lease` is never dropped nor used again, so the reference is taken out of it once.
+        drop(unsafe { std::ptr::read(&lease.shared) });
     }
 }
 

@@ -154,9 +154,9 @@ impl FakeProcess {
         self.say(Said::Frame((frame, descriptors)));
     }
 
-    /// Says something to the runtime that is no frame.
-    pub fn send_nonsense(&self) {
-        self.say(Said::Nonsense(FrameError::HeaderGarbled));
+    /// Says something to the runtime that is refused like this.
+    pub fn send_nonsense(&self, refused: FrameError) {
+        self.say(Said::Nonsense(refused));
     }
 
     fn say(&self, said: Said) {

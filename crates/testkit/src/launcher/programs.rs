@@ -7,6 +7,7 @@ use std::time::Duration;
 use dataflow_core::lifecycle::Exit;
 use dataflow_runtime::process::{LaunchError, LaunchOrder, LocalFuture};
 use dataflow_shm::child::SpawnError;
+use dataflow_wire::frame::FrameError;
 use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
 
@@ -122,7 +123,7 @@ pub fn hangs_up() -> Program {
 pub fn talks_nonsense() -> Program {
     Program::new(|process| async move {
         greet(&process);
-        process.send_nonsense();
+        process.send_nonsense(FrameError::HeaderGarbled);
         pending().await
     })
 }

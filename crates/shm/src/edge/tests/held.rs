@@ -190,3 +190,16 @@ fn a_forked_child_releases_nothing() {
     drop(held);
     assert_eq!(rig.counts().released, 1);
 }
+
+#[test]
+fn an_abandoned_message_stays_borrowed_until_the_runtime_has_repaired_the_edge() {
+    let mut rig = rig(QueuePolicy::Block, 8, 8);
+    rig.send_chunk(1);
+    rig.take_chunk().unwrap().lease.abandon();
+    let counts = rig.counts();
+    assert_eq!((counts.held, counts.released), (1, 0));
+    assert_eq!(rig.keeper.repair_receiver(), [sequence(1)]);
+    let counts = rig.counts();
+    assert_eq!((counts.held, counts.released, counts.lost), (0, 0, 1));
+    assert_eq!(rig.freed(), [1]);
+}
