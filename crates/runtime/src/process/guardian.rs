@@ -91,6 +91,13 @@ impl Guardian {
         }
     }
 
+    /// Its process.
+    #[cfg(test)]
+    pub(super) fn pid(&self) -> Option<Pid> {
+        let (process, _) = self.process.as_ref()?;
+        i32::try_from(process.id()).ok().and_then(Pid::from_raw)
+    }
+
     fn tell(&mut self, change: char, group: i32) {
         if self.process.is_none() {
             return self.replace();

@@ -190,3 +190,40 @@ impl Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, kill_process};
+
+    use super::*;
+
+    #[test]
+    fn a_guardian_that_stood_still_is_told_the_rest_when_it_goes_on() {
+        actix_rt::System::new().block_on(async {
+            let guard = Guard::new();
+            let pid = (guard.guardian.borrow().as_ref()).and_then(Guardian::pid);
+            let pid = pid.unwrap();
+            kill_process(pid, Signal::STOP).unwrap();
+            // Numbers above the largest that a process can have.
+            for number in 5_000_000.. {
+                let group = Pid::from_raw(number).unwrap();
+                guard.add(group);
+                if guard.tell(|guardian| guardian.remove(group)) {
+                    break;
+                }
+            }
+            kill_process(pid, Signal::CONT).unwrap();
+            let is_behind = || guard.guardian.borrow().as_ref().unwrap().is_behind();
+            let mut tend = std::pin::pin!(guard.tend());
+            while is_behind() {
+                tokio::select! {
+                    biased;
+                    () = &mut tend => unreachable!("it goes on for ever"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            let same = (guard.guardian.borrow().as_ref()).and_then(Guardian::pid);
+            assert_eq!(same, Some(pid), "it was not given up");
+        });
+    }
+}
