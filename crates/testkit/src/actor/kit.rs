@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use dataflow_core::random::Random;
 use dataflow_runtime::actor::{
-    ACTOR_POLICY, Behaviour, Counts, Down, Handle, Mailbox, Message, Supervisor, Time, Verdict,
+    ACTOR_POLICY, Behaviour, Counts, Down, Handle, Mailbox, Message, Seen, Supervisor, Time,
+    Verdict,
 };
 use dataflow_runtime::embed::Inspector;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -200,8 +201,19 @@ impl Kit {
         expectations.given_up(actor);
     }
 
-    /// Lets the end of the test check an embedded run too: its mailboxes, and its statistics.
+    /// Lets the end of the test check an embedded run too: its mailboxes, and its statistics. What its actors are told
+    /// comes into the trace. An actor of it is called `RUN/ACTOR`, also in what the test declares.
     pub fn inspect(&self, run: &str, inspector: Inspector) {
+        for actor in inspector.actors() {
+            let trace = self.inner.trace.clone();
+            let name = format!("{run}/{}", actor.name());
+            actor.watch(Box::new(move |seen| {
+                trace.seen(&Seen {
+                    actor: &name,
+                    ..*seen
+                });
+            }));
+        }
         (self.inner.runs.borrow_mut()).push((run.to_owned(), inspector));
     }
 

@@ -3,11 +3,18 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use dataflow_core::lifecycle::Exit;
+use dataflow_core::placement::Capabilities;
+use dataflow_descriptor::{Environment, check_text};
+use dataflow_runtime::RunOptions;
 use dataflow_runtime::actor::{AskError, Behaviour, Fault, Handle, Reply, When};
+use dataflow_runtime::embed::{Inspector, Surroundings, embed};
+use dataflow_wire::status::Outcome;
 
 use super::Kit;
+use crate::launcher::{FakeLauncher, programs};
 
 #[derive(Debug, Clone)]
 enum Ball {
@@ -146,4 +153,64 @@ fn a_kept_reply_is_answered_by_the_test() {
         });
         assert_eq!(answer.unwrap(), 9);
     });
+}
+
+/// A run of one node that crashes, is restarted and returns, shown to the kit.
+async fn run(kit: &Kit, strike: impl FnOnce(&Inspector)) {
+    let node = "restart: { policy: on-failure, max: 2, window: 60s, backoff: 100ms..200ms }";
+    let text = format!("name: one\nnodes:\n  - {{ id: one, path: /bin/true, {node} }}\n");
+    let environment = Environment::of_this_process();
+    let dataflow = check_text(&text, "one.yml", "/", &environment).dataflow;
+    let launcher = FakeLauncher::new(|order| {
+        let exit = Exit::Code(i32::from(order.epoch.0 == 1));
+        Ok(programs::exits_after(Duration::from_secs(1), exit))
+    });
+    let surroundings = Surroundings {
+        launcher: Rc::new(launcher),
+        seed: kit.random(),
+        run: "one".to_owned(),
+        pid: 1,
+        capabilities: Capabilities::default(),
+        output_memory_bytes: 1 << 20,
+        options: RunOptions::default(),
+        begins_at: UNIX_EPOCH,
+    };
+    let (to_test, _events) = std::sync::mpsc::channel();
+    let run = embed(dataflow.unwrap(), surroundings, to_test).unwrap();
+    kit.inspect("one", run.inspector());
+    strike(&run.inspector());
+    assert_eq!(run.run().await.unwrap().outcome, Outcome::Drained);
+}
+
+#[test]
+fn a_run_that_is_shown_to_the_kit_is_traced_and_checked() {
+    let trace = |seed| {
+        Kit::run(seed, async |kit| {
+            run(&kit, |_| {}).await;
+            kit.trace()
+        })
+    };
+    let ours = trace(7);
+    assert!(
+        ours.contains("one/node 0 has handled BackoffElapsed"),
+        "{ours}"
+    );
+    assert_eq!(ours, trace(7));
+    assert_ne!(
+        ours,
+        trace(8),
+        "the wait before a restart comes from the seed"
+    );
+    let said = failure(async |kit| {
+        run(&kit, |inspector| {
+            let actors = inspector.actors();
+            let stats = actors.iter().find(|actor| actor.name() == "stats").unwrap();
+            stats.inject(When::any(), Fault::Drop);
+        })
+        .await;
+    });
+    assert!(
+        said.contains("one/stats has 1 dead letters, 0 declared"),
+        "{said}"
+    );
 }
