@@ -5,6 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dataflow_descriptor::duration_from_text;
+use dataflow_runtime::logs::LOG_BYTES_MAX;
+
+/// One MiB, in bytes.
+pub(crate) const MB: u64 = 1024 * 1024;
+/// What `--log-mb` is without it.
+const LOG_MB_DEFAULT: u64 = LOG_BYTES_MAX / MB;
+/// The most that `--log-mb` can be: 1 TiB.
+const LOG_MB_MAX: u64 = 1024 * 1024;
 
 /// Runs dataflows: graphs of ordinary programs that pass messages to each other through shared memory.
 #[derive(Debug, Parser)]
@@ -20,7 +28,7 @@ use dataflow_descriptor::duration_from_text;
   dataflow down                               stop it; nothing that was sent is lost
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
-Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG or RUST_LOG (what the
+Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb), DATAFLOW_LOG or RUST_LOG (what the
 runtime itself logs to standard error, `warn` by default)."
 )]
 pub(crate) struct Arguments {
@@ -68,6 +76,12 @@ pub(crate) struct UpArguments {
     pub(crate) build: bool,
     #[command(flatten)]
     pub(crate) force_after: ForceAfter,
+    /// What the log of one node may take on the disk, in MiB: its oldest lines make room for later ones
+    #[arg(
+        long, value_name = "N", env = "DATAFLOW_LOG_MB", default_value_t = LOG_MB_DEFAULT,
+        value_parser = clap::value_parser!(u64).range(1..=LOG_MB_MAX)
+    )]
+    pub(crate) log_mb: u64,
     /// Write one JSON object a line: every log line, state change, and at the end the report
     #[arg(long)]
     pub(crate) json: bool,
@@ -182,7 +196,8 @@ pub(crate) struct PsArguments {
   dataflow logs -f                      and go on until the run ends
   dataflow logs vision --run RUN        an earlier run; the last 10 are kept
 
-Log files are JSON lines in .dataflow/runs/RUN/NODE.log beside the YAML file.")]
+Log files are JSON lines in .dataflow/runs/RUN/NODE.log beside the YAML file. When a node's log has come to its
+limit (`up --log-mb`), its oldest lines are thrown away, and this says how many.")]
 pub(crate) struct LogsArguments {
     /// The dataflow's name, or its YAML file; without it, the newest run
     pub(crate) dataflow: Option<String>,

@@ -69,7 +69,14 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
                 tell(&ended, arguments);
                 // When `down` returns, nothing of the dataflow is left.
                 process.wait();
-                return Ok(report::exit(&ended));
+                return Ok(match (written(&found)?, report::exit(&ended)) {
+                    (Some(_), exit) => exit,
+                    (None, Exit::Done) => return Err(report_missing(&found)),
+                    (None, exit) => {
+                        say(&report_missing(&found).to_string(), None);
+                        exit
+                    }
+                });
             }
             Ok(other) => tracing::debug!(?other, "reply not asked for"),
         }
@@ -108,6 +115,12 @@ fn written(found: &FoundRun) -> Result<Option<Report>, CliError> {
     match runs.into_iter().find(|run| run.run == found.run) {
         Some(run) => Ok(run.report()?),
         None => Ok(None),
+    }
+}
+
+fn report_missing(found: &FoundRun) -> CliError {
+    CliError::ReportMissing {
+        run: found.run.clone(),
     }
 }
 

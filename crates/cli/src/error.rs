@@ -186,6 +186,18 @@ pub(crate) enum CliError {
     /// Logs cannot be read.
     #[error(transparent)]
     Logs(#[from] LogsError),
+    /// A run has ended, and its report is not on the disk.
+    #[error("the report of this run could not be written: {source}")]
+    ReportNotWritten {
+        /// What went wrong.
+        source: LogsError,
+    },
+    /// A run has ended, and its report is not where it should be.
+    #[error("the report of this run ({run}) is not on the disk")]
+    ReportMissing {
+        /// The run's name.
+        run: String,
+    },
     /// The folder of a run cannot be watched.
     #[error("cannot watch {}: {source}", .folder.display())]
     Watch {
@@ -269,6 +281,9 @@ impl CliError {
             CliError::NodeEnded { dataflow, .. } => format!(
                 "its edges are closed: `dataflow down {dataflow}`, and start the dataflow again"
             ),
+            CliError::ReportNotWritten { .. } | CliError::ReportMissing { .. } => {
+                "how it ended stands above, and nowhere else: make room on the disk".to_owned()
+            }
             CliError::NodeNotStarted { .. } => "try again in a moment".to_owned(),
             CliError::NodeElsewhere { dataflow, .. } => {
                 format!("`dataflow ps {dataflow}` shows how it stands now")

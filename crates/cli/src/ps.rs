@@ -174,6 +174,14 @@ fn lines(status: &DataflowStatus, here: &Path, style: Style) -> Vec<String> {
         lines.push(String::new());
         lines.extend(heading_and_rows(edges(&status.edges), style));
     }
+    let losses = status.nodes.iter();
+    let losses: Vec<String> = losses
+        .filter_map(|node| text::log_losses(&node.node, &node.log))
+        .collect();
+    if !losses.is_empty() {
+        lines.push(String::new());
+        lines.extend(losses);
+    }
     if !status.waiting.is_empty() {
         lines.push(String::new());
         lines.extend(status.waiting.iter().map(ToString::to_string));
@@ -266,7 +274,7 @@ mod tests {
     use std::time::Duration;
 
     use dataflow_ids::{DataflowName, EdgeId, Epoch, InputId, LifeCycle, NodeId, OutputId};
-    use dataflow_wire::status::{EdgeCounts, Phase, Waiting, WaitingFor};
+    use dataflow_wire::status::{EdgeCounts, LogLosses, Phase, Waiting, WaitingFor};
 
     use super::*;
 
@@ -284,6 +292,7 @@ mod tests {
             delivered: 0,
             end: None,
             because: because.map(str::to_owned),
+            log: LogLosses::default(),
         };
         let status = DataflowStatus {
             name: DataflowName::new("vision").unwrap(),

@@ -54,6 +54,7 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
     lines.push(format!("{end}: {consumed}"));
     lines.extend(unconsumed.into_iter().map(|line| format!("  {line}")));
     lines.extend(damaged);
+    lines.extend((report.nodes.iter()).filter_map(|node| text::log_losses(&node.node, &node.log)));
     let forced: Vec<&str> = report
         .nodes
         .iter()
@@ -144,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use dataflow_ids::{DataflowName, EdgeId, Forcer, InputId, NodeId, OutputId};
-    use dataflow_wire::status::EdgeCounts;
+    use dataflow_wire::status::{EdgeCounts, LogLosses};
 
     use super::*;
 
@@ -163,6 +164,7 @@ mod tests {
                 end,
                 restarts: 0,
                 last_lines: vec!["Traceback".to_owned()],
+                log: LogLosses::default(),
             }],
             edges: vec![EdgeStatus {
                 edge: EdgeId(0),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use dataflow_ids::NodeId;
+use dataflow_wire::status::LogLosses;
+
 /// A time with the precision that matters: `340 ms`, `12.3 s`, `3 m 12 s`, `2 h 05 m`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -33,6 +36,37 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
+}
+
+/// A number of bytes: `512 bytes`, `1.5 kB`, `33.6 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => counted(number, "byte"),
+        1_000..1_000_000 => format!("{:.1} kB", number as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", number as f64 / 1e6),
+        _ => format!("{:.1} GB", number as f64 / 1e9),
+    }
+}
+
+/// What a node has said and is not in its log; `None` when everything is.
+pub(crate) fn log_losses(node: &NodeId, losses: &LogLosses) -> Option<String> {
+    let mut said = Vec::new();
+    if losses.lines_unwritten > 0 {
+        let why = losses.why.as_deref().unwrap_or("the disk refused");
+        said.push(format!(
+            "{} ({}) could not be written: {why}",
+            counted(losses.lines_unwritten, "line"),
+            bytes(losses.bytes_unwritten)
+        ));
+    }
+    if losses.lines_thrown_away > 0 {
+        said.push(format!(
+            "the oldest {} ({}) made room for later ones",
+            counted(losses.lines_thrown_away, "line"),
+            bytes(losses.bytes_thrown_away)
+        ));
+    }
+    (!said.is_empty()).then(|| format!("log of {node}: {}", said.join("; ")))
 }
 
 /// On which side a column's cells stand.
@@ -95,6 +129,27 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "message"), "1 message");
         assert_eq!(counted(0, "message"), "0 messages");
+    }
+
+    #[test]
+    fn a_log_that_lacks_something_says_what() {
+        let node = NodeId::new("n").unwrap();
+        let mut losses = LogLosses::default();
+        assert_eq!(log_losses(&node, &losses), None);
+        losses.lines_thrown_away = 12_345;
+        losses.bytes_thrown_away = 33_554_432;
+        assert_eq!(
+            log_losses(&node, &losses).unwrap(),
+            "log of n: the oldest 12,345 lines (33.6 MB) made room for later ones"
+        );
+        losses.lines_unwritten = 1;
+        losses.bytes_unwritten = 999;
+        losses.why = Some("No space left".to_owned());
+        assert_eq!(
+            log_losses(&node, &losses).unwrap(),
+            "log of n: 1 line (999 bytes) could not be written: No space left; the oldest 12,345 lines (33.6 MB) \
+             made room for later ones"
+        );
     }
 
     #[test]

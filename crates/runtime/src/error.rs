@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use dataflow_ids::{DataflowName, NodeId};
+use dataflow_wire::status::Report;
 
 use crate::logs::LogsError;
 use crate::registry::RegistryError;
@@ -154,7 +155,7 @@ impl UpError {
     }
 }
 
-/// Why a run broke off. Everything that it had started has been killed.
+/// Why a run broke off, and everything that it had started has been killed; or why its report is not on the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused something the run cannot do without.
@@ -174,6 +175,14 @@ pub enum RunError {
         input: String,
         /// What the data plane said.
         why: String,
+    },
+    /// Everything has ended as the report says, and the report is not on the disk.
+    #[error("the report of the run could not be written: {source}")]
+    ReportNotWritten {
+        /// What went wrong.
+        source: LogsError,
+        /// How the run ended.
+        report: Box<Report>,
     },
     /// A part of the runtime has panicked again and again.
     #[error(

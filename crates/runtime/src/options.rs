@@ -12,6 +12,8 @@ pub struct RunOptions {
     pub force_after: Option<Duration>,
     /// The terminal of the caller, for nodes that draw: they find it as `DATAFLOW_TERMINAL`.
     pub terminal: Option<PathBuf>,
+    /// What the log of one node may take on the disk, in bytes. `None`: [`LOG_BYTES_MAX`](crate::logs::LOG_BYTES_MAX).
+    pub log_bytes_max: Option<u64>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
     /// Breaks off [`prepare`](crate::prepare) from another thread.

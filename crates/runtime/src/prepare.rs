@@ -14,7 +14,7 @@ use crate::controls::{Control, Controls};
 use crate::env::WallClock;
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
-use crate::logs::{self, RunFolder};
+use crate::logs::{self, LOG_BYTES_MAX, LogWriter, RunFolder};
 use crate::options::RunOptions;
 use crate::process::ProcessLauncher;
 use crate::registry::{Claim, Registry, RegistryError};
@@ -128,7 +128,8 @@ impl Run {
             ..
         } = self;
         let refused = |what| move |source| RunError::System { what, source };
-        let (logs, writer) = logs::spawn_writer(folder.path(), events.clone())
+        let log_bytes_max = options.log_bytes_max.unwrap_or(LOG_BYTES_MAX);
+        let (logs, writer) = LogWriter::start(folder.path(), log_bytes_max, events.clone())
             .map_err(refused("cannot start the thread that writes logs"))?;
         let listener = claim.take_listener();
         let seed = options.seed.unwrap_or_else(seed_of_the_clock);
@@ -153,16 +154,23 @@ impl Run {
             })?;
             task.run().await
         });
-        // What was said is on the disk before the end is announced. The writer has no panic to pass on.
-        let _ = writer.join();
-        let report = result?;
-        if let Err(error) = logs::write_report(folder.path(), &report) {
-            tracing::warn!(%error, "report not written");
+        // What was said is on the disk before the end is announced.
+        let losses = writer.finish();
+        let mut report = result?;
+        for node in &mut report.nodes {
+            node.log = losses.of(&node.node);
         }
+        let written = logs::write_report(folder.path(), &report);
         // The name is free before the end is announced, so that the next `up` may follow at once.
         drop(claim);
         let _ = events.send(RunEvent::Ended(Box::new(report.clone())));
-        Ok(report)
+        match written {
+            Ok(()) => Ok(report),
+            Err(source) => {
+                let report = Box::new(report);
+                Err(RunError::ReportNotWritten { source, report })
+            }
+        }
     }
 }
 

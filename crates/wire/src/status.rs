@@ -80,6 +80,23 @@ pub struct NodeStatus {
     pub end: Option<End>,
     /// What explains its state, in one line: what it waits for, or why it failed.
     pub because: Option<String>,
+    /// What it has said and is not in its log.
+    pub log: LogLosses,
+}
+
+/// What a node has said and is not in its log, or not any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogLosses {
+    /// Its oldest lines, which made room for later ones.
+    pub lines_thrown_away: u64,
+    /// How many bytes of the disk they had taken.
+    pub bytes_thrown_away: u64,
+    /// Lines that the disk did not take.
+    pub lines_unwritten: u64,
+    /// How many bytes of text they had.
+    pub bytes_unwritten: u64,
+    /// Why the last of them were not written.
+    pub why: Option<String>,
 }
 
 /// An edge at one moment.
@@ -287,6 +304,9 @@ pub struct NodeReport {
     pub restarts: u32,
     /// Its last log lines, when it failed.
     pub last_lines: Vec<String>,
+    /// What it has said and is not in its log.
+    #[serde(default)]
+    pub log: LogLosses,
 }
 
 #[cfg(test)]

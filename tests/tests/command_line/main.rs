@@ -2,6 +2,7 @@
 
 mod describe;
 mod environment;
+mod full_disk;
 mod help;
 mod logs;
 mod one_node;

@@ -44,6 +44,7 @@ pub(super) fn start(
         .arg(&arguments.file)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    command.arg("--log-mb").arg(arguments.log_mb.to_string());
     if let Some(time) = arguments.force_after.force_after {
         command
             .arg("--force-after")

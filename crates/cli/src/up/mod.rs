@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use dataflow_descriptor::Dataflow;
-use dataflow_runtime::{Interruption, RunEvent, RunOptions, prepare};
+use dataflow_runtime::{Interruption, RunError, RunEvent, RunOptions, prepare};
 use dataflow_wire::status::Report;
 
-use crate::arguments::UpArguments;
+use crate::arguments::{MB, UpArguments};
 use crate::error::{CliError, Exit};
 use crate::signals::{Heard, Signals};
-use crate::{load, report, running};
+use crate::{load, report, running, say};
 
 use self::show::{Show, Started};
 use self::speaker::{Said, Speaker};
@@ -73,8 +73,19 @@ fn run_with(
     if arguments.detach {
         return background::start(arguments, speaker, signals);
     }
-    let report = run_here(&dataflow, arguments, ground, speaker, signals)?;
-    Ok(finish(report, speaker))
+    match run_here(&dataflow, arguments, ground, speaker, signals) {
+        // How it ended is said all the same, since it will stand nowhere else.
+        Err(CliError::Run(RunError::ReportNotWritten { source, report })) => {
+            match finish(*report, speaker) {
+                Exit::Done => Err(CliError::ReportNotWritten { source }),
+                exit => {
+                    say(&CliError::ReportNotWritten { source }.to_string(), None);
+                    Ok(exit)
+                }
+            }
+        }
+        report => Ok(finish(report?, speaker)),
+    }
 }
 
 /// Runs the dataflow in this process until it has ended.
@@ -90,6 +101,7 @@ fn run_here(
     let draws = ground.terminal.is_some();
     let options = RunOptions {
         force_after: arguments.force_after.force_after,
+        log_bytes_max: Some(arguments.log_mb * MB),
         terminal: ground.terminal,
         interruption,
         ..RunOptions::default()

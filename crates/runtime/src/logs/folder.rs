@@ -215,6 +215,10 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), LogsError> {
     let draft = path.with_extension("json.new");
     fs::write(&draft, text)
         .and_then(|()| fs::rename(&draft, path))
+        .inspect_err(|_| {
+            // Half a draft on a full disk is of no use to anybody.
+            let _ = fs::remove_file(&draft);
+        })
         .map_err(refused("write", path))
 }
 

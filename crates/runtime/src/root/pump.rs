@@ -57,7 +57,7 @@ impl Pump {
 
     /// Reads until the pipe ends, no faster than the disk takes it.
     pub(crate) async fn run(&self) {
-        let room = self.logs.borrow().room();
+        let room = self.logs.borrow_mut().room(&self.node);
         let mut bytes = vec![0; READ_BYTES_MAX];
         while !self.ended.get() {
             room.wait().await;
@@ -65,6 +65,8 @@ impl Pump {
             crate::supervision::faults::task_step("pump");
             let read = self.pipe.read(&mut bytes).await;
             self.take(read.map(|read| &bytes[..read]));
+            // Who talks without end has one turn after the other, and nobody waits for more than one.
+            tokio::task::yield_now().await;
         }
     }
 

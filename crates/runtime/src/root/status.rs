@@ -96,6 +96,7 @@ impl Root {
                 (Some(because), Some(silence)) => Some(format!("{because}; {silence}")),
                 (because, silence) => because.map(str::to_owned).or(silence),
             },
+            log: self.logs.borrow().losses(&spec.id),
         }
     }
 
@@ -309,6 +310,7 @@ impl Root {
                 end,
                 restarts: machine.restarts(),
                 last_lines,
+                log: self.logs.borrow().losses(&spec.id),
             }
         });
         Report {

@@ -10,8 +10,8 @@ use dataflow_ids::{
 use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 use dataflow_wire::node::{EdgeGrant, EdgeRole, TimerSpec, ToNode, ToRuntime, Welcome};
 use dataflow_wire::status::{
-    DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
-    Waiting, WaitingFor,
+    DataflowStatus, EdgeCounts, EdgeStatus, LogLosses, NodeReport, NodeStatus, Outcome, Phase,
+    Report, Waiting, WaitingFor,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -301,19 +301,29 @@ fn edge_status() -> impl Strategy<Value = EdgeStatus> {
         )
 }
 
+fn log_losses() -> impl Strategy<Value = LogLosses> {
+    (any::<[u64; 4]>(), option::of(text())).prop_map(|(counts, why)| LogLosses {
+        lines_thrown_away: counts[0],
+        bytes_thrown_away: counts[1],
+        lines_unwritten: counts[2],
+        bytes_unwritten: counts[3],
+        why,
+    })
+}
+
 fn node_status() -> impl Strategy<Value = NodeStatus> {
     (
         (node_id(), select(LifeCycle::ALL.to_vec()), duration()),
         (epoch(), option::of(any::<u32>()), any::<u32>()),
         (any::<u64>(), any::<u64>()),
-        (option::of(end()), option::of(text())),
+        (option::of(end()), option::of(text()), log_losses()),
     )
         .prop_map(
             |(
                 (node, state, state_for),
                 (epoch, pid, restarts),
                 (sent, delivered),
-                (end, because),
+                (end, because, log),
             )| NodeStatus {
                 node,
                 state,
@@ -325,6 +335,7 @@ fn node_status() -> impl Strategy<Value = NodeStatus> {
                 delivered,
                 end,
                 because,
+                log,
             },
         )
 }
@@ -388,14 +399,20 @@ fn dataflow_status() -> impl Strategy<Value = DataflowStatus> {
 }
 
 fn node_report() -> impl Strategy<Value = NodeReport> {
-    (node_id(), end(), any::<u32>(), vec(text(), 0..4)).prop_map(
-        |(node, end, restarts, last_lines)| NodeReport {
+    (
+        node_id(),
+        end(),
+        any::<u32>(),
+        vec(text(), 0..4),
+        log_losses(),
+    )
+        .prop_map(|(node, end, restarts, last_lines, log)| NodeReport {
             node,
             end,
             restarts,
             last_lines,
-        },
-    )
+            log,
+        })
 }
 
 fn report() -> impl Strategy<Value = Report> {
