@@ -7,11 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use dataflow_core::lifecycle::Exit;
 use dataflow_core::placement::Capabilities;
 use dataflow_descriptor::{Dataflow, Environment, check_text};
-use dataflow_ids::{End, Forcer, LifeCycle, StopMode};
+use dataflow_ids::{End, Forcer, LifeCycle, NodeId, StopMode};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
 use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_runtime::{Controls, RunError, RunOptions};
 use dataflow_testkit::launcher::{FakeLauncher, Program, programs};
+use dataflow_testkit::process::{Behaviour, Releases};
 use dataflow_wire::status::{Outcome, Phase, Report};
 use rustix::process::Signal;
 
@@ -192,6 +193,88 @@ fn one_that_closes_its_conversation_or_talks_nonsense_is_no_dead_process() {
     let (report, events) = play(ONE, |_| Ok(programs::talks_nonsense()), nothing);
     assert_eq!(report.unwrap().outcome, Outcome::Failed, "it got SIGTERM");
     assert!(events.iter().any(|event| event.contains("garbled")));
+}
+
+const PAIR: &str = "name: pair
+nodes:
+  - id: a
+    path: ./a
+    build: make
+    outputs: [out]
+  - id: b
+    path: ./b
+    build: make
+    inputs: { in: { source: a/out, queue_policy: block, queue_size: 4 } }
+";
+
+/// Two simulated nodes: the second holds what it gets.
+fn pair(held: Behaviour) -> impl Fn(&LaunchOrder) -> Result<Program, LaunchError> {
+    move |order| {
+        let behaviour = match order.node.as_str() {
+            "a" => Behaviour {
+                messages: 20,
+                ..Behaviour::default()
+            },
+            _ => held.clone(),
+        };
+        Ok(programs::simulated(behaviour, 1))
+    }
+}
+
+#[test]
+fn one_that_holds_messages_for_minutes_is_waited_for_by_name_for_minutes() {
+    let minutes = Duration::from_secs(600);
+    let held = Behaviour {
+        holds_one_in: 1,
+        chunk_one_in: 1,
+        hold_max: minutes,
+        ..Behaviour::default()
+    };
+    let (report, events) = play(PAIR, pair(held), async |stage: Rc<Stage>| {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.controls.stop(StopMode::Graceful, None);
+    });
+    let report = report.unwrap();
+    assert_eq!(report.outcome, Outcome::Drained, "{report:?}");
+    let counts = &report.edges[0].counts;
+    assert_eq!(
+        (counts.sent, counts.delivered, counts.released),
+        (20, 20, 20)
+    );
+    assert!(report.up_for > minutes / 2, "{:?}", report.up_for);
+    let named = events.iter().filter(|event| event.contains("Waiting"));
+    assert!(named.count() > 100, "it says for whom it waits");
+}
+
+#[test]
+fn what_one_holds_that_is_killed_is_lost_by_name() {
+    let held = Behaviour {
+        holds_one_in: 1,
+        releases: Releases::Never,
+        ..Behaviour::default()
+    };
+    let (report, events) = play(PAIR, pair(held), async |stage: Rc<Stage>| {
+        stage
+            .until(|looks| looks.readings()[0].1.counts.held > 0)
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(stage.looks.status().phase, Phase::Running);
+        let receiver = NodeId::new("b").unwrap();
+        let process = stage.launcher.process_of(&receiver).unwrap();
+        process.signal(Signal::KILL);
+        process.ended().await;
+    });
+    let report = report.unwrap();
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    let counts = &report.edges[0].counts;
+    assert!(counts.lost > 0, "{counts:?}");
+    assert_eq!(
+        counts.sent,
+        counts.delivered + counts.dropped_receiver_closed
+    );
+    assert_eq!(counts.delivered, counts.released + counts.lost);
+    let lost = events.iter().find(|event| event.contains("lost with it"));
+    assert!(lost.is_some_and(|event| event.contains("a/out")));
 }
 
 #[test]

@@ -12,6 +12,12 @@ use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::process::Signal;
 
 use super::process::FakeProcess;
+use crate::process::{Behaviour, Observation, SimulatedProcess};
+
+/// How late, at the latest, a simulated node sees what was written into its edges. Frames and signals it sees at once.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+/// How soon it looks again after it has done something.
+const LOOKS_FIRST: Duration = Duration::from_micros(100);
 
 /// What a process does, once.
 pub struct Program {
@@ -126,6 +132,73 @@ pub fn talks_nonsense() -> Program {
         process.send_nonsense(FrameError::HeaderGarbled);
         pending().await
     })
+}
+
+/// A node with edges that behaves like this: it sends, receives and holds real messages in real edges. What it does
+/// follows from the seed, its number and virtual time. What no correct peer would do to it, it says on its standard
+/// error.
+#[must_use]
+pub fn simulated(behaviour: Behaviour, seed: u64) -> Program {
+    Program::new(move |process| simulate(process, behaviour, seed))
+}
+
+/// A simulated node dies with its program: what it holds is not released, but abandoned.
+struct Mortal(SimulatedProcess);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.0.die(Exit::Signal(Signal::KILL.as_raw()));
+    }
+}
+
+async fn simulate(process: FakeProcess, behaviour: Behaviour, seed: u64) -> Exit {
+    process.catch(Signal::TERM);
+    let began = tokio::time::Instant::now();
+    let pid = process.pid();
+    let seed = seed.wrapping_add(u64::from(pid));
+    let mut node = Mortal(SimulatedProcess::new(
+        0,
+        pid,
+        behaviour,
+        seed,
+        Duration::ZERO,
+    ));
+    let node = &mut node.0;
+    let mut wait = LOOKS_FIRST;
+    loop {
+        while let Some((frame, descriptors)) = process.next_there() {
+            node.hear(frame, descriptors);
+        }
+        if process.is_hung_up_on() {
+            node.hang_up();
+        }
+        while process.signal_there().is_some() {
+            node.terminate();
+        }
+        let now = began.elapsed();
+        let did = node.step(now);
+        while let Some((frame, descriptors)) = node.say() {
+            process.send(frame, descriptors);
+        }
+        for observed in node.take_observed() {
+            if let Observation::Wrong { what } = observed {
+                process.complain(&format!("{what}\n"));
+            }
+        }
+        if let Some(exit) = node.ended() {
+            return exit;
+        }
+        if did {
+            wait = LOOKS_FIRST;
+            // Others may do something, too.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        wait = (wait * 2).min(LOOKS_EVERY);
+        let next = node.next_at(now).map_or(wait, |at| wait.min(at - now));
+        // Time alone passes without an end: whoever is told something goes on at once.
+        let _ = tokio::time::timeout(next, process.told()).await;
+    }
 }
 
 /// Says hello as the library of this version does.
