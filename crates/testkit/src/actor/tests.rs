@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -213,4 +214,33 @@ fn a_run_that_is_shown_to_the_kit_is_traced_and_checked() {
         said.contains("one/stats has 1 dead letters, 0 declared"),
         "{said}"
     );
+}
+
+const FAILS: &str = "actor::tests::this_fails";
+
+#[test]
+#[ignore = "the next test runs it, in a process of its own"]
+fn this_fails() {
+    Kit::run(4711, async |kit| {
+        juggler(&kit).tell(Ball::Throw(1)).unwrap();
+        kit.settle().await;
+        panic!("the test does not like it");
+    });
+}
+
+#[test]
+fn a_failing_test_writes_its_seed_and_its_trace() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", FAILS, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    for wanted in [
+        "does not like it",
+        "seed 4711",
+        "0.000000 juggler has handled Throw",
+    ] {
+        assert!(said.contains(wanted), "{wanted} in:\n{said}");
+    }
 }

@@ -44,24 +44,17 @@ pub(crate) struct Scenario {
     pub(crate) fault: Option<(&'static str, &'static str, u64)>,
 }
 
-/// What strikes an actor over the first message of a kind.
+/// What strikes an actor, and when.
 #[derive(Debug, Clone)]
 pub(crate) struct Strike {
     pub(crate) actor: String,
-    pub(crate) kind: &'static str,
+    pub(crate) when: When,
     pub(crate) fault: Fault,
-    pub(crate) times: u64,
 }
 
 impl fmt::Display for Strike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Strike {
-            actor,
-            kind,
-            fault,
-            times,
-        } = self;
-        write!(f, "{times} x {fault:?} at {kind} of {actor}")
+        write!(f, "{:?} at {}, {:?}", self.fault, self.actor, self.when)
     }
 }
 
@@ -152,10 +145,8 @@ pub(crate) fn play(scenario: &Scenario, strike: Option<&Strike>) -> Played {
             let when = When::kind(kind).times(times);
             inject(&inspector, actor, when, Fault::PanicBefore);
         }
-        let injected = strike.map(|strike| {
-            let when = When::kind(strike.kind).times(strike.times);
-            inject(&inspector, &strike.actor, when, strike.fault)
-        });
+        let injected =
+            strike.map(|strike| inject(&inspector, &strike.actor, strike.when, strike.fault));
         let met = Rc::new(RefCell::new(BTreeSet::new()));
         let mut kinds = BTreeMap::new();
         for actor in inspector.actors() {
