@@ -120,6 +120,11 @@ impl EdgeInput {
         }
     }
 
+    /// Whether a message has been taken that waits for its segment.
+    pub(crate) fn has_taken(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// Whether nothing more is to be delivered: the input has closed, or its limit is reached.
     pub(crate) fn is_done(&self) -> bool {
         self.pending.is_none()

@@ -235,7 +235,7 @@ impl Receiver {
                 self.phase = Phase::Ended;
                 return Polled::Ended;
             }
-            Some(StopMode::Now) => return self.stop(),
+            Some(StopMode::Now) => return self.stop_now(),
             Some(StopMode::Graceful) => {
                 if self.inputs.is_empty() {
                     return self.stop();
@@ -261,6 +261,20 @@ impl Receiver {
             return Polled::Event(Event::AllInputsClosed);
         }
         Polled::Nothing
+    }
+
+    /// The stop that comes ahead of the queues; not ahead of a message that has left its queue already and waits
+    /// for its segment, which is on its way: nobody would list it as unread.
+    fn stop_now(&mut self) -> Polled {
+        for place in 0..self.inputs.len() {
+            if self.inputs[place].has_taken() {
+                return match self.look_at_edge(place) {
+                    Some(event) => Polled::Event(event),
+                    None => Polled::Nothing,
+                };
+            }
+        }
+        self.stop()
     }
 
     fn stop(&mut self) -> Polled {

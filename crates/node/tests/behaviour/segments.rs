@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use dataflow_ids::{EdgeId, Epoch, Sequence};
+use dataflow_ids::{EdgeId, Epoch, Sequence, StopMode};
 use dataflow_node::{Event, Metadata, Node};
 use dataflow_testkit::node::{Handing, Queue, TestRuntime};
 use dataflow_wire::node::{ToNode, ToRuntime};
@@ -71,4 +71,27 @@ fn a_message_whose_segment_never_came_ends_its_input_once_its_sender_has_ended()
 fn a_segment_that_cannot_be_taken_ends_the_input_that_needs_it() {
     let (runtime, sink) = dataflow(Handing::Garbled);
     ends(&runtime, receive(sink), "refused");
+}
+
+#[test]
+fn a_stop_that_comes_ahead_of_the_queue_waits_for_the_message_that_was_taken() {
+    let (runtime, sink) = dataflow(Handing::Nothing);
+    let sink = receive(sink);
+    // Taken from the queue; its segment is on its way.
+    while runtime.read(0).counts.delivered == 0 {
+        thread::yield_now();
+    }
+    runtime.stop("sink", StopMode::Now, &[]);
+    runtime.close(0);
+    let request = ToNode::ReleaseRequest {
+        edge: EdgeId(0),
+        epoch: Epoch(1),
+        upto: Sequence(1),
+        attempt: 1,
+    };
+    runtime.tell("sink", &request);
+    // It does not come; had it come, the message would have. Only then the stop.
+    let (mut sink, first) = sink.join().unwrap();
+    assert!(matches!(first, Some(Event::InputClosed(_))), "{first:?}");
+    assert!(matches!(sink.recv(), Ok(Some(Event::Stop))));
 }
