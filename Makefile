@@ -65,8 +65,7 @@ bench: python ## Measure speed beside the floors of this machine, in the release
 	@cargo bench --locked -p dataflow-benches
 
 .PHONY: soak
-soak: ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message accounted for, in the release profile
-	@scripts/prerequisites >/dev/null
+soak: python ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message accounted for, in the release profile
 	@printf '==> building dataflow and the soak in the release profile\n'
 	@cargo build --locked --release -p dataflow-cli -p dataflow-tests
 	@printf '==> cargo test, with 10,000,000 messages a policy\n'

@@ -89,7 +89,11 @@ pub enum Fact {
         output: u16,
         /// How many.
         count: u64,
+        /// Whether the next one was refused when it had reached some of the inputs already.
+        and_one_partly: bool,
     },
+    /// The node has ended by itself: the last fact of its incarnation.
+    Ended,
     /// The node has verified so many messages, all there were, without writing each of them down.
     Verified {
         /// How many.
@@ -121,7 +125,12 @@ impl Fact {
                 stamp: None,
             }) => (2, 0, input, 0, 0, 0, sequence),
             Fact::Dying(point) => (3, point as u8, 0, 0, 0, 0, 0),
-            Fact::Sent { output, count } => (4, 0, output, 0, 0, count, 0),
+            Fact::Sent {
+                output,
+                count,
+                and_one_partly,
+            } => (4, u8::from(and_one_partly), output, 0, 0, count, 0),
+            Fact::Ended => (6, 0, 0, 0, 0, 0, 0),
             Fact::Verified { count } => (5, 0, 0, 0, 0, count, 0),
         };
         let mut bytes = [0; FACT_BYTES];
@@ -154,7 +163,9 @@ impl Fact {
             4 => Fact::Sent {
                 output: port,
                 count: word(16),
+                and_one_partly: bytes[1] == 1,
             },
+            6 => Fact::Ended,
             5 => Fact::Verified { count: word(16) },
             _ => return None,
         })
@@ -248,11 +259,13 @@ mod tests {
             })
         }));
         facts.extend(Point::ALL.map(Fact::Dying));
-        facts.push(Fact::Sent {
+        facts.extend([false, true].map(|and_one_partly| Fact::Sent {
             output: 1,
             count: 12,
-        });
+            and_one_partly,
+        }));
         facts.push(Fact::Verified { count: 1 << 40 });
+        facts.push(Fact::Ended);
         for fact in &facts {
             Ledger::open(&path).unwrap().write(*fact).unwrap();
         }

@@ -46,6 +46,7 @@ fn main() -> Outcome {
         name: output.to_string(),
         tag: tag(&format!("{}/{output}", node.id())),
         sent: 0,
+        and_one_partly: false,
     });
     let mut ports: Vec<_> = ports.collect();
     life.epoch = node.epoch().0;
@@ -62,8 +63,10 @@ fn main() -> Outcome {
         life.ledger.write(Fact::Sent {
             output: number_in(&port.name)?,
             count: port.sent,
+            and_one_partly: port.and_one_partly,
         })?;
     }
+    life.ledger.write(Fact::Ended)?;
     Ok(())
 }
 
@@ -72,6 +75,8 @@ struct Port {
     name: String,
     tag: u32,
     sent: u64,
+    /// The last one was refused on some of its edges.
+    and_one_partly: bool,
 }
 
 fn number_in(name: &str) -> Outcome<u16> {
@@ -214,7 +219,8 @@ impl Life {
                 self.comes_to(Point::Sent)?;
                 Ok(true)
             }
-            Err(SendError::Stopped { .. }) => {
+            Err(SendError::Stopped { written, .. }) => {
+                port.and_one_partly = written > 0;
                 self.comes_to(Point::Ending)?;
                 Ok(false)
             }

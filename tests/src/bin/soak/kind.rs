@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use dataflow_tests::Random;
 
 use crate::tally::Tally;
-use crate::{node_kills, runtime_kills, standstills, stops, volume};
+use crate::{chaos, node_kills, oddities, runtime_kills, standstills, stops, volume};
 
 /// What a cycle does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -13,22 +13,28 @@ pub(crate) enum Kind {
     NodeKills,
     /// Stops under load
     Stops,
+    /// Kills, pauses, nodes parked and restarted, and stops of every kind, all at once
+    Chaos,
     /// SIGKILL of the runtime
     RuntimeKills,
     /// SIGSTOP of nodes for 10 s, then SIGCONT
     Standstills,
     /// Messages with `block`, as fast as they go
     Messages,
+    /// Messages held for a minute, floods of output, workers, closed descriptors
+    Oddities,
 }
 
 impl Kind {
     /// With how many tickets each takes part when chance chooses. Long cycles have few.
-    const WEIGHTS: [(Kind, u64); 5] = [
+    const WEIGHTS: [(Kind, u64); 7] = [
         (Kind::NodeKills, 30),
         (Kind::Stops, 60),
+        (Kind::Chaos, 60),
         (Kind::RuntimeKills, 30),
         (Kind::Standstills, 1),
         (Kind::Messages, 2),
+        (Kind::Oddities, 3),
     ];
 
     pub(crate) fn any(random: &mut Random) -> Kind {
@@ -44,6 +50,8 @@ impl Kind {
         match self {
             Kind::NodeKills => "node-kills",
             Kind::Stops => "stops",
+            Kind::Chaos => "chaos",
+            Kind::Oddities => "oddities",
             Kind::RuntimeKills => "runtime-kills",
             Kind::Standstills => "standstills",
             Kind::Messages => "messages",
@@ -54,7 +62,7 @@ impl Kind {
     pub(crate) fn share(self, count: u64, jobs: u64) -> u64 {
         match self {
             Kind::NodeKills => node_kills::DEATHS,
-            Kind::Stops => 1,
+            Kind::Stops | Kind::Chaos | Kind::Oddities => 1,
             Kind::RuntimeKills => runtime_kills::KILLS,
             Kind::Standstills => standstills::NODES,
             Kind::Messages => count.div_ceil(jobs.max(1)),
@@ -71,6 +79,8 @@ impl Kind {
         match self {
             Kind::NodeKills => node_kills::cycle(&mut random, left),
             Kind::Stops => stops::cycle(&mut random),
+            Kind::Chaos => chaos::cycle(&mut random),
+            Kind::Oddities => oddities::cycle(&mut random),
             Kind::RuntimeKills => runtime_kills::cycle(&mut random, left),
             Kind::Standstills => standstills::cycle(&mut random, left),
             Kind::Messages => volume::cycle(&mut random, left),

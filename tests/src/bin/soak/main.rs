@@ -2,9 +2,11 @@
 //! message accounted for after each cycle. `make soak MINUTES=10 [SEED=…]`.
 
 mod arguments;
+mod chaos;
 mod engine;
 mod kind;
 mod node_kills;
+mod oddities;
 mod runtime_kills;
 mod shape;
 mod standstills;
