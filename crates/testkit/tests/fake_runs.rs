@@ -1,5 +1,6 @@
 //! Runs whose processes are none, on virtual time.
 
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use dataflow_ids::{End, Forcer, LifeCycle, NodeId, StopMode};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
 use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_runtime::{Controls, RunError, RunOptions};
-use dataflow_testkit::launcher::{FakeLauncher, Program, programs};
+use dataflow_testkit::launcher::{FakeLauncher, FakeProcess, Program, programs};
 use dataflow_testkit::process::{Behaviour, Releases};
 use dataflow_wire::status::{Outcome, Phase, Report};
 use rustix::process::Signal;
@@ -193,6 +194,34 @@ fn one_that_closes_its_conversation_or_talks_nonsense_is_no_dead_process() {
     let (report, events) = play(ONE, |_| Ok(programs::talks_nonsense()), nothing);
     assert_eq!(report.unwrap().outcome, Outcome::Failed, "it got SIGTERM");
     assert!(events.iter().any(|event| event.contains("garbled")));
+}
+
+#[test]
+fn a_wrapper_that_ends_takes_who_speaks_for_it_with_it() {
+    let wrapper = |_: &LaunchOrder| {
+        Ok(Program::new(|process| async move {
+            process.fork(Program::new(|child| async move {
+                child.leave_group();
+                child.catch(Signal::TERM);
+                programs::greet(&child);
+                while child.next().await.is_some() {}
+                pending().await
+            }));
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Exit::Code(7)
+        }))
+    };
+    let (report, _) = play(ONE, wrapper, async |stage: Rc<Stage>| {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let processes = stage.launcher.processes();
+        let [wrapper, speaker] = <[FakeProcess; 2]>::try_from(processes).expect("two processes");
+        assert_eq!(speaker.exit(), None, "the wrapper lives");
+        tokio::join!(wrapper.ended(), speaker.ended());
+        assert_eq!(speaker.signals(), [Signal::KILL]);
+    });
+    let report = report.unwrap();
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert!(report.because.contains('7'), "{}", report.because);
 }
 
 const PAIR: &str = "name: pair

@@ -1,5 +1,6 @@
 //! The runtime's side of a process that is none.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -11,40 +12,23 @@ use dataflow_wire::frame::{EnqueueError, FRAME_DESCRIPTORS_MAX, encode_frame};
 use dataflow_wire::node::ToNode;
 use rustix::process::Signal;
 
-use super::state::{Said, State, Told};
+use super::conversation::{Conversation, Told};
+use super::process::FakeProcess;
+use super::state::State;
 
 /// What the buffer of a socket takes before anything is queued, in bytes: Linux's default.
 const SOCKET_BYTES: usize = 208 * 1024;
 
 /// The conversation, as the runtime has it.
-pub(super) struct FakeControl(pub(super) Rc<State>);
-
-impl FakeControl {
-    fn next_said(&self) -> Option<Result<Frame, ControlError>> {
-        let mut said = self.0.to_runtime.borrow_mut();
-        let next = match said.pop_front()? {
-            Said::Frame(frame) => Ok(frame),
-            // The stream cannot be read on.
-            Said::Nonsense(error) => {
-                said.clear();
-                Err(error.into())
-            }
-        };
-        if said.is_empty() {
-            // Whoever waits for the end looks again.
-            self.0.said.notify_waiters();
-        }
-        Some(next)
-    }
-}
+pub(super) struct FakeControl(pub(super) Rc<Conversation>);
 
 impl Control for FakeControl {
     fn next(&self) -> LocalFuture<'_, Result<Option<Frame>, ControlError>> {
         Box::pin(async {
             loop {
                 let said = self.0.said.notified();
-                if let Some(next) = self.next_said() {
-                    return next.map(Some);
+                if let Some(next) = self.0.next_said() {
+                    return Ok(Some(next?));
                 }
                 if self.0.is_at_end() {
                     return Ok(None);
@@ -55,7 +39,7 @@ impl Control for FakeControl {
     }
 
     fn next_there(&self) -> Result<Option<Frame>, ControlError> {
-        self.next_said().transpose()
+        Ok(self.0.next_said().transpose()?)
     }
 
     fn send(&self, frame: &ToNode, descriptors: Vec<OwnedFd>) -> Result<(), EnqueueError> {
@@ -71,32 +55,25 @@ impl Control for FakeControl {
                 bytes_max: CONTROL_QUEUE_BYTES_MAX,
             });
         }
-        let state = &self.0;
-        if state.is_finished.get() || state.is_hung_up.get() {
-            return Ok(());
-        }
-        state.to_node_bytes.set(state.to_node_bytes.get() + bytes);
-        state.to_node.borrow_mut().push_back(Told {
+        self.0.tell(Told {
             frame: frame.clone(),
             descriptors,
             bytes,
         });
-        state.told.notify_waiters();
         Ok(())
     }
 
     fn write_queued(&self) -> LocalFuture<'_, ()> {
         // What is queued is there for the process; nothing has to be carried to it.
-        Box::pin(self.0.ended())
+        Box::pin(std::future::pending())
     }
 
     fn queued_bytes(&self) -> usize {
-        self.0.to_node_bytes.get().saturating_sub(SOCKET_BYTES)
+        self.0.untold_bytes().saturating_sub(SOCKET_BYTES)
     }
 
     fn finish(&self) {
-        self.0.is_finished.set(true);
-        self.0.told.notify_waiters();
+        self.0.finish();
     }
 
     fn ended(&self) -> LocalFuture<'_, ()> {
@@ -115,9 +92,7 @@ impl Control for FakeControl {
         Box::pin(async {
             loop {
                 let said = self.0.said.notified();
-                self.0.to_runtime.borrow_mut().clear();
-                if self.0.is_hung_up.get() {
-                    self.0.said.notify_waiters();
+                if self.0.discard() {
                     return;
                 }
                 said.await;
@@ -127,31 +102,62 @@ impl Control for FakeControl {
 }
 
 /// The process, as the runtime has it.
-pub(super) struct Handle(pub(super) Rc<State>);
+pub(super) struct Handle {
+    state: Rc<State>,
+    /// The process that speaks, when it is another one than the one that was started.
+    speaker: RefCell<Option<FakeProcess>>,
+}
+
+impl Handle {
+    pub(super) fn new(state: Rc<State>) -> Handle {
+        Handle {
+            state,
+            speaker: RefCell::new(None),
+        }
+    }
+}
 
 impl Process for Handle {
     fn ended(&self) -> LocalFuture<'_, ()> {
-        Box::pin(self.0.ended())
+        Box::pin(self.state.ended())
     }
 
-    /// Nobody but the process itself can have its conversation open.
-    fn speaks(&self, _pid: u32) -> Result<(), WatchError> {
+    fn speaks(&self, pid: u32) -> Result<(), WatchError> {
+        let family = self.state.family.upgrade();
+        let found = family.and_then(|family| family.speaker(pid, &self.state));
+        *self.speaker.borrow_mut() = found.filter(|found| found.pid() != self.state.pid);
         Ok(())
     }
 
     fn signal(&self, signal: Signal) {
-        self.0.signal(signal);
+        if self.state.is_reaped.get() {
+            return;
+        }
+        let group = self.state.pid;
+        match self.state.family.upgrade() {
+            Some(family) => family.signal_group(group, signal),
+            None => self.state.signal(signal),
+        }
+        let speaker = self.speaker.borrow().clone();
+        if let Some(speaker) = speaker.filter(|it| it.state.group.get() != group) {
+            speaker.signal(signal);
+        }
     }
 
     fn rest_ended(&self) -> LocalFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
+        let speaker = self.speaker.borrow().clone();
+        Box::pin(async move {
+            if let Some(speaker) = speaker {
+                speaker.ended().await;
+            }
+        })
     }
 
     fn reap(&self) -> Exit {
-        let exit = self.0.exit.get();
+        let exit = self.state.exit.get();
         let exit = exit
             .expect("reaped before its end: a real process would be waited for without a limit");
-        self.0.is_reaped.set(true);
+        self.state.is_reaped.set(true);
         exit
     }
 }
@@ -159,9 +165,7 @@ impl Process for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // As the real launcher does: a process that nobody watches must not live on.
-        if !self.0.is_reaped.get() {
-            self.0.signal(Signal::KILL);
-            self.0.is_reaped.set(true);
-        }
+        self.signal(Signal::KILL);
+        self.state.is_reaped.set(true);
     }
 }

@@ -13,10 +13,11 @@ use dataflow_runtime::process::{LaunchError, LaunchOrder, Launched, Launcher, Lo
 use rustix::process::Signal;
 
 use super::control::{FakeControl, Handle};
+use super::family::Family;
 use super::pipe::ReadEnd;
 use super::process::FakeProcess;
 use super::programs::Program;
-use super::state::{Running, State};
+use super::state::{Birth, Running, State};
 
 /// The number of the first process of a launcher.
 pub const FIRST_PID: u32 = 1000;
@@ -36,16 +37,14 @@ pub struct FakeLauncher {
 
 struct Inner {
     choose: Box<Choose>,
-    next_pid: Cell<u32>,
     is_closed: Cell<bool>,
-    /// Those that were not reaped.
-    processes: RefCell<Vec<FakeProcess>>,
+    family: Rc<Family>,
 }
 
 impl fmt::Debug for FakeLauncher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeLauncher")
-            .field("processes", &self.inner.processes.borrow().len())
+            .field("family", &self.inner.family)
             .finish_non_exhaustive()
     }
 }
@@ -73,9 +72,8 @@ impl FakeLauncher {
         FakeLauncher {
             inner: Rc::new(Inner {
                 choose: Box::new(choose),
-                next_pid: Cell::new(FIRST_PID),
                 is_closed: Cell::new(false),
-                processes: RefCell::default(),
+                family: Family::new(),
             }),
         }
     }
@@ -83,22 +81,20 @@ impl FakeLauncher {
     /// The processes that were not reaped, in the order of their starts.
     #[must_use]
     pub fn processes(&self) -> Vec<FakeProcess> {
-        let mut processes = self.inner.processes.borrow_mut();
-        processes.retain(|process| !process.is_reaped());
-        processes.clone()
+        self.inner.family.processes()
     }
 
-    /// The process of a node that was not reaped, if it has one.
+    /// The process that was started last for a node, if it was not reaped. One that a program has forked is not meant.
     #[must_use]
     pub fn process_of(&self, node: &NodeId) -> Option<FakeProcess> {
         let mut processes = self.processes().into_iter();
-        processes.rfind(|process| process.node() == node)
+        processes.rfind(|it| it.node() == node && it.state.birth.group.is_none())
     }
 
-    /// How many processes were started.
+    /// How many processes it was asked for and has started. Those that programs have forked do not count.
     #[must_use]
     pub fn launches(&self) -> u32 {
-        self.inner.next_pid.get() - FIRST_PID
+        self.inner.family.launches()
     }
 
     /// Whether the run has closed it.
@@ -137,28 +133,32 @@ impl Launcher for FakeLauncher {
 
 impl Inner {
     fn start(&self, order: LaunchOrder, program: Program) -> Launched {
-        let pid = self.next_pid.get();
-        self.next_pid.set(pid + 1);
-        let state = Rc::new(State::new(pid, order.node, order.index, order.epoch));
-        let process = FakeProcess {
-            state: Rc::clone(&state),
+        let birth = Birth {
+            node: order.node,
+            index: order.index,
+            epoch: order.epoch,
+            group: None,
+            conversation: Rc::default(),
+            stdout: Rc::default(),
+            stderr: Rc::default(),
         };
-        let mut processes = self.processes.borrow_mut();
-        processes.retain(|process| !process.is_reaped());
-        processes.push(process.clone());
-        drop(processes);
-        let program: Rc<Running> = Rc::new(RefCell::new(Some((program.run)(process))));
-        state.begins(&program);
-        // It ends with the process, or with the event loop.
-        drop(actix_rt::spawn(play(Rc::clone(&state), program)));
+        let process = self.family.start(birth, program.run);
+        let FakeProcess { state } = process;
         Launched {
-            pid,
-            stdout: Box::new(ReadEnd(Rc::clone(&state.stdout))),
-            stderr: Box::new(ReadEnd(Rc::clone(&state.stderr))),
-            process: Rc::new(Handle(Rc::clone(&state))),
-            control: Rc::new(FakeControl(state)),
+            pid: state.pid,
+            stdout: Box::new(ReadEnd(Rc::clone(&state.birth.stdout))),
+            stderr: Box::new(ReadEnd(Rc::clone(&state.birth.stderr))),
+            control: Rc::new(FakeControl(Rc::clone(&state.birth.conversation))),
+            process: Rc::new(Handle::new(state)),
         }
     }
+}
+
+/// A program begins to run for a process. It ends with the process, or with the event loop.
+pub(super) fn begin(state: &Rc<State>, program: LocalFuture<'static, Exit>) {
+    let program: Rc<Running> = Rc::new(RefCell::new(Some(program)));
+    state.begins(&program);
+    drop(actix_rt::spawn(play(Rc::clone(state), program)));
 }
 
 /// Lets a program run until it or its process has ended, except while the process stands still.
@@ -180,7 +180,7 @@ async fn play(state: Rc<State>, running: Rc<Running>) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(exit)) => state.end(exit),
             Err(_) => {
-                state.stderr.write(b"the program has panicked\n");
+                state.birth.stderr.write(b"the program has panicked\n");
                 state.end(Exit::Code(PANICKED));
             }
         }

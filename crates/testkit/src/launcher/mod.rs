@@ -7,7 +7,9 @@
 
 pub mod conformance;
 mod control;
+mod conversation;
 mod fake;
+mod family;
 mod pipe;
 mod process;
 pub mod programs;

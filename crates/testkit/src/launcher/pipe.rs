@@ -15,7 +15,8 @@ pub(super) const PIPE_BYTES: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct FakePipe {
     bytes: RefCell<VecDeque<u8>>,
-    is_closed: Cell<bool>,
+    /// How many processes can write into it.
+    writers: Cell<usize>,
     /// For the reader: there is something, or the end.
     filled: Notify,
     /// For the writer: there is room.
@@ -25,7 +26,7 @@ pub(super) struct FakePipe {
 impl FakePipe {
     /// Takes as much as there is room for, and gives how much that is.
     pub(super) fn write(&self, bytes: &[u8]) -> usize {
-        if self.is_closed.get() {
+        if self.writers.get() == 0 {
             return 0;
         }
         let mut held = self.bytes.borrow_mut();
@@ -47,9 +48,14 @@ impl FakePipe {
         }
     }
 
-    /// Nothing more will be written.
-    pub(super) fn close(&self) {
-        self.is_closed.set(true);
+    /// One more process can write into it.
+    pub(super) fn hold(&self) {
+        self.writers.set(self.writers.get() + 1);
+    }
+
+    /// One less can. After the last one it ends.
+    pub(super) fn let_go(&self) {
+        self.writers.set(self.writers.get().saturating_sub(1));
         self.filled.notify_waiters();
     }
 }
@@ -73,9 +79,9 @@ impl OutputPipe for ReadEnd {
     fn read_there(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut held = self.0.bytes.borrow_mut();
         if held.is_empty() {
-            return match self.0.is_closed.get() {
-                true => Ok(0),
-                false => Err(io::ErrorKind::WouldBlock.into()),
+            return match self.0.writers.get() {
+                0 => Ok(0),
+                1.. => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
         let count = held.len().min(into.len());

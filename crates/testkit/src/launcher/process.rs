@@ -9,7 +9,9 @@ use dataflow_wire::frame::FrameError;
 use dataflow_wire::node::{ToNode, ToRuntime};
 use rustix::process::Signal;
 
-use super::state::{Said, State};
+use super::conversation::Said;
+use super::programs::Program;
+use super::state::{Birth, State};
 
 /// A process without a process. Clones are the same process: a program plays it, and a test looks at it and sends it
 /// signals.
@@ -31,19 +33,19 @@ impl FakeProcess {
     /// Whose process it is.
     #[must_use]
     pub fn node(&self) -> &NodeId {
-        &self.state.node
+        &self.state.birth.node
     }
 
     /// The node's place in the description.
     #[must_use]
     pub fn index(&self) -> NodeIndex {
-        self.state.index
+        self.state.birth.index
     }
 
     /// Which incarnation it is.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.state.epoch
+        self.state.birth.epoch
     }
 
     /// How it ended; `None` while it lives.
@@ -90,11 +92,11 @@ impl FakeProcess {
     /// The next signal of those that it catches.
     pub async fn next_signal(&self) -> Signal {
         loop {
-            let told = self.state.told.notified();
+            let has_signal = self.state.has_signal.notified();
             if let Some(signal) = self.signal_there() {
                 return signal;
             }
-            told.await;
+            has_signal.await;
         }
     }
 
@@ -114,7 +116,7 @@ impl FakeProcess {
     /// and everything was heard.
     pub async fn next(&self) -> Option<(ToNode, Vec<OwnedFd>)> {
         loop {
-            let told = self.state.told.notified();
+            let told = self.state.birth.conversation.told.notified();
             if let Some(frame) = self.next_there() {
                 return Some(frame);
             }
@@ -128,25 +130,25 @@ impl FakeProcess {
     /// As [`FakeProcess::next`], without waiting: `None` also when nothing is there.
     #[must_use]
     pub fn next_there(&self) -> Option<(ToNode, Vec<OwnedFd>)> {
-        let state = &self.state;
-        let told = state.to_node.borrow_mut().pop_front()?;
-        state
-            .to_node_bytes
-            .set(state.to_node_bytes.get() - told.bytes);
+        let told = self.state.conversation()?.next_told()?;
         Some((told.frame, told.descriptors))
     }
 
     /// Whether the conversation has ended and everything was heard, from whichever side.
     #[must_use]
     pub fn is_hung_up_on(&self) -> bool {
-        let is_over = self.state.is_finished.get() || self.state.is_hung_up.get();
-        is_over && self.state.to_node.borrow().is_empty()
+        let conversation = self.state.conversation();
+        conversation.is_none_or(|conversation| conversation.is_told())
     }
 
     /// Waits until there is something new from the runtime: a frame, a signal, its last word. For programs that look
     /// with [`FakeProcess::next_there`] and the like. What came before this was awaited the first time is not told.
     pub async fn told(&self) {
-        self.state.told.notified().await;
+        tokio::select! {
+            biased;
+            () = self.state.birth.conversation.told.notified() => {}
+            () = self.state.has_signal.notified() => {}
+        }
     }
 
     /// Says something to the runtime. Never waits.
@@ -160,13 +162,34 @@ impl FakeProcess {
     }
 
     fn say(&self, said: Said) {
-        if !self.state.is_hung_up.get() {
-            self.state.to_runtime.borrow_mut().push_back(said);
-            self.state.said.notify_waiters();
+        if let Some(conversation) = self.state.conversation() {
+            conversation.say(said);
         }
     }
 
-    /// Closes its end of the conversation without ending. What it has said is still heard.
+    /// Starts another process, with the same outputs, the same group and the same conversation, as a fork does. Its
+    /// end is nobody's business. A program that starts after a time does so at once here.
+    ///
+    /// # Panics
+    ///
+    /// When the launcher is gone.
+    pub fn fork(&self, program: Program) -> FakeProcess {
+        let family = self.state.family.upgrade();
+        let family = family.expect("whoever forks was started by a launcher that is still there");
+        let birth = Birth {
+            group: Some(self.state.group.get()),
+            ..self.state.birth.clone()
+        };
+        family.start(birth, program.run)
+    }
+
+    /// Leaves its group for one of its own, as `setsid` does. Signals to the group it has left do not reach it.
+    pub fn leave_group(&self) {
+        self.state.group.set(self.state.pid);
+    }
+
+    /// Closes its end of the conversation without ending. What it has said is still heard, and the conversation ends
+    /// when nobody has it any more.
     pub fn hang_up(&self) {
         self.state.hang_up();
     }
@@ -174,21 +197,21 @@ impl FakeProcess {
     /// Prints text as far as its standard output has room, and gives how many bytes that was. Whoever reads it makes
     /// room.
     pub fn print(&self, text: &str) -> usize {
-        self.state.stdout.write(text.as_bytes())
+        self.state.birth.stdout.write(text.as_bytes())
     }
 
     /// Prints text, as soon as there is room for it.
     pub async fn print_all(&self, text: &str) {
-        self.state.stdout.write_all(text.as_bytes()).await;
+        self.state.birth.stdout.write_all(text.as_bytes()).await;
     }
 
     /// As [`FakeProcess::print`], to its standard error.
     pub fn complain(&self, text: &str) -> usize {
-        self.state.stderr.write(text.as_bytes())
+        self.state.birth.stderr.write(text.as_bytes())
     }
 
     /// As [`FakeProcess::print_all`], to its standard error.
     pub async fn complain_all(&self, text: &str) {
-        self.state.stderr.write_all(text.as_bytes()).await;
+        self.state.birth.stderr.write_all(text.as_bytes()).await;
     }
 }

@@ -1,47 +1,45 @@
-//! What there is of a process that is none: its conversation, its signals, its end.
+//! What there is of a process that is none: its signals, its outputs, its end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
-use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
 use dataflow_core::lifecycle::Exit;
 use dataflow_ids::{Epoch, NodeId, NodeIndex};
-use dataflow_runtime::process::{Frame, LocalFuture};
-use dataflow_wire::frame::FrameError;
-use dataflow_wire::node::ToNode;
+use dataflow_runtime::process::LocalFuture;
 use rustix::process::Signal;
 use tokio::sync::Notify;
 
+use super::conversation::Conversation;
+use super::family::FamilyRef;
 use super::pipe::FakePipe;
 
 /// A program that runs, as long as it does.
 pub(super) type Running = RefCell<Option<LocalFuture<'static, Exit>>>;
 
-/// What a process has said.
-#[derive(Debug)]
-pub(super) enum Said {
-    Frame(Frame),
-    /// Bytes that are no frame.
-    Nonsense(FrameError),
-}
-
-/// A frame on its way to a process.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) frame: ToNode,
-    pub(super) descriptors: Vec<OwnedFd>,
-    pub(super) bytes: usize,
+/// What a process is born with.
+#[derive(Debug, Clone)]
+pub(super) struct Birth {
+    pub(super) node: NodeId,
+    pub(super) index: NodeIndex,
+    pub(super) epoch: Epoch,
+    /// The group of its parent; `None`: it leads its own.
+    pub(super) group: Option<u32>,
+    pub(super) conversation: Rc<Conversation>,
+    pub(super) stdout: Rc<FakePipe>,
+    pub(super) stderr: Rc<FakePipe>,
 }
 
 /// The state of a process, which both sides have.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) pid: u32,
-    pub(super) node: NodeId,
-    pub(super) index: NodeIndex,
-    pub(super) epoch: Epoch,
+    pub(super) group: Cell<u32>,
+    pub(super) birth: Birth,
+    pub(super) family: FamilyRef,
+    /// Whether it has its end of the conversation open.
+    has_conversation: Cell<bool>,
     pub(super) exit: Cell<Option<Exit>>,
     pub(super) is_reaped: Cell<bool>,
     is_stopped: Cell<bool>,
@@ -55,31 +53,21 @@ pub(super) struct State {
     /// Signals that it catches and has not seen.
     pub(super) unseen: RefCell<VecDeque<Signal>>,
     pub(super) history: RefCell<Vec<Signal>>,
-
-    pub(super) to_node: RefCell<VecDeque<Told>>,
-    pub(super) to_node_bytes: Cell<usize>,
-    /// The runtime says nothing more.
-    pub(super) is_finished: Cell<bool>,
-    pub(super) to_runtime: RefCell<VecDeque<Said>>,
-    /// The process says nothing more, and hears nothing.
-    pub(super) is_hung_up: Cell<bool>,
-    pub(super) stdout: Rc<FakePipe>,
-    pub(super) stderr: Rc<FakePipe>,
-
-    /// For who waits for something from the runtime: a frame, a signal, its last word.
-    pub(super) told: Notify,
-    /// For who waits for something from the process.
-    pub(super) said: Notify,
-    pub(super) has_ended: Notify,
+    pub(super) has_signal: Notify,
+    has_ended: Notify,
 }
 
 impl State {
-    pub(super) fn new(pid: u32, node: NodeId, index: NodeIndex, epoch: Epoch) -> State {
+    pub(super) fn new(pid: u32, birth: Birth, family: FamilyRef) -> State {
+        birth.conversation.hold();
+        birth.stdout.hold();
+        birth.stderr.hold();
         State {
             pid,
-            node,
-            index,
-            epoch,
+            group: Cell::new(birth.group.unwrap_or(pid)),
+            birth,
+            family,
+            has_conversation: Cell::new(true),
             exit: Cell::new(None),
             is_reaped: Cell::new(false),
             is_stopped: Cell::new(false),
@@ -89,22 +77,22 @@ impl State {
             kept: RefCell::default(),
             unseen: RefCell::default(),
             history: RefCell::default(),
-            to_node: RefCell::default(),
-            to_node_bytes: Cell::new(0),
-            is_finished: Cell::new(false),
-            to_runtime: RefCell::default(),
-            is_hung_up: Cell::new(false),
-            stdout: Rc::default(),
-            stderr: Rc::default(),
-            told: Notify::new(),
-            said: Notify::new(),
+            has_signal: Notify::new(),
             has_ended: Notify::new(),
         }
     }
 
-    /// Whether nothing more comes from the process, and all of it was heard.
-    pub(super) fn is_at_end(&self) -> bool {
-        self.is_hung_up.get() && self.to_runtime.borrow().is_empty()
+    /// The conversation, as long as this process has it open.
+    pub(super) fn conversation(&self) -> Option<&Conversation> {
+        self.has_conversation
+            .get()
+            .then_some(&*self.birth.conversation)
+    }
+
+    /// Whether both have the same conversation open.
+    pub(super) fn shares_conversation_with(&self, other: &State) -> bool {
+        let (ours, theirs) = (&self.birth.conversation, &other.birth.conversation);
+        self.has_conversation.get() && Rc::ptr_eq(ours, theirs)
     }
 
     /// Whether it stands still.
@@ -153,7 +141,7 @@ impl State {
     fn act_on(&self, signal: Signal) {
         if self.caught.borrow().contains(&signal.as_raw()) {
             self.unseen.borrow_mut().push_back(signal);
-            self.told.notify_waiters();
+            self.has_signal.notify_waiters();
         } else if !matches!(signal, Signal::CHILD | Signal::URG | Signal::WINCH) {
             self.end(Exit::Signal(signal.as_raw()));
         }
@@ -161,11 +149,11 @@ impl State {
 
     /// The process closes its end of the conversation: what it has said can still be heard.
     pub(super) fn hang_up(&self) {
-        self.is_hung_up.set(true);
-        self.to_node.borrow_mut().clear();
-        self.to_node_bytes.set(0);
-        self.said.notify_waiters();
-        self.told.notify_waiters();
+        if self.has_conversation.replace(false) {
+            self.birth.conversation.let_go();
+            // Its own waits are over, whoever else has it.
+            self.birth.conversation.told.notify_waiters();
+        }
     }
 
     /// The process ends. Nothing of its program runs after this, unless it is the one that has called.
@@ -175,8 +163,10 @@ impl State {
         }
         self.exit.set(Some(exit));
         self.hang_up();
-        self.stdout.close();
-        self.stderr.close();
+        self.birth.stdout.let_go();
+        self.birth.stderr.let_go();
+        // Nobody else takes note of the end of one whose parent is a program.
+        self.is_reaped.set(self.birth.group.is_some());
         let program = self.program.borrow().upgrade();
         if let Some(program) = program {
             // Empty while it is being polled: then whoever polls drops it.

@@ -12,8 +12,8 @@ use dataflow_ids::{Epoch, NodeId, NodeIndex};
 use dataflow_runtime::process::{LaunchOrder, Launcher};
 use dataflow_shm::child::ChildConfig;
 use dataflow_testkit::launcher::conformance::{
-    self, DEAF, HEARD, PRINTED_MUCH_BYTES, Script, Subject, TEXT, TOLD_MANY, hello, ready,
-    segment_created, told, told_many,
+    self, DEAF, HEARD, PRINTED_MUCH_BYTES, Script, Subject, TEXT, TOLD_MANY, hello, hello_of,
+    ready, segment_created, told, told_many,
 };
 use dataflow_testkit::launcher::{FakeLauncher, FakeProcess, Program, programs};
 use dataflow_wire::frame::FrameError;
@@ -118,6 +118,17 @@ async fn follow(script: Script, process: FakeProcess) -> Exit {
             process.send(hello(), Vec::new());
             process.hang_up();
             pending().await
+        }
+        Script::SpeaksThroughAnother | Script::LeavesAChild => {
+            let leaves = script == Script::SpeaksThroughAnother;
+            process.fork(Program::new(move |child| async move {
+                if leaves {
+                    child.leave_group();
+                }
+                child.catch(Signal::TERM);
+                child.send(hello_of(child.pid()), Vec::new());
+                pending().await
+            }));
         }
         Script::WaitsForTheEnd => {
             process.send(hello(), Vec::new());

@@ -17,6 +17,29 @@ def say(name, descriptors=()):
     control.sendall(frame[sent:])
 
 
+def say_hello():
+    """Says hello with the number of this process: it is the last word of the frame, of variable length."""
+    number = os.getpid()
+    if number < 251:
+        word = bytes([number])
+    elif number < 1 << 16:
+        word = bytes([251]) + number.to_bytes(2, "little")
+    else:
+        word = bytes([252]) + number.to_bytes(4, "little")
+    frame = Path("hello").read_bytes()[:-1] + word
+    length = len(frame) - 8
+    control.sendall(length.to_bytes(4, "little") + frame[4:])
+
+
+def leave_another(leaves_group):
+    if os.fork() == 0:
+        if leaves_group:
+            os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say_hello()
+        go_on()
+
+
 def hear(name):
     """Waits for exactly this frame, or these; gives the descriptors that came."""
     expected, heard, descriptors = Path(name).read_bytes(), b"", []
@@ -73,6 +96,10 @@ match script:
         say("hello")
         control.close()
         go_on()
+    case "speaks_through_another":
+        leave_another(leaves_group=True)
+    case "leaves_a_child":
+        leave_another(leaves_group=False)
     case "waits_for_the_end":
         say("hello")
         assert control.recv(1) == b""

@@ -72,6 +72,8 @@ impl Subject for Real {
             Script::Speaks => vec!["speaks".to_owned()],
             Script::TalksNonsense => vec!["talks_nonsense".to_owned()],
             Script::HangsUp => vec!["hangs_up".to_owned()],
+            Script::SpeaksThroughAnother => vec!["speaks_through_another".to_owned()],
+            Script::LeavesAChild => vec!["leaves_a_child".to_owned()],
             Script::WaitsForTheEnd => vec!["waits_for_the_end".to_owned()],
             Script::Hears => vec!["hears".to_owned()],
             Script::CountsFrames => vec!["counts_frames".to_owned()],

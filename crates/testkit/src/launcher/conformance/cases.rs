@@ -59,6 +59,8 @@ cases![
     a_conversation_may_end_before_its_process,
     what_is_no_frame_is_an_error_and_the_end_is_still_learned,
     who_is_not_found_to_speak_is_not_waited_for,
+    who_speaks_outside_the_group_is_ended_with_it_and_waited_for,
+    the_conversation_ends_with_the_last_of_the_group,
     nothing_is_launched_after_the_close,
 ];
 
@@ -407,6 +409,41 @@ async fn who_is_not_found_to_speak_is_not_waited_for(subject: &dyn Subject) {
         launched.process.speaks(pid).expect("descriptors");
     }
     kill(&launched).await;
+}
+
+/// The number of the process that says hello.
+async fn speaker(launched: &Launched) -> u32 {
+    match next(&*launched.control).await {
+        Some((ToRuntime::Hello { pid, .. }, _)) => pid,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn who_speaks_outside_the_group_is_ended_with_it_and_waited_for(subject: &dyn Subject) {
+    let launched = launch(subject, Script::SpeaksThroughAnother).await;
+    let speaker = speaker(&launched).await;
+    assert_ne!(speaker, launched.pid);
+    launched.process.speaks(speaker).expect("descriptors");
+    launched.process.ended().await;
+    assert!(!is_over(&mut launched.process.rest_ended()).await);
+    launched.process.signal(Signal::TERM);
+    assert!(subject.is_alive(speaker), "it ignores that");
+    launched.process.signal(Signal::KILL);
+    launched.process.rest_ended().await;
+    assert!(!subject.is_alive(speaker));
+    assert!(next(&*launched.control).await.is_none());
+    assert_eq!(launched.process.reap(), Exit::Code(0), "its own end");
+}
+
+async fn the_conversation_ends_with_the_last_of_the_group(subject: &dyn Subject) {
+    let launched = launch(subject, Script::LeavesAChild).await;
+    let child = speaker(&launched).await;
+    launched.process.ended().await;
+    assert!(subject.is_alive(child));
+    launched.process.signal(Signal::KILL);
+    assert!(next(&*launched.control).await.is_none());
+    launched.control.ended().await;
+    assert_eq!(launched.process.reap(), Exit::Code(0));
 }
 
 async fn nothing_is_launched_after_the_close(subject: &dyn Subject) {

@@ -13,8 +13,10 @@ use std::time::Duration;
 use dataflow_runtime::process::{LaunchOrder, Launcher, LocalFuture};
 
 pub use cases::CASES;
-pub use script::{DEAF, HEARD, PRINTED_MUCH_BYTES, Script, TEXT, TOLD_MANY, hello, ready, segment};
-pub use script::{segment_created, told, told_many};
+pub use script::{
+    DEAF, HEARD, PRINTED_MUCH_BYTES, Script, TEXT, TOLD_MANY, hello, hello_of, ready, segment,
+    segment_created, told, told_many,
+};
 
 /// How long a case may take. Only a fault is found by it.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -44,20 +44,30 @@ pub enum Script {
     HangsUp,
     /// Says [`hello`], waits for the end of what the runtime says, says [`ready`], and returns.
     WaitsForTheEnd,
+    /// Starts another process and returns. That one leaves the group, ignores SIGTERM, says [`hello_of`] its own number,
+    /// and goes on.
+    SpeaksThroughAnother,
+    /// As [`Script::SpeaksThroughAnother`], but the other one stays in the group.
+    LeavesAChild,
     /// Waits for [`told`] with memory, prints [`HEARD`], the text in that memory and an end of line, and returns.
     Hears,
     /// Waits for [`told_many`], which comes [`TOLD_MANY`] times, prints [`HEARD`] and an end of line, and returns.
     CountsFrames,
 }
 
-/// A hello.
+/// A hello that names no process of the launcher.
 #[must_use]
 pub fn hello() -> ToRuntime {
+    hello_of(1)
+}
+
+/// The hello of a process with this number.
+#[must_use]
+pub fn hello_of(pid: u32) -> ToRuntime {
     ToRuntime::Hello {
         protocol: NODE_PROTOCOL,
         library: "a program of the suite".to_owned(),
-        // Nobody looks for it: that it is another process than the one that was started is no fault.
-        pid: 1,
+        pid,
     }
 }
 
