@@ -3,8 +3,10 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
-use dataflow_wire::frame::{self, FrameError, FrameReader, ReceiveError, Received, SendError};
+use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest, Parts};
+use dataflow_wire::frame::{
+    self, DecodeError, FrameError, FrameReader, ReceiveError, Received, SendError,
+};
 
 use crate::registry::FoundRun;
 
@@ -39,6 +41,9 @@ pub enum ClientError {
     /// The answer is no message.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// The parts of an answer make none.
+    #[error(transparent)]
+    Parts(#[from] DecodeError),
     /// The runtime answered with something else than the request asks for.
     #[error(
         "the runtime gave an answer that does not belong to the question: it is of another version"
@@ -51,6 +56,7 @@ pub enum ClientError {
 pub struct Client {
     stream: UnixStream,
     reader: FrameReader,
+    parts: Parts,
     pid: u32,
 }
 
@@ -70,6 +76,7 @@ impl Client {
         let mut client = Client {
             stream,
             reader: FrameReader::new(),
+            parts: Parts::default(),
             pid: run.pid,
         };
         let protocol = CLIENT_PROTOCOL;
@@ -121,10 +128,13 @@ impl Client {
         let mut ended = false;
         loop {
             if let Some((reply, _)) = self.reader.next::<ClientReply>()? {
-                return match reply {
-                    ClientReply::Refused { reason } => Err(ClientError::Refused { reason }),
-                    reply => Ok(reply),
-                };
+                match self.parts.take(reply)? {
+                    Some(ClientReply::Refused { reason }) => {
+                        return Err(ClientError::Refused { reason });
+                    }
+                    Some(reply) => return Ok(reply),
+                    None => continue,
+                }
             }
             if ended {
                 return Err(ClientError::Ended);

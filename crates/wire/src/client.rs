@@ -2,7 +2,9 @@
 //!
 //! The command speaks first (`Hello`). Each request is answered by one reply, except `Stop` and `Follow`,
 //! which are answered by a stream that ends with `Ended`, and `StopNode` and `RestartNode`, which are answered by
-//! `Accepted` and a stream that ends with `NodeStands`.
+//! `Accepted` and a stream that ends with `NodeStands`. A reply that is too long for a frame comes in parts.
+
+mod parts;
 
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::hello::ProtocolMismatch;
 use crate::status::{DataflowStatus, NodeStatus, Report, Waiting};
+
+pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
 
 /// The version of this conversation. Both sides refuse any other.
 pub const CLIENT_PROTOCOL: u32 = 2;
@@ -128,4 +132,11 @@ pub enum ClientReply {
     },
     /// The dataflow has ended.
     Ended(Box<Report>),
+    /// A part of a reply that is too long for one frame: see [`Parts`].
+    Part {
+        /// The next bytes of the whole reply.
+        bytes: Vec<u8>,
+        /// Whether it ends with these.
+        is_last: bool,
+    },
 }

@@ -217,7 +217,7 @@ impl Metadata {
         }
         self.check_depth(METADATA_DEPTH_MAX)?;
         let bytes = frame::encode(self).map_err(|error| match error {
-            frame::EncodeError::TooLong { bytes } => MetadataError::TooLong {
+            frame::EncodeError::TooLong { bytes, .. } => MetadataError::TooLong {
                 length_bytes: bytes,
             },
             frame::EncodeError::Unencodable { what } => MetadataError::Malformed { what },

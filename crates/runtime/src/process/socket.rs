@@ -33,6 +33,8 @@ pub(crate) struct FramedSocket {
     /// For what comes with descriptors.
     spares: Option<Rc<Spares>>,
     ended: Cell<bool>,
+    /// Nothing can be sent any more.
+    is_broken: Cell<bool>,
     /// Something is to be sent that the socket did not take at once, or the socket is closed.
     to_write: Notify,
     written: Notify,
@@ -48,6 +50,7 @@ impl FramedSocket {
             writer: RefCell::new(FrameWriter::new(queue_bytes_max)),
             spares: None,
             ended: Cell::new(false),
+            is_broken: Cell::new(false),
             to_write: Notify::new(),
             written: Notify::new(),
             end: Notify::new(),
@@ -174,6 +177,7 @@ impl FramedSocket {
                 Ok(Flushed::WouldBlock) => ready.clear_ready(),
                 Err(SendError::TooManyOnTheWay) => tokio::time::sleep(DESCRIPTORS_PAUSE).await,
                 Err(_) => {
+                    self.is_broken.set(true);
                     self.written.notify_waiters();
                     return Ok(());
                 }
@@ -186,7 +190,7 @@ impl FramedSocket {
     pub(crate) async fn flushed(&self) {
         loop {
             let written = self.written.notified();
-            if self.writer.borrow().is_empty() {
+            if self.writer.borrow().is_empty() || self.is_broken.get() {
                 return;
             }
             written.await;

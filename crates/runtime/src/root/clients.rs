@@ -1,5 +1,6 @@
 //! The socket that commands talk to: `ps`, `down`, and whoever stays until the end.
 
+mod say;
 mod wishes;
 
 use std::io;
@@ -15,6 +16,7 @@ use rustix::net::{SocketFlags, accept_with};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
+use self::say::say;
 use super::{Progress, Root, RootRef};
 use crate::actors::DataflowMessage;
 use crate::env::TaskName;
@@ -32,7 +34,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(1);
 const HELLO_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How many of those that a stop waits for a command is told.
 const WAITING_MAX: usize = 1000;
-/// What a report may take of a frame for one node's last lines, in bytes. The whole of them is in the log.
+/// What a report may take of a reply for one node's last lines, in bytes. The whole of them is in the log.
 const LAST_LINES_BYTES_MAX: usize = 4096;
 
 /// Who asked, as the report says it.
@@ -88,7 +90,6 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             let _ = socket.write_queued().await;
         }
     });
-    let say = |reply: &ClientReply| send(&socket, reply);
     let mut is_welcome = false;
     loop {
         let request = if is_welcome {
@@ -104,7 +105,7 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             Ok(None) => break,
             Err(error) => {
                 let reason = error.to_string();
-                say(&ClientReply::Refused { reason });
+                say(&socket, &ClientReply::Refused { reason }).await;
                 break;
             }
         };
@@ -114,7 +115,7 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
                     "this command speaks version {protocol} of the conversation and the runtime speaks \
                      {CLIENT_PROTOCOL}: use the `dataflow` that started it"
                 );
-                say(&ClientReply::Refused { reason });
+                say(&socket, &ClientReply::Refused { reason }).await;
                 break;
             }
             ClientRequest::Hello { protocol } => {
@@ -124,7 +125,7 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             }
             _ if !is_welcome => {
                 let reason = "a conversation begins with `Hello`".to_owned();
-                say(&ClientReply::Refused { reason });
+                say(&socket, &ClientReply::Refused { reason }).await;
                 break;
             }
             ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
@@ -160,9 +161,9 @@ async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
                 break;
             }
         };
-        if !say(&reply) {
-            let reason = "the answer is too long for one frame".to_owned();
-            say(&ClientReply::Refused { reason });
+        if !say(&socket, &reply).await {
+            let reason = "the answer cannot be sent".to_owned();
+            say(&socket, &ClientReply::Refused { reason }).await;
             break;
         }
     }
@@ -178,29 +179,20 @@ async fn tell(root: &Root, message: DataflowMessage) {
     let _ = root.handles().dataflow.deliver(message).await;
 }
 
-/// Sends a reply; says whether it went out.
-fn send(socket: &FramedSocket, reply: &ClientReply) -> bool {
-    let sent = socket.send(reply, Vec::new());
-    if let Err(error) = &sent {
-        tracing::warn!(%error, "reply to a command not sent");
-    }
-    sent.is_ok()
-}
-
-/// Sends how it ended; without the nodes' last lines when they are too much for a frame.
-fn send_report(socket: &FramedSocket, mut report: Box<Report>) {
+/// Says how it ended; without the nodes' last lines when they are too much for a reply.
+async fn say_report(socket: &FramedSocket, mut report: Box<Report>) {
     for node in &mut report.nodes {
         keep_last(&mut node.last_lines, LAST_LINES_BYTES_MAX);
     }
     let reply = ClientReply::Ended(report);
-    if send(socket, &reply) {
+    if say(socket, &reply).await {
         return;
     }
     if let ClientReply::Ended(mut report) = reply {
         for node in &mut report.nodes {
             node.last_lines.clear();
         }
-        send(socket, &ClientReply::Ended(report));
+        say(socket, &ClientReply::Ended(report)).await;
     }
 }
 
@@ -226,14 +218,14 @@ async fn stay(root: &Root, socket: &FramedSocket, mut progress: watch::Receiver<
     loop {
         let now = progress.borrow_and_update().clone();
         if let Some(report) = now.ended {
-            return send_report(socket, report);
+            return say_report(socket, report).await;
         }
         if let Some((count, mut waiting)) = now.waiting
             && count > told
         {
             told = count;
             waiting.truncate(WAITING_MAX);
-            if !send(socket, &ClientReply::Waiting(waiting)) {
+            if !say(socket, &ClientReply::Waiting(waiting)).await {
                 return;
             }
         }
@@ -280,7 +272,7 @@ async fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientReq
         | ClientRequest::StopNode { .. }
         | ClientRequest::RestartNode { .. } => return true,
     };
-    send(socket, &reply)
+    say(socket, &reply).await
 }
 
 #[cfg(test)]

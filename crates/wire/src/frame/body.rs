@@ -7,21 +7,24 @@ use serde::de::DeserializeOwned;
 use super::{FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES};
 
 /// The limit also bounds every length that a body claims for a text or a list inside it.
-type Config = Configuration<LittleEndian, Varint, Limit<FRAME_BODY_BYTES_MAX>>;
+type Config<const MAX: usize> = Configuration<LittleEndian, Varint, Limit<MAX>>;
 
-const CONFIG: Config = bincode::config::standard().with_limit::<FRAME_BODY_BYTES_MAX>();
+const fn config<const MAX: usize>() -> Config<MAX> {
+    bincode::config::standard().with_limit::<MAX>()
+}
 
 /// Why a message could not be turned into bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The message is longer than a frame may be.
     #[error(
-        "a control message of {bytes} bytes is above the limit of {FRAME_BODY_BYTES_MAX}: split it, or \
-         send it as a payload"
+        "a control message of {bytes} bytes is above the limit of {bytes_max}: split it, or send it as a payload"
     )]
     TooLong {
         /// The length of its body.
         bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
     },
     /// The message has something that has no encoding, such as a path that is not UTF-8.
     #[error("a control message cannot be encoded: {what}")]
@@ -53,10 +56,12 @@ pub enum DecodeError {
         bytes: usize,
     },
     /// There are more bytes than a message may have.
-    #[error("a control message of {bytes} bytes is above the limit of {FRAME_BODY_BYTES_MAX}")]
+    #[error("a control message of {bytes} bytes is above the limit of {bytes_max}")]
     TooLong {
         /// How many.
         bytes: usize,
+        /// How many there may be.
+        bytes_max: usize,
     },
 }
 
@@ -66,8 +71,15 @@ pub enum DecodeError {
 ///
 /// [`EncodeError`] when the message is longer than [`FRAME_BODY_BYTES_MAX`] or has no encoding.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, EncodeError> {
+    encode_up_to::<FRAME_BODY_BYTES_MAX, T>(message)
+}
+
+/// As [`encode`], with another limit, for what goes into several frames.
+pub(crate) fn encode_up_to<const MAX: usize, T: Serialize>(
+    message: &T,
+) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
-    encode_into(message, &mut bytes)?;
+    encode_into::<MAX, T>(message, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -86,7 +98,7 @@ pub(super) fn encode_frame_with<T: Serialize>(
     descriptors: u8,
 ) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = vec![0; FRAME_HEADER_BYTES];
-    encode_into(message, &mut bytes)?;
+    encode_into::<FRAME_BODY_BYTES_MAX, T>(message, &mut bytes)?;
     let length = bytes.len() - FRAME_HEADER_BYTES;
     // `encode_into` has compared the length with the limit, which is far below 2³².
     bytes[..4].copy_from_slice(&(length as u32).to_le_bytes());
@@ -94,16 +106,22 @@ pub(super) fn encode_frame_with<T: Serialize>(
     Ok(bytes)
 }
 
-fn encode_into<T: Serialize>(message: &T, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+fn encode_into<const MAX: usize, T: Serialize>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let before = bytes.len();
-    bincode::serde::encode_into_std_write(message, bytes, CONFIG).map_err(|error| {
+    bincode::serde::encode_into_std_write(message, bytes, config::<MAX>()).map_err(|error| {
         EncodeError::Unencodable {
             what: error.to_string(),
         }
     })?;
     let length = bytes.len() - before;
-    if length > FRAME_BODY_BYTES_MAX {
-        return Err(EncodeError::TooLong { bytes: length });
+    if length > MAX {
+        return Err(EncodeError::TooLong {
+            bytes: length,
+            bytes_max: MAX,
+        });
     }
     Ok(())
 }
@@ -114,12 +132,24 @@ fn encode_into<T: Serialize>(message: &T, bytes: &mut Vec<u8>) -> Result<(), Enc
 ///
 /// [`DecodeError`] when the bytes are too many, too few, or not of this type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    if bytes.len() > FRAME_BODY_BYTES_MAX {
-        return Err(DecodeError::TooLong { bytes: bytes.len() });
+    decode_up_to::<FRAME_BODY_BYTES_MAX, T>(bytes)
+}
+
+/// As [`decode`], with another limit, for what came in several frames.
+pub(crate) fn decode_up_to<const MAX: usize, T: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<T, DecodeError> {
+    if bytes.len() > MAX {
+        return Err(DecodeError::TooLong {
+            bytes: bytes.len(),
+            bytes_max: MAX,
+        });
     }
     let (message, used) =
-        bincode::serde::decode_from_slice(bytes, CONFIG).map_err(|error| DecodeError::Garbled {
-            what: error.to_string(),
+        bincode::serde::decode_from_slice(bytes, config::<MAX>()).map_err(|error| {
+            DecodeError::Garbled {
+                what: error.to_string(),
+            }
         })?;
     match bytes.len() - used {
         0 => Ok(message),

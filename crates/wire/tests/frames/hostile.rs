@@ -203,7 +203,7 @@ fn a_message_above_the_limit_is_not_sent() {
     };
     assert!(matches!(
         encode(&message),
-        Err(EncodeError::TooLong { bytes }) if bytes > FRAME_BODY_BYTES_MAX
+        Err(EncodeError::TooLong { bytes, .. }) if bytes > FRAME_BODY_BYTES_MAX
     ));
     assert!(matches!(
         decode::<ToRuntime>(&vec![0; FRAME_BODY_BYTES_MAX + 1]),

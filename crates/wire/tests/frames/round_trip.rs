@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use dataflow_wire::client::{ClientReply, PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
 use dataflow_wire::frame::{FrameReader, decode, encode, encode_frame};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -51,7 +52,30 @@ proptest! {
     }
 
     #[test]
+    fn every_reply_in_parts(replies in prop::collection::vec(strategies::client_reply(), 1..4)) {
+        let mut parts = Parts::default();
+        for reply in replies.into_iter().filter(|reply| !matches!(reply, ClientReply::Part { .. })) {
+            let mut whole = Vec::new();
+            for part in in_parts(&reply).unwrap() {
+                whole.extend(parts.take(part).unwrap());
+            }
+            prop_assert_eq!(whole, [reply]);
+        }
+    }
+
+    #[test]
     fn every_reply_to_a_command(message in strategies::client_reply(), cut in 1..400usize) {
         survives(&message, cut)?;
     }
+}
+
+#[test]
+fn a_reply_that_never_ends_is_refused_before_it_fills_the_memory() {
+    let mut parts = Parts::default();
+    let part = || ClientReply::Part {
+        bytes: vec![0; PART_BYTES_MAX],
+        is_last: false,
+    };
+    let taken = (0..).find(|_| parts.take(part()).is_err());
+    assert_eq!(taken, Some(REPLY_BYTES_MAX / PART_BYTES_MAX));
 }

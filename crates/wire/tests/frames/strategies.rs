@@ -445,6 +445,8 @@ pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
         dataflow_status().prop_map(|status| ClientReply::Status(Box::new(status))),
         Just(ClientReply::Accepted),
         node_refusal().prop_map(ClientReply::NodeRefused),
+        (vec(any::<u8>(), 0..40), any::<bool>())
+            .prop_map(|(bytes, is_last)| ClientReply::Part { bytes, is_last }),
         vec(waiting(), 0..4).prop_map(ClientReply::Waiting),
         (node_status(), option::of(forcer())).prop_map(|(status, killed)| {
             let status = Box::new(status);

@@ -7,7 +7,7 @@ use dataflow_core::lifecycle::Wish;
 use dataflow_ids::{Forcer, NodeId, NodeIndex};
 use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 
-use super::send;
+use super::say::say;
 use crate::process::FramedSocket;
 use crate::root::RootRef;
 
@@ -27,22 +27,24 @@ pub(super) async fn fulfil(
     let Some(node) = root.node_named(&name) else {
         let nodes = root.dataflow.nodes.iter();
         let known = nodes.map(|node| node.id.clone()).collect();
-        return send(
+        return say(
             socket,
             &ClientReply::NodeRefused(NodeRefusal::Unknown { known }),
-        );
+        )
+        .await;
     };
     if let Some(refusal) = root.refuses(node, wish) {
-        return send(socket, &ClientReply::NodeRefused(refusal));
+        return say(socket, &ClientReply::NodeRefused(refusal)).await;
     }
     let killed = kill.filter(|_| root.memory().node(node).read().has_process());
     let before = root.wishes(node);
     let message = root.wish_message(node, wish, kill);
     // One that wishes without end lets itself wait. A run that has ended has nothing left to change.
     if root.handles().node(node).deliver(message).await.is_err() {
-        return send(socket, &ClientReply::NodeRefused(NodeRefusal::Stopping));
+        return say(socket, &ClientReply::NodeRefused(NodeRefusal::Stopping)).await;
     }
-    send(socket, &ClientReply::Accepted) && follow(root, socket, (node, wish, killed), before).await
+    say(socket, &ClientReply::Accepted).await
+        && follow(root, socket, (node, wish, killed), before).await
 }
 
 /// Tells a command who is waited for, until the node has come where it was to go, or the command goes away.
@@ -62,7 +64,7 @@ async fn follow(
         }
         if let Some(status) = aim.and_then(|aim| root.arrived(node, aim)) {
             let status = Box::new(status);
-            return send(socket, &ClientReply::NodeStands { status, killed });
+            return say(socket, &ClientReply::NodeStands { status, killed }).await;
         }
         let wakes_at = match is_asked {
             true => says_at,
@@ -88,7 +90,7 @@ async fn follow(
                 is_asked = false;
                 says_at = root.env().now().after(WAITING_AGAIN);
                 let waiting = root.waiting_for_node(node);
-                if !send(socket, &ClientReply::Waiting(waiting)) {
+                if !say(socket, &ClientReply::Waiting(waiting)).await {
                     return false;
                 }
             }
