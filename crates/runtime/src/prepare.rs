@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use dataflow_descriptor::Dataflow;
 use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
@@ -11,7 +11,7 @@ use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::controls::{Control, Controls};
-use crate::env::WallClock;
+use crate::env::{WallClock, system_time};
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
 use crate::logs::{self, LOG_BYTES_MAX, LogWriter, RunFolder};
@@ -175,7 +175,7 @@ impl Run {
 }
 
 fn seed_of_the_clock() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = system_time().duration_since(UNIX_EPOCH);
     // Any part of it will do.
     since.map_or(0, |since| since.as_nanos() as u64)
 }

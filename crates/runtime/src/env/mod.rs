@@ -41,6 +41,15 @@ pub(crate) struct TaskPanicked {
     pub(crate) what: String,
 }
 
+/// The system's time of day: for what is outside of a run, and for a run that has no other.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that asks for it"
+)]
+pub(crate) fn system_time() -> SystemTime {
+    SystemTime::now()
+}
+
 /// What tells the time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WallClock {
@@ -91,7 +100,7 @@ impl Env {
     /// The time of day, to be shown and written down.
     pub(crate) fn time_of_day(&self) -> SystemTime {
         match self.wall_clock {
-            WallClock::System => SystemTime::now(),
+            WallClock::System => system_time(),
             WallClock::Beginning(beginning) => beginning + self.start.elapsed(),
         }
     }

@@ -9,6 +9,8 @@ use dataflow_ids::{DataflowName, NodeId};
 use dataflow_wire::status::Report;
 use serde::{Deserialize, Serialize};
 
+use crate::env::system_time;
+
 /// How many runs of each dataflow keep their logs and reports.
 pub const RUNS_KEPT: usize = 10;
 
@@ -148,7 +150,7 @@ impl RunFolder {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(refused("write", &ignore))?;
         }
-        let mut at_ms = to_ms(SystemTime::now());
+        let mut at_ms = to_ms(system_time());
         loop {
             let run = format!("{name}-{at_ms}");
             let path = place.join(&run);
@@ -182,7 +184,7 @@ impl RunFolder {
         let about = RunFile {
             name: name.clone(),
             file: file.to_path_buf(),
-            started_at_ms: to_ms(SystemTime::now()),
+            started_at_ms: to_ms(system_time()),
             pid: std::process::id(),
             nodes,
         };

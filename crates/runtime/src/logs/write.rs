@@ -144,7 +144,7 @@ mod tests {
     use super::super::{LogReader, LogStream, RunFolder, runs};
     use super::*;
     use dataflow_ids::DataflowName;
-    use std::time::SystemTime;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn what_nodes_said_is_read_back_in_the_order_of_time() {
@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(reader.next_record().unwrap(), None);
         for line in 0..30 {
             let text = format!("line {line}");
-            sink.line(SystemTime::now(), &nodes[line % 2], LogStream::Stdout, text);
+            let at = UNIX_EPOCH + Duration::from_millis(line as u64);
+            sink.line(at, &nodes[line % 2], LogStream::Stdout, text);
         }
         assert_eq!(sink.last_lines(&nodes[0]).len(), 15);
         drop(sink);
