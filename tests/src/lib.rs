@@ -10,6 +10,7 @@ mod baseline;
 mod bundle;
 mod command;
 mod gate;
+mod hollow;
 mod ledger;
 mod message;
 mod places;
@@ -25,6 +26,7 @@ pub use baseline::{Process, open_descriptors};
 pub use bundle::{bundles_into, replayed_with};
 pub use command::{Command, Finished, Line, Running, Stream};
 pub use gate::Gate;
+pub use hollow::send_hollow_message;
 pub use ledger::{Consumed, Fact, Ledger, Point, ledger_path, read_ledger};
 pub use message::{MESSAGE_BYTES_MIN, Stamp, tag};
 pub use places::{

@@ -12,7 +12,7 @@ use dataflow_wire::node::{
     CONTROL_FD_VARIABLE, EdgeGrant, EdgeRole, NODE_PROTOCOL, ToNode, ToRuntime, Welcome,
 };
 
-use crate::control::{Control, Incoming, RuntimeLost};
+use crate::control::{Control, RuntimeLost};
 use crate::edge_input::EdgeInput;
 use crate::error::ConnectError;
 use crate::receiver::Receiver;
@@ -117,11 +117,8 @@ pub(crate) fn connect(
                 let drained = shared.control_wake.try_clone()?;
                 let edge = EdgeReceiver::attach(fd, &config, peer_wake, drained);
                 let edge = or_damaged(edge).map_err(|error| failed(&error))?;
-                let incoming = Incoming {
-                    handle: edge.as_ref().ok().map(EdgeReceiver::handle),
-                    source: grant.source_index,
-                };
-                receivers.insert(grant.edge, incoming);
+                let handle = edge.as_ref().ok().map(EdgeReceiver::handle);
+                receivers.insert(grant.edge, handle);
                 inputs.push(EdgeInput::new(&grant, *spin, edge));
             }
         }
@@ -251,6 +248,7 @@ fn unexpected(message: &ToNode, expected: &'static str) -> ConnectError {
         ToNode::Begin => "the beginning",
         ToNode::Segment { .. } => "a segment",
         ToNode::SegmentRetire { .. } => "a retired segment",
+        ToNode::SegmentsComplete { .. } => "the end of a sender's segments",
         ToNode::ReleaseRequest { .. } => "a request for tokens",
         ToNode::Stop { .. } => "a stop",
     };

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dataflow_ids::{EdgeId, Epoch, NodeIndex, Sequence};
+use dataflow_ids::{EdgeId, Epoch, Sequence};
 use dataflow_shm::edge::{EdgeReceiverHandle, Tokens};
 use dataflow_shm::with_signals_blocked;
 use dataflow_wire::frame::{FrameReader, Received};
@@ -33,21 +33,15 @@ pub enum RuntimeLost {
     GoOn,
 }
 
-/// An edge that this node receives from, as the control thread knows it.
-pub(crate) struct Incoming {
-    /// `None` when the edge was damaged before this node could attach to it: it owes nothing there.
-    pub(crate) handle: Option<EdgeReceiverHandle>,
-    /// Whose segments its messages lie in.
-    pub(crate) source: NodeIndex,
-}
-
 /// Everything the control thread owns.
 pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reader: FrameReader,
     /// What came before the user's side was ready for it.
     pub(crate) early: Vec<(ToNode, Vec<OwnedFd>)>,
-    pub(crate) receivers: BTreeMap<EdgeId, Incoming>,
+    /// The edges that this node receives from; `None` for one that was damaged before this node could attach to it: it
+    /// owes nothing there.
+    pub(crate) receivers: BTreeMap<EdgeId, Option<EdgeReceiverHandle>>,
     /// The edges whose last release the runtime waits for, and up to where.
     pub(crate) watched: BTreeMap<EdgeId, Sequence>,
     pub(crate) runtime_lost: RuntimeLost,
@@ -202,6 +196,12 @@ impl Control {
                 }
                 self.look_around();
             }
+            ToNode::SegmentsComplete { sender, epoch } => {
+                if self.shared.segments.complete(sender, epoch) {
+                    // A message may wait for one that did not come.
+                    self.shared.wake_receiver();
+                }
+            }
             ToNode::ReleaseRequest {
                 edge, epoch, upto, ..
             } => self.answer(edge, epoch, upto),
@@ -222,14 +222,9 @@ impl Control {
         if upto == Sequence::NONE {
             return self.say_released(edge, upto, Tokens::default());
         }
-        let Some(Incoming { handle, source }) = self.receivers.get(&edge) else {
+        let Some(handle) = self.receivers.get(&edge) else {
             return;
         };
-        // Its sender has ended for good, and everything that it handed over has come over this socket before. Who
-        // waits for a segment that did not come waits in vain.
-        if self.shared.segments.complete(*source) {
-            self.shared.wake_receiver();
-        }
         if let Some(handle) = handle {
             // Armed before it is looked at: a release in between wakes this thread once more than needed.
             handle.watch(upto);
@@ -240,7 +235,7 @@ impl Control {
 
     /// Says what is still owed on an edge; forgets the edge when that is nothing.
     fn acknowledge(&mut self, edge: EdgeId, upto: Sequence) {
-        let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
+        let Some(handle) = self.receivers.get(&edge) else {
             return;
         };
         let tokens = handle
@@ -271,7 +266,7 @@ impl Control {
             self.shared.note(&ToRuntime::SegmentUnmapped { segment });
         }
         for (edge, upto) in self.watched.clone() {
-            let Some(Incoming { handle, .. }) = self.receivers.get(&edge) else {
+            let Some(handle) = self.receivers.get(&edge) else {
                 continue;
             };
             if handle.as_ref().is_none_or(|handle| handle.watch(upto)) {

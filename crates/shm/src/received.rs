@@ -168,11 +168,10 @@ impl ReceivedSegments {
         })
     }
 
-    /// Everything that the sender's incarnations have handed over has come: a segment of it that is not here is
-    /// an error from now on, and no longer waited for. Gives whether this is news.
-    pub fn complete(&self, sender: NodeIndex) -> bool {
-        let all = Epoch(u32::MAX);
-        let is_news = self.lock().complete.insert(sender, all) != Some(all);
+    /// Everything that the sender's incarnations up to and including `upto` have handed over has come: a segment of
+    /// them that is not here is an error from now on, and no longer waited for. Gives whether this is news.
+    pub fn complete(&self, sender: NodeIndex, upto: Epoch) -> bool {
+        let is_news = self.lock().complete(sender, upto);
         self.shared.changed.notify_all();
         is_news
     }
@@ -269,8 +268,15 @@ impl Table {
         *newest = segment.number.max(*newest);
         // An incarnation begins when the one before has ended, and everything of that one has come before.
         let before = Epoch(segment.epoch.0.saturating_sub(1));
-        let complete = self.complete.entry(segment.node).or_insert(before);
-        *complete = before.max(*complete);
+        self.complete(segment.node, before);
+    }
+
+    /// Notes that everything of these incarnations has come; gives whether this is news.
+    fn complete(&mut self, sender: NodeIndex, upto: Epoch) -> bool {
+        let complete = self.complete.entry(sender).or_insert(Epoch::NONE);
+        let is_news = *complete < upto;
+        *complete = upto.max(*complete);
+        is_news
     }
 
     fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {

@@ -152,6 +152,14 @@ pub enum ToNode {
         /// not named are delivered whole.
         upto: Vec<(EdgeId, Sequence)>,
     },
+    /// Everything that a sender's incarnations up to this one have handed over was forwarded before: they have ended,
+    /// and who waits for another segment of theirs waits in vain.
+    SegmentsComplete {
+        /// The sender.
+        sender: NodeIndex,
+        /// Its last incarnation that has ended.
+        epoch: Epoch,
+    },
 }
 
 /// What a node is, and its limits.

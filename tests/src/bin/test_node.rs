@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dataflow_node::{Event, Input, Metadata, Node, SendError};
+use dataflow_tests::send_hollow_message;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -32,6 +33,7 @@ fn main() -> Outcome {
         "relay" => relay(&settings, &mut record),
         "stubborn" => stubborn(&mut record),
         "crash" => crash(&settings, &mut record),
+        "hollow" => hollow(&mut record),
         other => Err(format!("no role `{other}`").into()),
     }
 }
@@ -275,4 +277,23 @@ fn crash(settings: &Settings, record: &mut Record) -> Outcome {
     println!("about to exit");
     let code = settings.number("code")?.unwrap_or(3);
     std::process::exit(i32::try_from(code)?)
+}
+
+/// Its first incarnation sends a message that lies in no segment, and dies; the next one sends a message that needs
+/// none, and waits for the stop.
+fn hollow(record: &mut Record) -> Outcome {
+    if record.first_time() {
+        send_hollow_message()?;
+        record.fact("hollow")?;
+        std::process::exit(3);
+    }
+    let mut node = Node::connect()?;
+    let mut payload = [0; 24];
+    fill(2, &mut payload);
+    node.send("out", payload, Metadata::new())?;
+    record.fact("sent")?;
+    while let Some(event) = node.recv()? {
+        record_event(&event, record)?;
+    }
+    record.fact("end")
 }

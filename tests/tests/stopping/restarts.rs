@@ -223,3 +223,47 @@ nodes:
         1
     );
 }
+
+#[test]
+fn a_message_whose_segment_its_sender_never_handed_over_ends_its_input_at_the_senders_restart() {
+    let project = Project::new("hollow");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: RUST_NODE
+    args: [hollow]
+    outputs: [out]
+    restart: { policy: on-failure, backoff: 50ms..1s }
+  - id: receiver
+    path: RUST_NODE
+    args: [receive]
+    inputs: { in: { source: sender/out, queue_policy: block } }
+",
+    );
+    let up = project.up();
+    // Its second incarnation lives and needs no segment: nothing of it says that the first one's will not come.
+    project.record("receiver").wait_for("event input_closed in");
+    project.record("sender").wait_for("sent");
+    up.interrupt();
+    up.wait().expect_code(0).expect_line(&[
+        "receiver",
+        "sender/out → receiver/in is damaged",
+        "never handed over",
+    ]);
+    let report = project.report_of_damage();
+    assert_eq!(node_report(&report, "sender").restarts, 1);
+    let edge = edge(&report.edges, "sender/out", "receiver/in");
+    let damage = edge.damage.as_deref().unwrap_or_default();
+    assert!(damage.contains("never handed over"), "{edge:?}");
+    let counts = edge.counts;
+    assert!(counts.balances(), "{counts:?}");
+    assert_eq!(
+        (
+            counts.sent,
+            counts.delivered,
+            counts.dropped_receiver_closed
+        ),
+        (2, 1, 1)
+    );
+}

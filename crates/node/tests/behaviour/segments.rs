@@ -3,7 +3,7 @@
 use std::thread;
 
 use dataflow_ids::{EdgeId, Epoch, Sequence, StopMode};
-use dataflow_node::{Event, Metadata, Node};
+use dataflow_node::{Event, Metadata, Node, Polled};
 use dataflow_testkit::node::{Handing, Queue, TestRuntime};
 use dataflow_wire::node::{ToNode, ToRuntime};
 
@@ -46,16 +46,16 @@ fn a_message_whose_segment_never_came_ends_its_input_once_its_sender_has_ended()
     let (runtime, sink) = dataflow(Handing::Nothing);
     let sink = receive(sink);
     assert_eq!(runtime.close(0), 1);
-    let request = |attempt| ToNode::ReleaseRequest {
+    runtime.reaped("source");
+    ends(&runtime, sink, "never handed over");
+    // The runtime hears that nothing is owed any more.
+    let request = ToNode::ReleaseRequest {
         edge: EdgeId(0),
         epoch: Epoch(1),
         upto: Sequence(1),
-        attempt,
+        attempt: 1,
     };
-    runtime.tell("sink", &request(1));
-    ends(&runtime, sink, "never handed over");
-    // The runtime hears that nothing is owed any more.
-    runtime.tell("sink", &request(2));
+    runtime.tell("sink", &request);
     runtime.hears("sink", |said| match said {
         ToRuntime::ReleaseAck {
             released_upto: Sequence(1),
@@ -83,15 +83,40 @@ fn a_stop_that_comes_ahead_of_the_queue_waits_for_the_message_that_was_taken() {
     }
     runtime.stop("sink", StopMode::Now, &[]);
     runtime.close(0);
-    let request = ToNode::ReleaseRequest {
-        edge: EdgeId(0),
-        epoch: Epoch(1),
-        upto: Sequence(1),
-        attempt: 1,
-    };
-    runtime.tell("sink", &request);
+    runtime.reaped("source");
     // It does not come; had it come, the message would have. Only then the stop.
     let (mut sink, first) = sink.join().unwrap();
     assert!(matches!(first, Some(Event::InputClosed(_))), "{first:?}");
     assert!(matches!(sink.recv(), Ok(Some(Event::Stop))));
+}
+
+#[test]
+fn a_message_whose_segment_never_came_ends_its_input_once_its_incarnation_has_ended() {
+    let (runtime, mut sink) = dataflow(Handing::Nothing);
+    assert!(matches!(sink.try_recv(), Ok(Polled::Nothing)), "it waits");
+    runtime.reaped("source");
+    // The next incarnation sends, and has no segment to hand over.
+    let mut source = runtime.connect("source");
+    source.send("out", b"inline", Metadata::new()).unwrap();
+    ends(&runtime, receive(sink), "never handed over");
+}
+
+#[test]
+fn who_connects_after_that_incarnation_does_not_wait_for_its_segments_either() {
+    let runtime = TestRuntime::new()
+        .node("source", &["out"])
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Queue::block(4));
+    runtime.hand(Handing::Nothing);
+    runtime.connect("sink").ready();
+    let mut source = runtime.connect("source");
+    source.send("out", [1; 5000], Metadata::new()).unwrap();
+    drop(source);
+    runtime.reaped("sink");
+    runtime.reaped("source");
+    ends(
+        &runtime,
+        receive(runtime.connect("sink")),
+        "never handed over",
+    );
 }

@@ -278,6 +278,23 @@ impl Root {
         }
     }
 
+    /// An incarnation has ended, and everything that it handed over was forwarded. A receiver that waits for another
+    /// segment of it waits in vain, and hears so now; one that connects later hears it with its welcome.
+    pub(super) fn say_segments_complete(self: &Rc<Self>, sender: NodeIndex, epoch: Epoch) {
+        let mut receivers: Vec<_> = {
+            let table = self.table.borrow();
+            let edges = self.edges_from(sender);
+            let lacking = edges.filter(|edge| table.lacks_a_segment(edge, epoch));
+            lacking.map(|edge| edge.target.index).collect()
+        };
+        receivers.sort_unstable();
+        receivers.dedup();
+        for receiver in receivers {
+            let complete = ToNode::SegmentsComplete { sender, epoch };
+            self.tell_node(receiver, &complete, Vec::new());
+        }
+    }
+
     /// No slot will name a segment any more: its receivers are told, and it is closed once they have let go.
     pub(super) fn retire_segment(self: &Rc<Self>, segment: SegmentId) {
         let receivers = self.table.borrow_mut().segments.retire(segment);

@@ -229,6 +229,7 @@ impl Root {
             exit
         };
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
+        self.say_segments_complete(node, epoch);
         self.handles()
             .node(node)
             .fact(NodeMessage::Exited { epoch, exit });

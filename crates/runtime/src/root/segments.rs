@@ -73,6 +73,11 @@ impl Segments {
         Ok(())
     }
 
+    /// Whether a segment was handed over and has not been closed.
+    pub(crate) fn has(&self, id: SegmentId) -> bool {
+        self.segments.contains_key(&id)
+    }
+
     /// The segments of a sender that its receivers may be given, with their lengths.
     pub(crate) fn living_of(&self, sender: NodeIndex) -> Vec<(SegmentId, u64)> {
         self.of(sender)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::lifecycle::Exit;
-use dataflow_ids::{EdgeId, Epoch, NodeIndex};
+use dataflow_descriptor::Edge;
+use dataflow_ids::{EdgeId, Epoch, NodeIndex, SegmentId};
 use dataflow_shm::EventFd;
 use dataflow_shm::edge::EdgeKeeper;
 
@@ -51,6 +52,17 @@ impl Process {
             | Process::Failed { epoch, .. }
             | Process::Reaped { epoch, .. } => *epoch,
             Process::Running(running) => running.epoch,
+        }
+    }
+
+    /// The last incarnation that has ended; [`Epoch::NONE`] if none has.
+    pub(crate) fn ended_upto(&self) -> Epoch {
+        match self {
+            Process::None => Epoch::NONE,
+            Process::Failed { epoch, .. } | Process::Reaped { epoch, .. } => *epoch,
+            Process::Starting { .. } | Process::Running(_) => {
+                Epoch(self.epoch().0.saturating_sub(1))
+            }
         }
     }
 
@@ -146,6 +158,20 @@ impl Table {
     /// The row of an edge, which a node may have named.
     pub(crate) fn edge(&self, edge: EdgeId) -> Option<&EdgeRow> {
         self.edges.get(edge.0 as usize)
+    }
+
+    /// Whether a message of an edge lies in a segment that its sender's incarnations up to `upto`, which have ended,
+    /// never handed over.
+    pub(crate) fn lacks_a_segment(&self, edge: &Edge, upto: Epoch) -> bool {
+        let used = self.edge(edge.id).map(|row| row.keeper.segments());
+        used.into_iter().flatten().any(|(epoch, number)| {
+            let segment = SegmentId {
+                node: edge.source.index,
+                epoch,
+                number,
+            };
+            epoch <= upto && !self.segments.has(segment)
+        })
     }
 
     /// As [`Table::edge`], to change it.

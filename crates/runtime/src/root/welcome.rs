@@ -91,6 +91,12 @@ impl Root {
                     frames.push((ToNode::Segment { segment, length }, vec![fd]));
                 }
             }
+            let epoch = table.node(sender).process.ended_upto();
+            let mut edges = self.edges_into(node);
+            if edges.any(|edge| edge.source.index == sender && table.lacks_a_segment(edge, epoch)) {
+                let complete = ToNode::SegmentsComplete { sender, epoch };
+                frames.push((complete, Vec::new()));
+            }
         }
         frames.push((ToNode::Begin, Vec::new()));
 

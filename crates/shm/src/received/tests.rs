@@ -222,14 +222,19 @@ fn what_has_not_come_when_its_sender_is_complete_is_not_waited_for() {
         node: NodeIndex(2),
         ..id(1)
     };
-    assert!(table.complete(NodeIndex(1)));
-    assert!(!table.complete(NodeIndex(1)));
+    let next_incarnation = SegmentId {
+        epoch: id(1).epoch.next(),
+        ..id(1)
+    };
+    assert!(table.complete(NodeIndex(1), id(1).epoch));
+    assert!(!table.complete(NodeIndex(1), id(1).epoch));
     assert_eq!(
         waiter.join().unwrap(),
         Err(SegmentError::NeverCame { segment: id(1) })
     );
     assert!(table.get_or_wait(id(0)).is_ok(), "what has come is here");
     assert!(table.look_up(of_another).unwrap().is_none());
+    assert!(table.look_up(next_incarnation).unwrap().is_none());
 }
 
 #[test]

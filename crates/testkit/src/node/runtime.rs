@@ -238,10 +238,12 @@ impl TestRuntime {
             }
         }
         let side = state.side_mut(node);
+        let ended = side.epoch;
         side.epoch = side.epoch.next();
         side.socket = None;
         side.said.clear();
         state.say_epochs(node);
+        state.say_segments_complete(node, ended);
         lost
     }
 

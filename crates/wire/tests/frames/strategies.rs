@@ -216,6 +216,10 @@ pub(crate) fn to_node() -> impl Strategy<Value = ToNode> {
         (segment_id(), any::<u64>())
             .prop_map(|(segment, length)| ToNode::Segment { segment, length }),
         segment_id().prop_map(|segment| ToNode::SegmentRetire { segment }),
+        segment_id().prop_map(|segment| ToNode::SegmentsComplete {
+            sender: segment.node,
+            epoch: segment.epoch,
+        }),
         (edge_id(), epoch(), sequence(), any::<u32>()).prop_map(|(edge, epoch, upto, attempt)| {
             ToNode::ReleaseRequest {
                 edge,

@@ -162,6 +162,17 @@ impl State {
         }
     }
 
+    /// Everything that an incarnation has handed over was forwarded.
+    pub(super) fn say_segments_complete(&self, source: &str, epoch: Epoch) {
+        let sender = NodeIndex(self.side(source).index);
+        for target in self.targets_of(source) {
+            if let Some(socket) = &self.side(&target).socket {
+                let complete = ToNode::SegmentsComplete { sender, epoch };
+                let _ = frame::send(socket.as_fd(), &complete, &[]);
+            }
+        }
+    }
+
     /// Who receives from a node, each once.
     fn targets_of(&self, source: &str) -> Vec<String> {
         let edges = self.edges.iter().filter(|edge| edge.source == source);

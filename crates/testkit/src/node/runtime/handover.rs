@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use dataflow_ids::{DataflowName, NodeIndex};
+use dataflow_ids::{DataflowName, Epoch, NodeIndex};
 use dataflow_wire::frame;
 use dataflow_wire::node::{EdgeGrant, EdgeRole, NODE_PROTOCOL, ToNode, Welcome};
 
@@ -66,6 +66,17 @@ impl State {
                     length: known.length,
                 };
                 say(&message, &[known.fd.as_fd()]);
+            }
+        }
+        for (sender, side) in &self.nodes {
+            let receives =
+                (self.edges.iter()).any(|edge| edge.source == *sender && edge.target == name);
+            if receives && side.epoch > Epoch(1) {
+                let complete = ToNode::SegmentsComplete {
+                    sender: NodeIndex(side.index),
+                    epoch: Epoch(side.epoch.0 - 1),
+                };
+                say(&complete, &[]);
             }
         }
         say(&ToNode::Begin, &[]);

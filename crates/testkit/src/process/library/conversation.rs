@@ -6,7 +6,7 @@ use dataflow_ids::{EdgeId, Epoch, Sequence, StopMode};
 use dataflow_shm::edge::Tokens;
 use dataflow_wire::node::{ToNode, ToRuntime};
 
-use super::{Frame, Incoming, Library};
+use super::{Frame, Library};
 use crate::process::observation::Observation;
 
 impl Library {
@@ -28,6 +28,11 @@ impl Library {
                     self.note(ToRuntime::SegmentUnmapped { segment });
                 }
                 self.look_around(now);
+            }
+            ToNode::SegmentsComplete { sender, epoch } => {
+                if self.segments.complete(sender, epoch) {
+                    self.receive_wake.notify();
+                }
             }
             ToNode::ReleaseRequest {
                 edge, epoch, upto, ..
@@ -66,14 +71,11 @@ impl Library {
             // It is asked how busy it is, and for no token.
             return self.say_released(edge, upto, Tokens::default(), now);
         }
-        let Some(Incoming { handle, source }) = self.incoming.get(&edge) else {
+        let Some(handle) = self.incoming.get(&edge) else {
             return self.wrong(format!(
                 "it was asked for tokens of {edge}, which is not its own"
             ));
         };
-        if self.segments.complete(*source) {
-            self.receive_wake.notify();
-        }
         // Armed before it is looked at: a release in between wakes this thread once more than needed.
         handle.watch(upto);
         self.watched.insert(edge, upto);
@@ -81,7 +83,7 @@ impl Library {
     }
 
     fn acknowledge(&mut self, edge: EdgeId, upto: Sequence, is_unasked: bool, now: Duration) {
-        let Some(Incoming { handle, .. }) = self.incoming.get(&edge) else {
+        let Some(handle) = self.incoming.get(&edge) else {
             return;
         };
         let tokens = handle.tokens(upto);
@@ -117,7 +119,7 @@ impl Library {
             self.note(ToRuntime::SegmentUnmapped { segment });
         }
         for (edge, upto) in self.watched.clone() {
-            let is_over = (self.incoming.get(&edge)).is_some_and(|it| it.handle.watch(upto));
+            let is_over = (self.incoming.get(&edge)).is_some_and(|it| it.watch(upto));
             if is_over {
                 self.acknowledge(edge, upto, true, now);
             }

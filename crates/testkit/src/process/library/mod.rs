@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use dataflow_ids::{EdgeId, NodeIndex, Sequence, StopMode};
+use dataflow_ids::{EdgeId, Sequence, StopMode};
 use dataflow_shm::edge::{ChunkKey, EdgeConfig, EdgeReceiver, EdgeReceiverHandle, EdgeSender};
 use dataflow_shm::{EventFd, ReceivedSegments, SegmentPool, SegmentPoolConfig};
 use dataflow_wire::node::{EdgeGrant, EdgeRole, NODE_PROTOCOL, ToNode, ToRuntime, Welcome};
@@ -34,13 +34,6 @@ pub(super) struct Handshake {
     welcome: Option<(Welcome, [EventFd; 2])>,
     grants: Vec<(EdgeGrant, OwnedFd, EventFd)>,
     early: Vec<Frame<ToNode>>,
-}
-
-/// An edge that the node receives from, as its control thread knows it.
-#[derive(Debug)]
-struct Incoming {
-    handle: EdgeReceiverHandle,
-    source: NodeIndex,
 }
 
 /// What `Stop` has asked for.
@@ -78,7 +71,7 @@ pub(super) struct Library {
     receive_wake: EventFd,
     send_wake: EventFd,
     control_wake: EventFd,
-    incoming: BTreeMap<EdgeId, Incoming>,
+    incoming: BTreeMap<EdgeId, EdgeReceiverHandle>,
     watched: BTreeMap<EdgeId, Sequence>,
     inputs: Vec<Input>,
     timers: Vec<Timer>,
@@ -232,11 +225,7 @@ impl Library {
                 let drained = (self.control_wake.try_clone()).map_err(|error| error.to_string())?;
                 let edge = EdgeReceiver::attach(memory, &config, wake, drained)
                     .map_err(|error| error.to_string())?;
-                let incoming = Incoming {
-                    handle: edge.handle(),
-                    source: grant.source_index,
-                };
-                self.incoming.insert(grant.edge, incoming);
+                self.incoming.insert(grant.edge, edge.handle());
                 self.inputs.push(Input::new(grant, edge));
             }
         }
