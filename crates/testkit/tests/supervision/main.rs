@@ -4,6 +4,7 @@
 //! in the same system. It is played once to see which messages come; then once more for each of them and each way to
 //! fail over it.
 
+mod at_random;
 mod play;
 mod scenarios;
 mod simulated;

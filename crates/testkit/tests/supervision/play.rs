@@ -136,7 +136,7 @@ fn inject(inspector: &Inspector, actor: &str, when: When, fault: Fault) -> Injec
 }
 
 /// Plays a scenario from its beginning to its end.
-pub(crate) fn play(scenario: &Scenario, strike: Option<&Strike>) -> Played {
+pub(crate) fn play(scenario: &Scenario, strikes: &[Strike]) -> Played {
     virtual_time::run(async {
         let launcher = FakeLauncher::new(scenario.launch);
         let (run, _events) = begin(scenario.name, scenario.nodes, &launcher);
@@ -145,8 +145,9 @@ pub(crate) fn play(scenario: &Scenario, strike: Option<&Strike>) -> Played {
             let when = When::kind(kind).times(times);
             inject(&inspector, actor, when, Fault::PanicBefore);
         }
-        let injected =
-            strike.map(|strike| inject(&inspector, &strike.actor, strike.when, strike.fault));
+        let injected: Vec<Injected> = (strikes.iter())
+            .map(|strike| inject(&inspector, &strike.actor, strike.when, strike.fault))
+            .collect();
         let met = Rc::new(RefCell::new(BTreeSet::new()));
         let mut kinds = BTreeMap::new();
         for actor in inspector.actors() {
@@ -161,7 +162,7 @@ pub(crate) fn play(scenario: &Scenario, strike: Option<&Strike>) -> Played {
         }
         let controls = run.controls();
         let person = actix_rt::spawn((scenario.drive)(Person { controls }));
-        let hangs = || panic!("{}: {strike:?}: it hangs", scenario.name);
+        let hangs = || panic!("{}: {strikes:?}: it hangs", scenario.name);
         let (result, bystander) = tokio::join!(
             async {
                 let result = tokio::time::timeout(HANGS_AFTER, run.run()).await;
@@ -176,7 +177,7 @@ pub(crate) fn play(scenario: &Scenario, strike: Option<&Strike>) -> Played {
             mailboxes: inspector.mailboxes(),
             audit: inspector.audit().map_err(|mismatch| mismatch.to_string()),
             left: launcher.processes().len(),
-            struck: injected.map_or(0, |injected| injected.struck()),
+            struck: injected.iter().map(Injected::struck).sum(),
             met,
             kinds,
             bystander,

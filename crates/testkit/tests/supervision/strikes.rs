@@ -29,24 +29,24 @@ fn outcome(ending: Ending) -> Outcome {
 
 /// What is not as it must be, one line each.
 #[derive(Default)]
-struct Findings {
-    case: String,
+pub(crate) struct Findings {
+    pub(crate) case: String,
     lines: Vec<String>,
 }
 
 impl Findings {
-    fn must(&mut self, is_true: bool, what: impl FnOnce() -> String) {
+    pub(crate) fn must(&mut self, is_true: bool, what: impl FnOnce() -> String) {
         if !is_true {
             self.lines.push(format!("{}: {}", self.case, what()));
         }
     }
 
-    fn none(&self) {
+    pub(crate) fn none(&self) {
         assert!(self.lines.is_empty(), "{}", self.lines.join("\n"));
     }
 
     /// What must be true however the dataflow ended.
-    fn books(&mut self, played: &Played, undisturbed: &Played) {
+    pub(crate) fn books(&mut self, played: &Played, undisturbed: &Played) {
         for (actor, counts) in &played.mailboxes {
             self.must(counts.balances(), || format!("I-10: {actor} {counts:?}"));
             self.must(counts.waiting == 0, || format!("{actor} {counts:?}"));
@@ -62,7 +62,7 @@ impl Findings {
     }
 
     /// After one strike the dataflow goes on as if nothing had happened.
-    fn goes_on(&mut self, played: &Played, undisturbed: &Played) {
+    pub(crate) fn goes_on(&mut self, played: &Played, undisturbed: &Played) {
         let (found, wanted) = (&played.result, undisturbed.ending());
         let is_same = played.ending() == wanted && found.is_ok();
         self.must(is_same, || format!("{found:?}, else {wanted:?}"));
@@ -100,7 +100,7 @@ struct Survey {
 
 impl Survey {
     fn new() -> Survey {
-        let played: Vec<_> = SCENARIOS.iter().map(|it| (it, play(it, None))).collect();
+        let played: Vec<_> = SCENARIOS.iter().map(|it| (it, play(it, &[]))).collect();
         let actors = played.iter().flat_map(|(_, played)| &played.kinds);
         let kinds = actors.map(|(actor, kinds)| (class(actor).to_owned(), *kinds));
         Survey {
@@ -153,7 +153,7 @@ fn strike_all(
                 fault: *fault,
             };
             findings.case = format!("{}: {strike}", scenario.name);
-            let played = play(scenario, Some(&strike));
+            let played = play(scenario, std::slice::from_ref(&strike));
             // The last message of all may end the run before it is handled once more.
             findings.must(played.struck > 0, || "it did not strike".to_owned());
             findings.books(&played, undisturbed);
@@ -223,7 +223,7 @@ fn named(scenario: &str) -> &'static Scenario {
 fn an_actor_that_cannot_be_rebuilt_ends_its_dataflow_with_that_cause_and_nothing_else() {
     // It goes on for longer than it takes to give up on an actor.
     let scenario = named("parked");
-    let undisturbed = play(scenario, None);
+    let undisturbed = play(scenario, &[]);
     let mut findings = Findings::default();
     for actor in ["dataflow", "node 1", "scheduler", "stats"] {
         let strike = Strike {
@@ -232,7 +232,7 @@ fn an_actor_that_cannot_be_rebuilt_ends_its_dataflow_with_that_cause_and_nothing
             fault: Fault::Kill,
         };
         findings.case = strike.to_string();
-        let played = play(scenario, Some(&strike));
+        let played = play(scenario, std::slice::from_ref(&strike));
         findings.books(&played, &undisturbed);
         // A run can do without numbers, and without nothing else.
         match &played.result {
@@ -252,7 +252,7 @@ fn twice(scenario: &str, actor: &str, kind: &'static str) -> Played {
         when: When::kind(kind).times(2),
         fault: Fault::PanicBefore,
     };
-    let played = play(named(scenario), Some(&strike));
+    let played = play(named(scenario), std::slice::from_ref(&strike));
     assert_eq!(played.struck, 2);
     played
 }
