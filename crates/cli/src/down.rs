@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::arguments::DownArguments;
 use crate::error::{CliError, Exit};
 use crate::process::Process;
-use crate::{json, report, running, say};
+use crate::{json, report, running, say, silence};
 
 /// Runs the command.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
         },
         error => CliError::Client(error),
     };
-    let mut client = Client::connect(&found)?;
+    let mut client = Client::connect_and_hear(&found, silence::said(&found, arguments.json))?;
     let process = Process::of(client.pid());
     let asked = ask(&mut client, arguments);
     if !arguments.json {
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
             Ok(ClientReply::Ended(ended)) => {
                 tell(&ended, arguments);
                 // When `down` returns, nothing of the dataflow is left.
-                process.wait();
+                process.wait(silence::said(&found, arguments.json));
                 return Ok(match (written(&found)?, report::exit(&ended)) {
                     (Some(_), exit) => exit,
                     (None, Exit::Done) => return Err(report_missing(&found)),
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
             Ok(other) => tracing::debug!(?other, "reply not asked for"),
         }
     }
-    process.wait();
+    process.wait(silence::said(&found, arguments.json));
     match written(&found)? {
         Some(ended) => {
             tell(&ended, arguments);

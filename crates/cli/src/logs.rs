@@ -197,7 +197,8 @@ impl Changes {
                 std::thread::Builder::new()
                     .name("dataflow-follow".to_owned())
                     .spawn(move || {
-                        process.wait();
+                        // A runtime that stands still has said nothing that could be read.
+                        process.wait(Box::new(|_| {}));
                         ended();
                     })
                     .map_err(CliError::system("start the thread that waits for the end"))?;

@@ -16,6 +16,7 @@ mod ps;
 mod report;
 mod running;
 mod signals;
+mod silence;
 mod style;
 mod text;
 mod up;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use dataflow_ids::QueuePolicy;
-use dataflow_runtime::client::{Client, ClientError};
+use dataflow_runtime::client::{Client, ClientError, Silence};
 use dataflow_runtime::registry::{self, FoundRun};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::status::{DataflowStatus, EdgeStatus, NodeStatus};
@@ -16,7 +16,7 @@ use crate::arguments::PsArguments;
 use crate::error::{CliError, Exit};
 use crate::style::Style;
 use crate::text::{self, Side, count};
-use crate::{json, output, running};
+use crate::{json, output, running, silence};
 
 /// How long runtimes are waited for, all together.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -116,14 +116,24 @@ fn ask(found: Vec<FoundRun>) -> Result<Vec<Answer>, CliError> {
     drop(to_us);
     let silent = |run: &FoundRun| Answer::Silent {
         run: run.clone(),
-        why: format!("it said nothing for {}", text::duration(ANSWER_WAIT_MAX)),
+        why: {
+            let nothing = format!("it said nothing for {}", text::duration(ANSWER_WAIT_MAX));
+            match silence::remedy(&Silence::of(run.pid)) {
+                Some(remedy) => format!("{nothing}: {remedy}"),
+                None => nothing,
+            }
+        },
     };
-    let mut answers: Vec<Option<Answer>> = found.iter().map(silent).map(Some).collect();
+    // Nothing yet, or the answer, which those that have ended meanwhile do not have.
+    let mut answers: Vec<Option<Option<Answer>>> = found.iter().map(|_| None).collect();
     let left = || deadline.saturating_duration_since(Instant::now());
     while let Ok((place, answer)) = asked.recv_timeout(left()) {
-        answers[place] = answer;
+        answers[place] = Some(answer);
     }
-    Ok(answers.into_iter().flatten().collect())
+    let answers = answers.into_iter().zip(&found);
+    Ok(answers
+        .filter_map(|(answer, run)| answer.unwrap_or_else(|| Some(silent(run))))
+        .collect())
 }
 
 /// `None` when it has ended.

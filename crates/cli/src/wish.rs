@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::arguments::{NodeArguments, RestartArguments, StopArguments};
 use crate::error::{CliError, Exit};
 use crate::text::counted;
-use crate::{json, running};
+use crate::{json, running, silence};
 
 /// What is wanted of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(crate) fn restart(arguments: &RestartArguments) -> Result<Exit, CliError> {
 
 fn run(wish: Wish, arguments: &NodeArguments) -> Result<Exit, CliError> {
     let found = running::one(arguments.flow.as_deref())?;
-    let mut client = Client::connect(&found)?;
+    let mut client = Client::connect_and_hear(&found, silence::said(&found, arguments.json))?;
     let node = match NodeId::new(&arguments.node) {
         Ok(node) => node,
         // No node has such a name.

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest, Parts};
 use dataflow_wire::frame::{
     self, DecodeError, FrameError, FrameReader, ReceiveError, Received, SendError,
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::registry::FoundRun;
 
@@ -51,13 +54,63 @@ pub enum ClientError {
     Unexpected,
 }
 
+/// After this long without an answer, it is looked what the runtime's process does, and again after as long.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The runtime says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Its process.
+    pub pid: u32,
+    /// What the kernel says that it does: `R`, `S`, `T` when it is stopped, as in `/proc/PID/stat`. `None` when it
+    /// is gone.
+    pub state: Option<char>,
+}
+
+impl Silence {
+    /// What the process does at this moment.
+    pub fn of(pid: u32) -> Silence {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name of its program stands in brackets, and may have some itself.
+        let rest = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+        Silence {
+            pid,
+            state: rest.and_then(|rest| rest.chars().next()),
+        }
+    }
+
+    /// Whether a signal or a debugger has stopped it: then it says nothing before it is continued.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, Some('T' | 't'))
+    }
+}
+
+/// Hears that a runtime says nothing.
+pub type OnSilence = Box<dyn FnMut(&Silence) + Send>;
+
+/// Whether an answer is due at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    AtOnce,
+    /// When there is something to say.
+    Sometime,
+}
+
 /// A connection to a running dataflow.
-#[derive(Debug)]
 pub struct Client {
     stream: UnixStream,
     reader: FrameReader,
     parts: Parts,
     pid: u32,
+    on_silence: OnSilence,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -68,6 +121,16 @@ impl Client {
     /// [`ClientError::Unreachable`] when the run has just ended, [`ClientError::Refused`] when it is of another
     /// version or another user's.
     pub fn connect(run: &FoundRun) -> Result<Client, ClientError> {
+        Client::connect_and_hear(run, Box::new(|_| {}))
+    }
+
+    /// As [`Client::connect`]. `on_silence` is called, again and again, while the runtime does not answer what it
+    /// answers at once, or is stopped while more is waited for. It is waited for all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_and_hear(run: &FoundRun, on_silence: OnSilence) -> Result<Client, ClientError> {
         let stream = run.connect().map_err(|source| ClientError::Unreachable {
             name: run.name.to_string(),
             pid: run.pid,
@@ -78,6 +141,7 @@ impl Client {
             reader: FrameReader::new(),
             parts: Parts::default(),
             pid: run.pid,
+            on_silence,
         };
         let protocol = CLIENT_PROTOCOL;
         match client.request(&ClientRequest::Hello { protocol })? {
@@ -107,7 +171,7 @@ impl Client {
     /// [`ClientError`] when the runtime refuses, ends, or says something that is no answer.
     pub fn request(&mut self, request: &ClientRequest) -> Result<ClientReply, ClientError> {
         self.send(request)?;
-        self.next_reply()
+        self.wait_for_reply(Due::AtOnce)
     }
 
     /// Asks, and does not wait.
@@ -125,6 +189,29 @@ impl Client {
     ///
     /// As [`Client::request`].
     pub fn next_reply(&mut self) -> Result<ClientReply, ClientError> {
+        self.wait_for_reply(Due::Sometime)
+    }
+
+    /// Waits until the socket has something to read.
+    fn listen(&mut self, due: Due) {
+        let timeout = Timespec {
+            tv_sec: SILENCE.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        loop {
+            let mut there = [PollFd::new(&self.stream, PollFlags::IN)];
+            // What goes wrong here goes wrong when it is read, too.
+            if poll(&mut there, Some(&timeout)) != Ok(0) {
+                return;
+            }
+            let silence = Silence::of(self.pid);
+            if due == Due::AtOnce || silence.is_stopped() {
+                (self.on_silence)(&silence);
+            }
+        }
+    }
+
+    fn wait_for_reply(&mut self, due: Due) -> Result<ClientReply, ClientError> {
         let mut ended = false;
         loop {
             if let Some((reply, _)) = self.reader.next::<ClientReply>()? {
@@ -139,6 +226,7 @@ impl Client {
             if ended {
                 return Err(ClientError::Ended);
             }
+            self.listen(due);
             ended = self.reader.receive(&self.stream)? == Received::End;
         }
     }
