@@ -1,5 +1,6 @@
 //! Runs inside an event loop that the caller has.
 
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,8 +41,12 @@ fn embedded(project: &Project, name: &str) -> (Embedded, mpsc::Receiver<RunEvent
 #[test]
 fn two_runs_share_an_event_loop_and_each_comes_to_its_own_end() {
     let project = Project::new();
-    project.script("short.sh", "echo done");
-    project.script("long.sh", "trap 'exit 0' TERM; echo up; sleep 1000 & wait");
+    // The short one does not end before the long one is up.
+    let made = Command::new("mkfifo").arg(project.path("is-up")).status();
+    assert!(made.unwrap().success());
+    project.script("short.sh", "read it < is-up; echo done");
+    let long = "trap 'exit 0' TERM; echo up; echo it > is-up; sleep 1000 & wait";
+    project.script("long.sh", long);
     actix_rt::System::new().block_on(async {
         let (short, short_events) = embedded(&project, "short");
         let (long, long_events) = embedded(&project, "long");
