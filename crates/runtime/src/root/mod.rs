@@ -5,6 +5,7 @@
 //! what a node says is refused, when a segment of the dead is given back, whom to name to a person who waits.
 //! Actors borrow what is here for the length of a call, and own none of it.
 
+mod cast;
 mod clients;
 mod conversation;
 mod edges;
