@@ -133,6 +133,7 @@ pub(crate) struct ForceAfter {
 
 The node is told to stop with what it has in hand. What is queued for it is kept, and who sends to it with
 `queue_policy: block` waits. Until its process has ended it is said who is waited for; only --force kills.
+A parked node ends with the dataflow: with `down`, or when its inputs have closed and nothing is queued for it.
 Exit codes: 0 it is parked, 1 it has ended or was started again meanwhile, 2 there is no such node, 3 forced.")]
 pub(crate) struct StopArguments {
     #[command(flatten)]

@@ -1,22 +1,25 @@
 //! `dataflow logs`: what the nodes of a run said, and, with `-f`, what they go on saying.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write, stdout};
+use std::io::{self, Write, stderr, stdout};
 use std::iter::from_fn;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use dataflow_ids::NodeId;
+use dataflow_runtime::client::{Client, Silence};
 use dataflow_runtime::logs::{LogReader, LogRecord, LogsError, PastRun, runs};
 use dataflow_runtime::registry;
+use dataflow_wire::client::{ClientReply, ClientRequest};
+use dataflow_wire::status::{LogLosses, Report};
 use notify::{RecursiveMode, Watcher};
 
 use crate::arguments::LogsArguments;
 use crate::error::{CliError, Exit};
 use crate::process::Process;
 use crate::style::Style;
-use crate::{json, output, running};
+use crate::{json, output, running, text};
 
 /// Runs the command.
 ///
@@ -41,16 +44,60 @@ pub(crate) fn run(arguments: &LogsArguments) -> Result<Exit, CliError> {
         None => printer.print(from_fn(|| reader.next_record().transpose()))?,
     };
     // Who reads no more has seen enough.
-    let (Some(changes), true) = (changes, is_read) else {
+    if !is_read {
         return Ok(Exit::Done);
-    };
-    loop {
+    }
+    while let Some(changes) = &changes {
         let change = changes.wait();
-        // After the end nothing follows, and all of it has been read.
-        if !printer.print(from_fn(|| reader.next_record().transpose()))? || change == Change::Ended
-        {
+        if !printer.print(from_fn(|| reader.next_record().transpose()))? {
             return Ok(Exit::Done);
         }
+        // After the end nothing follows, and all of it has been read.
+        if change == Change::Ended {
+            break;
+        }
+    }
+    say_unwritten(&past, &nodes);
+    Ok(Exit::Done)
+}
+
+/// Says on standard error what is not in the log because the disk did not take it. What is in the log may say it too,
+/// but only once there was room for that.
+fn say_unwritten(past: &PastRun, nodes: &[NodeId]) {
+    let of_report = |report: Report| -> Vec<(NodeId, LogLosses)> {
+        let nodes = report.nodes.into_iter();
+        nodes.map(|node| (node.node, node.log)).collect()
+    };
+    // Neither is needed to read what is there.
+    let losses = match past.report() {
+        Ok(Some(report)) => of_report(report),
+        _ => losses_of_running(past).unwrap_or_default(),
+    };
+    for (node, mut losses) in losses {
+        // What was thrown away is said where it was.
+        losses.lines_thrown_away = 0;
+        let is_shown = nodes.is_empty() || nodes.contains(&node);
+        if let Some(text) = text::log_losses(&node, &losses).filter(|_| is_shown) {
+            let _ = writeln!(stderr(), "{text}");
+        }
+    }
+}
+
+/// What the nodes of a run lack that still runs and answers.
+fn losses_of_running(past: &PastRun) -> Option<Vec<(NodeId, LogLosses)>> {
+    let project = past.file.parent().unwrap_or(&past.folder);
+    let found = registry::find(project, Some(past.name.as_str())).ok()?;
+    let run = found.into_iter().find(|run| run.run == past.run)?;
+    // Who stands still is not waited for.
+    if Silence::of(run.pid).is_stopped() {
+        return None;
+    }
+    match Client::connect(&run).ok()?.request(&ClientRequest::Status) {
+        Ok(ClientReply::Status(status)) => {
+            let nodes = status.nodes.into_iter();
+            Some(nodes.map(|node| (node.node, node.log)).collect())
+        }
+        _ => None,
     }
 }
 

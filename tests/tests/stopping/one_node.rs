@@ -127,6 +127,41 @@ nodes:
     assert_eq!(node_report(&project.report(), "relay").restarts, 1);
 }
 
+#[test]
+fn a_python_node_is_restarted_between_two_messages() {
+    let project = Project::new("restart-python");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: RUST_NODE
+    args: [send, count=300, every_ms=5, bytes=5000]
+    outputs: [out]
+  - id: receiver
+    path: NODES/receive.py
+    inputs: { in: { source: sender/out, queue_policy: block } }
+",
+    );
+    let up = project.up();
+    for incarnation in 1..=2 {
+        project
+            .record("receiver")
+            .wait_for_count("input", 20 * incarnation);
+        project
+            .dataflow(["restart", "receiver"])
+            .run()
+            .expect_code(0);
+    }
+    up.wait().expect_code(0);
+    let record = project.record("receiver");
+    let all: Vec<u64> = (1..=300).collect();
+    assert_eq!(record.arrived("in"), all);
+    assert_eq!(record.facts("event")[..2], ["stop", "stop"]);
+    let report = project.report();
+    assert_eq!(node_report(&report, "receiver").restarts, 2);
+    assert_eq!(report.edges[0].counts.lost, 0);
+}
+
 const STUBBORN: &str = "
 nodes:
   - id: sender
