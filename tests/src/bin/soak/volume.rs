@@ -10,12 +10,14 @@ use crate::tally::Tally;
 
 /// How many in a cycle whose count nobody says.
 const MESSAGES: u64 = 5_000_000;
+/// How many in any cycle.
+pub(crate) const MESSAGES_MAX: u64 = 50_000_000;
 
 pub(crate) fn cycle(random: &mut Random, left: u64) -> Tally {
     let mut tally = Tally::default();
     let project = Project::new("messages");
     let count = if left == u64::MAX { MESSAGES } else { left };
-    let queue_size = random.choose(&[10, 100, 1000]);
+    let queue_size = random.choose(&[100, 1000, 10_000]);
     project.flow(&format!(
         "
 nodes:
