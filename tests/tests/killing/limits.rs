@@ -123,10 +123,12 @@ fn a_receiver_that_cannot_map_its_sender_s_memory_fails_by_name_and_the_others_g
         .expect_code(0)
         .expect_line(&["receiver", "cannot be mapped"]);
     // The edge was closed at once, at the message that could not be read; what follows it is listed.
-    let report = project.report();
+    let report = project.report_of_damage();
     assert_eq!(report.outcome, Outcome::Drained);
-    let counts = edge(&report.edges, "sender/o0", "receiver/i0").counts;
-    assert!(counts.dropped_receiver_closed > 0, "{counts:?}");
+    let closed = edge(&report.edges, "sender/o0", "receiver/i0");
+    let why = closed.damage.as_deref().unwrap_or_default();
+    assert!(why.contains("cannot be mapped"), "{closed:?}");
+    assert!(closed.counts.dropped_receiver_closed > 0, "{closed:?}");
     let counts = edge(&report.edges, "sender/o0", "neighbour/i1").counts;
     assert_eq!((counts.sent, counts.released), (6, 6));
     assert_eq!(node_report(&report, "neighbour").end, End::Drained);
