@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The longest look.
-const LOOK_MAX: Duration = Duration::from_micros(20);
+/// The longest look: about as long as a sleep and a wake-up take, so that a look in vain at most doubles the wait. One
+/// that is longer also takes the processor from others, the receiver among them, where processors are few.
+const LOOK_MAX: Duration = Duration::from_micros(5);
 
 /// The shortest look, after many in vain.
 const LOOK_MIN: Duration = Duration::from_micros(1);
