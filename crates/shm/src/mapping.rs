@@ -1,15 +1,21 @@
 //! One memfd in this process's memory, for as long as anything refers to it.
 
+use std::ffi::c_void;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 use crate::eventfd::EventFd;
 use crate::fork_guard::{ForkGuard, ForkGuardError};
 use crate::memfd::MemoryError;
+
+/// With debug assertions, as in every test, this many bytes before and after a mapping may not be touched: who reads
+/// outside (I-3) is killed at once and does not find a neighbour. A multiple of every page size.
+const GUARD_BYTES: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 0 };
 
 /// What this process may do with a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,27 +89,32 @@ impl Mapping {
     pub(crate) fn map<Fd: AsFd>(fd: Fd, bytes: u64, access: Access) -> Result<Self, MapError> {
         let guard = ForkGuard::here()?;
         let refused = |call, errno| MapError::Memory(MemoryError::from_errno(call, bytes, errno));
-        let length =
-            usize::try_from(bytes).map_err(|_| refused("mmap", rustix::io::Errno::NOMEM))?;
+        let length = isize::try_from(bytes)
+            .map_err(|_| refused("mmap", Errno::NOMEM))?
+            .unsigned_abs();
         let protection = match access {
             Access::ReadOnly => ProtFlags::READ,
             Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
-        // SAFETY: a new mapping at an address of the kernel's choice touches nobody's memory.
+        let reserved = Reserved::new(length).map_err(|errno| refused("mmap", errno))?;
+        // SAFETY: a mapping at an address of the kernel's choice, or over a part of what was just reserved and
+        // nobody else knows, touches nobody's memory.
         let address = unsafe {
             mmap(
-                std::ptr::null_mut(),
+                reserved.inside(),
                 length,
                 protection,
-                MapFlags::SHARED,
+                reserved.flags() | MapFlags::SHARED,
                 fd,
                 0,
             )
         }
         .map_err(|errno| refused("mmap", errno))?;
         let Some(address) = NonNull::new(address.cast::<u8>()) else {
-            return Err(refused("mmap", rustix::io::Errno::FAULT));
+            return Err(refused("mmap", Errno::FAULT));
         };
+        // From here on the mapping's own drop unmaps all of it.
+        std::mem::forget(reserved);
         let mapping = Mapping {
             address,
             length,
@@ -111,10 +122,17 @@ impl Mapping {
             guard,
             notice: None,
         };
+        let (start, whole) = mapping.with_guards();
         // SAFETY: the range is the mapping just made; the advice changes only what a child inherits.
-        unsafe { madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork) }
+        unsafe { madvise(start, whole, Advice::LinuxDontFork) }
             .map_err(|errno| refused("madvise", errno))?;
         Ok(mapping)
+    }
+
+    /// Where the mapping and what guards it begins, and how long that is.
+    fn with_guards(&self) -> (*mut c_void, usize) {
+        let start = self.address.as_ptr().wrapping_sub(GUARD_BYTES);
+        (start.cast(), reserved_bytes(self.length))
     }
 
     /// How many bytes are mapped.
@@ -179,15 +197,74 @@ impl Mapping {
     }
 }
 
+/// Address space for a mapping and its guards; nothing at all where there are none.
+struct Reserved {
+    start: *mut c_void,
+    bytes: usize,
+}
+
+/// How much address space a mapping of `length` bytes takes, with its guards.
+fn reserved_bytes(length: usize) -> usize {
+    match GUARD_BYTES {
+        0 => length,
+        guard => length.next_multiple_of(rustix::param::page_size()) + 2 * guard,
+    }
+}
+
+impl Reserved {
+    fn new(length: usize) -> Result<Reserved, Errno> {
+        let bytes = reserved_bytes(length);
+        let start = match GUARD_BYTES {
+            0 => std::ptr::null_mut(),
+            // SAFETY: a new mapping at an address of the kernel's choice touches nobody's memory.
+            _ => unsafe {
+                mmap_anonymous(
+                    std::ptr::null_mut(),
+                    bytes,
+                    ProtFlags::empty(),
+                    MapFlags::PRIVATE | MapFlags::NORESERVE,
+                )
+            }?,
+        };
+        Ok(Reserved { start, bytes })
+    }
+
+    /// Where the mapping itself belongs; null where the kernel chooses.
+    fn inside(&self) -> *mut c_void {
+        match GUARD_BYTES {
+            0 => self.start,
+            guard => self.start.wrapping_byte_add(guard),
+        }
+    }
+
+    fn flags(&self) -> MapFlags {
+        match GUARD_BYTES {
+            0 => MapFlags::empty(),
+            _ => MapFlags::FIXED,
+        }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if GUARD_BYTES > 0 {
+            // SAFETY: reserved by `new`, and the mapping that was to lie in it was not made.
+            let unmapped = unsafe { munmap(self.start, self.bytes) };
+            debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
+        }
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         if !self.is_usable() {
             // A forked child never had this mapping; something else may be at its address.
             return;
         }
+        let (start, whole) = self.with_guards();
         // SAFETY: the range was mapped by `map` and nothing refers to it any more: slices borrow `self`, and
         // chunks and leases keep an `Arc` of it.
-        let unmapped = unsafe { munmap(self.address.as_ptr().cast(), self.length) };
+        let unmapped = unsafe { munmap(start, whole) };
         debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
         if let Some(notice) = &self.notice {
             notice.gone.store(true, Ordering::Release);
@@ -271,6 +348,44 @@ mod tests {
             "the child was killed by the read, or the address was not free"
         );
         assert_eq!(mapping.slice(0, 1).unwrap(), [0]);
+    }
+
+    /// How a child of `fork` ends that reads one byte at this distance from the beginning of a mapping it makes.
+    fn read_in_a_child(offset: isize) -> i32 {
+        let fd = memfd::create("dataflow-unit-mapping", 4096).unwrap();
+        // SAFETY: the child makes system calls and one read, and never returns into the test harness.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            let mapping = Mapping::map(&fd, 4096, Access::ReadOnly);
+            // SAFETY: perhaps none, which is what is looked for: then the kernel ends the child. The child then
+            // ends without running anything of the parent's.
+            unsafe {
+                if let Ok(mapping) = &mapping {
+                    mapping.address().as_ptr().offset(offset).read_volatile();
+                    libc::_exit(0);
+                }
+                libc::_exit(1);
+            }
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child made above; `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        status
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn who_reads_outside_of_a_mapping_is_killed_in_a_test() {
+        assert_eq!(read_in_a_child(0), 0);
+        assert_eq!(read_in_a_child(4095), 0);
+        for outside in [-1, 4096, 4096 + 64 * 1024 - 1, -64 * 1024] {
+            assert_eq!(
+                libc::WTERMSIG(read_in_a_child(outside)),
+                libc::SIGSEGV,
+                "{outside}"
+            );
+        }
     }
 
     proptest! {
