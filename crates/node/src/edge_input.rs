@@ -7,7 +7,7 @@ use dataflow_ids::{EdgeId, InputId, NodeId, SegmentId, Sequence};
 use dataflow_shm::edge::{
     ChunkMessage, EdgeReceiver, Ending, Incoming, IncomingBody, ReceivedMetadata,
 };
-use dataflow_shm::{Mapping, OutOfBounds, ReceivedSegments};
+use dataflow_shm::{OutOfBounds, ReceivedSegments, SegmentInUse};
 use dataflow_wire::metadata::{Metadata, MetadataError};
 use dataflow_wire::node::EdgeGrant;
 
@@ -217,7 +217,7 @@ impl EdgeInput {
         &mut self,
         sequence: Sequence,
         chunk: ChunkMessage,
-        mapping: Arc<Mapping>,
+        mapping: SegmentInUse,
     ) -> Result<(Metadata, Payload, Option<String>), BadMessage> {
         let metadata = match &chunk.metadata {
             ReceivedMetadata::Slot(bytes) => decode(sequence, bytes.as_slice())?,

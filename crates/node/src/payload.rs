@@ -1,9 +1,8 @@
 //! Where a received payload lies: in the message itself, in a copy, or in the sender's memory.
 
 use std::fmt;
-use std::sync::Arc;
 
-use dataflow_shm::Mapping;
+use dataflow_shm::SegmentInUse;
 use dataflow_shm::edge::{InlineMessage, Lease};
 
 /// What every payload is aligned to, in bytes.
@@ -31,7 +30,7 @@ pub(crate) enum Payload {
 pub(crate) struct HeldBytes {
     /// Released first: fields are dropped in order, and the memory is not touched any more by then.
     _lease: Lease,
-    mapping: Arc<Mapping>,
+    mapping: SegmentInUse,
     offset: u64,
     length: u64,
 }
@@ -76,7 +75,7 @@ impl Payload {
     }
 
     /// `length` bytes of a sender's memory, which were found to lie inside it.
-    pub(crate) fn held(lease: Lease, mapping: Arc<Mapping>, offset: u64, length: u64) -> Payload {
+    pub(crate) fn held(lease: Lease, mapping: SegmentInUse, offset: u64, length: u64) -> Payload {
         Payload::Held(HeldBytes {
             _lease: lease,
             mapping,

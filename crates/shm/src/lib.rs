@@ -24,6 +24,6 @@ pub use pool::{
     AllocateError, CHUNK_ALIGNMENT_BYTES, Chunk, GrowError, Growth, PoolUsage, SEGMENT_BYTES_MIN,
     SegmentPool, SegmentPoolConfig, UnknownChunk,
 };
-pub use received::{InsertError, ReceivedSegments, SegmentError};
+pub use received::{InsertError, ReceivedSegments, SegmentError, SegmentInUse};
 pub use segment::NewSegment;
 pub use signals::with_signals_blocked;

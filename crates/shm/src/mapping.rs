@@ -3,13 +3,10 @@
 use std::ffi::c_void;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-use crate::eventfd::EventFd;
 use crate::fork_guard::{ForkGuard, ForkGuardError};
 use crate::memfd::MemoryError;
 
@@ -57,17 +54,6 @@ pub struct Mapping {
     length: usize,
     access: Access,
     guard: ForkGuard,
-    notice: Option<UnmapNotice>,
-}
-
-/// Whom to tell when a mapping is gone. Telling neither blocks, allocates nor locks: the last reference can go
-/// anywhere, also in a garbage collector.
-#[derive(Debug)]
-pub(crate) struct UnmapNotice {
-    /// Set first.
-    pub(crate) gone: Arc<AtomicBool>,
-    /// Notified then.
-    pub(crate) waiter: Arc<EventFd>,
 }
 
 // SAFETY: a mapping is plain memory at a fixed address, valid in every thread until the drop. Shared access
@@ -120,7 +106,6 @@ impl Mapping {
             length,
             access,
             guard,
-            notice: None,
         };
         let (start, whole) = mapping.with_guards();
         // SAFETY: the range is the mapping just made; the advice changes only what a child inherits.
@@ -149,11 +134,6 @@ impl Mapping {
     /// Whether this is the process that mapped it: a forked child has the value and not the memory.
     pub(crate) fn is_usable(&self) -> bool {
         self.guard.holds()
-    }
-
-    /// Asks for a notice after the memory is unmapped.
-    pub(crate) fn notify_when_unmapped(&mut self, notice: UnmapNotice) {
-        self.notice = Some(notice);
     }
 
     /// Where it begins. Valid until the mapping is dropped, for `length_bytes`.
@@ -266,10 +246,6 @@ impl Drop for Mapping {
         // chunks and leases keep an `Arc` of it.
         let unmapped = unsafe { munmap(start, whole) };
         debug_assert!(unmapped.is_ok(), "a whole mapping can always be unmapped");
-        if let Some(notice) = &self.notice {
-            notice.gone.store(true, Ordering::Release);
-            notice.waiter.notify();
-        }
     }
 }
 

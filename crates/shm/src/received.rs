@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::{Epoch, NodeIndex, SegmentId};
 
 use crate::eventfd::EventFd;
-use crate::mapping::{Access, MapError, Mapping, UnmapNotice};
+use crate::mapping::{Access, MapError, Mapping};
 use crate::memfd::{self, MemfdRefused};
 use crate::segment::SEGMENT_SEALS;
+
+mod in_use;
+
+use in_use::Retirement;
+pub use in_use::SegmentInUse;
 
 /// Why a segment was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,19 +96,25 @@ struct Table {
     newest: HashMap<(NodeIndex, Epoch), u32>,
     /// The incarnations of each sender, up to and including this one, of which nothing more will come.
     complete: HashMap<NodeIndex, Epoch>,
-    /// Retired, and not yet found unmapped.
-    retiring: Vec<(SegmentId, Arc<AtomicBool>)>,
+    /// Retired, and still mapped.
+    retiring: Vec<(SegmentId, Arc<Mapping>)>,
     closed: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     mapping: Arc<Mapping>,
-    unmapped: Arc<AtomicBool>,
+    retirement: Arc<Retirement>,
+}
+
+impl Entry {
+    fn in_use(&self) -> SegmentInUse {
+        SegmentInUse::new(&self.mapping, &self.retirement)
+    }
 }
 
 impl ReceivedSegments {
-    /// An empty table. `unmapped` is notified whenever a segment has been unmapped; ask
+    /// An empty table. `unmapped` is notified whenever a retired segment may be unmapped; call
     /// [`ReceivedSegments::take_unmapped`] then.
     pub fn new(unmapped: EventFd) -> Self {
         ReceivedSegments {
@@ -155,16 +165,11 @@ impl ReceivedSegments {
     fn map<Fd: AsFd>(&self, segment: SegmentId, fd: Fd, length: u64) -> Result<Entry, InsertError> {
         memfd::check(&fd, length, SEGMENT_SEALS)
             .map_err(|why| InsertError::Refused { segment, why })?;
-        let gone = Arc::new(AtomicBool::new(false));
-        let mut mapping = Mapping::map(&fd, length, Access::ReadOnly)
+        let mapping = Mapping::map(&fd, length, Access::ReadOnly)
             .map_err(|why| InsertError::Map { segment, why })?;
-        mapping.notify_when_unmapped(UnmapNotice {
-            gone: Arc::clone(&gone),
-            waiter: Arc::clone(&self.shared.unmapped),
-        });
         Ok(Entry {
             mapping: Arc::new(mapping),
-            unmapped: gone,
+            retirement: Arc::new(Retirement::new(&self.shared.unmapped)),
         })
     }
 
@@ -177,10 +182,8 @@ impl ReceivedSegments {
     }
 
     /// The segment, if it is here.
-    pub fn get(&self, segment: SegmentId) -> Option<Arc<Mapping>> {
-        let table = self.lock();
-        let entry = table.segments.get(&segment)?;
-        Some(Arc::clone(&entry.mapping))
+    pub fn get(&self, segment: SegmentId) -> Option<SegmentInUse> {
+        self.lock().segments.get(&segment).map(Entry::in_use)
     }
 
     /// The segment; `None` if it has not come yet.
@@ -188,7 +191,7 @@ impl ReceivedSegments {
     /// # Errors
     ///
     /// [`SegmentError`] when it could not be taken, has come and gone already, or will not come any more.
-    pub fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {
+    pub fn look_up(&self, segment: SegmentId) -> Result<Option<SegmentInUse>, SegmentError> {
         self.lock().look_up(segment)
     }
 
@@ -197,7 +200,7 @@ impl ReceivedSegments {
     /// # Errors
     ///
     /// [`SegmentError`] as [`ReceivedSegments::look_up`], or when the table is closed.
-    pub fn get_or_wait(&self, segment: SegmentId) -> Result<Arc<Mapping>, SegmentError> {
+    pub fn get_or_wait(&self, segment: SegmentId) -> Result<SegmentInUse, SegmentError> {
         let mut table = self.lock();
         loop {
             if let Some(mapping) = table.look_up(segment)? {
@@ -214,8 +217,8 @@ impl ReceivedSegments {
         }
     }
 
-    /// Forgets a segment that its sender has retired. It is unmapped when the last message in it goes, which
-    /// can be now.
+    /// Forgets a segment that its sender has retired. It can be unmapped when the last message in it has gone,
+    /// which can be now.
     ///
     /// Gives whether it was here. If not, nothing is mapped, and that can be said at once.
     pub fn retire(&self, segment: SegmentId) -> bool {
@@ -224,23 +227,33 @@ impl ReceivedSegments {
         let Some(entry) = table.segments.remove(&segment) else {
             return false;
         };
-        table.retiring.push((segment, entry.unmapped));
+        table.retiring.push((segment, entry.mapping));
         drop(table);
-        // Perhaps the last reference: unmapped outside of the lock, since that takes a while.
-        drop(entry.mapping);
+        entry.retirement.begin();
+        self.shared.unmapped.notify();
         true
     }
 
-    /// Retired segments that have been unmapped since the last call. Clears the eventfd.
+    /// Unmaps every retired segment in which no message is held any more, and gives their names. Clears the
+    /// eventfd. For the control thread: unmapping takes a while.
     pub fn take_unmapped(&self) -> Vec<SegmentId> {
         // Before the look: what is unmapped after it notifies again.
         self.shared.unmapped.drain();
         let mut table = self.lock();
-        let (gone, still): (Vec<_>, Vec<_>) = std::mem::take(&mut table.retiring)
-            .into_iter()
-            .partition(|(_, unmapped)| unmapped.load(Ordering::Acquire));
-        table.retiring = still;
-        gone.into_iter().map(|(segment, _)| segment).collect()
+        let (mut unused, mut in_use) = (Vec::new(), Vec::new());
+        for (segment, mapping) in std::mem::take(&mut table.retiring) {
+            match Arc::try_unwrap(mapping) {
+                Ok(mapping) => unused.push((segment, mapping)),
+                Err(mapping) => in_use.push((segment, mapping)),
+            }
+        }
+        table.retiring = in_use;
+        drop(table);
+        let unmap = |(segment, mapping): (SegmentId, Mapping)| {
+            drop(mapping);
+            segment
+        };
+        unused.into_iter().map(unmap).collect()
     }
 
     /// Ends every wait, now and later: nothing more will be inserted.
@@ -279,9 +292,9 @@ impl Table {
         is_news
     }
 
-    fn look_up(&self, segment: SegmentId) -> Result<Option<Arc<Mapping>>, SegmentError> {
+    fn look_up(&self, segment: SegmentId) -> Result<Option<SegmentInUse>, SegmentError> {
         if let Some(entry) = self.segments.get(&segment) {
-            return Ok(Some(Arc::clone(&entry.mapping)));
+            return Ok(Some(entry.in_use()));
         }
         if let Some(error) = self.failed.get(&segment) {
             return Err(error.clone().into());

@@ -262,7 +262,7 @@ fn unmapping_is_said_only_after_the_last_use_has_gone() {
     table.insert(id(0), segment_fd(0), BYTES).unwrap();
     table.insert(id(41), segment_fd(41), BYTES).unwrap();
     let first = table.get(id(0)).unwrap();
-    let second = Arc::clone(&first);
+    let second = first.clone();
     assert!(table.retire(id(0)));
     assert!(!table.retire(id(0)), "it is forgotten already");
     assert!(!table.retire(id(9)), "it was never here");
@@ -283,4 +283,50 @@ fn unmapping_is_said_only_after_the_last_use_has_gone() {
         !maps.contains("dataflow-received-test-sender-1-41 "),
         "{maps}"
     );
+}
+
+/// Whether a segment of this test is mapped.
+fn is_mapped(number: u32) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.contains(&format!("dataflow-received-test-sender-1-{number} "))
+}
+
+#[test]
+fn who_lets_go_of_a_segment_last_does_not_unmap_it_but_wakes_who_does() {
+    let table = table();
+    table.insert(id(57), segment_fd(57), BYTES).unwrap();
+    let last = table.get(id(57)).unwrap();
+    assert!(table.retire(id(57)));
+    assert_eq!(table.take_unmapped(), []);
+    assert!(!table.shared.unmapped.drain());
+    std::thread::spawn(move || drop(last)).join().unwrap();
+    assert!(is_mapped(57), "unmapping is not for the thread of a user");
+    assert_eq!(wait_for_unmapped(&table), [id(57)]);
+    assert!(!is_mapped(57));
+}
+
+#[test]
+fn letting_go_of_what_is_not_retired_wakes_nobody() {
+    let table = table();
+    table.insert(id(0), segment_fd(0), BYTES).unwrap();
+    drop(table.get(id(0)).unwrap());
+    assert!(!table.shared.unmapped.drain());
+}
+
+#[test]
+fn a_segment_that_is_let_go_of_while_it_retires_is_always_unmapped() {
+    let table = table();
+    for number in 0..2000 {
+        table.insert(id(number), segment_fd(number), BYTES).unwrap();
+        let held = [(); 2].map(|()| table.get(id(number)).unwrap());
+        let users = held.map(|held| std::thread::spawn(move || drop(held)));
+        assert!(table.retire(id(number)));
+        // Whoever is last: somebody says so, or it is seen at once.
+        let mut unmapped = table.take_unmapped();
+        while unmapped.is_empty() {
+            unmapped = wait_for_unmapped(&table);
+        }
+        assert_eq!(unmapped, [id(number)]);
+        users.into_iter().for_each(|user| user.join().unwrap());
+    }
 }

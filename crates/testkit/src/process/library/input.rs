@@ -1,10 +1,8 @@
 //! One edge that a simulated node receives from.
 
-use std::sync::Arc;
-
 use dataflow_ids::{EdgeId, NodeIndex, SegmentId, Sequence};
 use dataflow_shm::edge::{EdgeReceiver, Ending, Incoming, IncomingBody, Lease};
-use dataflow_shm::{Mapping, ReceivedSegments};
+use dataflow_shm::{Mapping, ReceivedSegments, SegmentInUse};
 use dataflow_wire::node::EdgeGrant;
 
 use crate::process::payload::{Spoiled, Stamp};
@@ -29,7 +27,7 @@ pub(in crate::process) struct HeldMessage {
     pub(in crate::process) sequence: Sequence,
     stamp: Stamp,
     lease: Lease,
-    mapping: Arc<Mapping>,
+    mapping: SegmentInUse,
     offset: u64,
     length: u64,
 }
