@@ -20,6 +20,7 @@ ALL := --workspace --exclude dataflow-python
 DEFAULT_SIGNALS := env --default-signal
 
 FLOW ?= dataflows/quickstart.yml
+SECONDS ?= 60
 MINUTES ?= 10
 SEEDS ?= 10000
 SEED ?=
@@ -78,6 +79,16 @@ simulate: ## Whole runtimes on virtual time: SEEDS=10000 random ones, or SEED= t
 	@cargo build --locked -p dataflow-testkit --example simulate
 	@printf '==> simulating %s\n' '$(if $(SEED),seed $(SEED),$(SEEDS) seeds)'
 	@target/debug/examples/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+.PHONY: fuzz
+fuzz: ## Give SECONDS=60 of made-up bytes to each reader of bytes, or to one TARGET=
+	@scripts/prerequisites >/dev/null
+	@scripts/fuzz $(SECONDS) $(TARGET)
+
+.PHONY: fuzz-corpora
+fuzz-corpora: ## Make the committed corpora anew out of what fuzzers have found
+	@scripts/prerequisites >/dev/null
+	@scripts/fuzz keep $(TARGET)
 
 .PHONY: docs
 docs: ## Build the pages of the Rust API, and say where they are
