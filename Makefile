@@ -44,6 +44,8 @@ test: python ## Build and run every test
 	@cargo build --locked $(ALL) --all-targets
 	@printf '==> cargo test\n'
 	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
+	@printf '==> cargo test, with rules that are broken on purpose\n'
+	@cargo test --locked -p dataflow-testkit --features broken-rules --test broken_rules
 	@printf '==> the tests in Python\n'
 	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory crates/python/tests
 	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory dataflows/tests

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dataflow_ids::{EdgeId, Epoch, Sequence};
 
 use crate::backoff;
+use crate::broken::{Rule, is_broken};
 use crate::random::Random;
 use crate::time::Time;
 
@@ -342,11 +343,13 @@ impl DrainLedger {
             return;
         };
         let waiting = &mut asked.waiting;
-        if waiting.receiver == Presence::Away || waiting.epoch != epoch {
+        let is_of_another = waiting.epoch != epoch && !is_broken(Rule::AckOfAnEarlierEpoch);
+        if waiting.receiver == Presence::Away || is_of_another {
             return;
         }
         // An answer that contradicts itself settles nothing; the request is repeated.
-        if answer.released_upto >= waiting.upto && answer.queued == 0 && answer.held.is_empty() {
+        let none_held = answer.held.is_empty() && answer.released_upto >= waiting.upto;
+        if answer.queued == 0 && (none_held || is_broken(Rule::HeldMessagesAreIgnored)) {
             return self.settle(edge, commands);
         }
         // Releases never go back: an answer that says so was overtaken by a later one.
@@ -408,6 +411,9 @@ impl DrainLedger {
             return;
         };
         asked.waiting.attempts = asked.waiting.attempts.saturating_add(1);
+        if asked.waiting.attempts > 5 && is_broken(Rule::TimeDrains) {
+            return self.settle(edge, commands);
+        }
         commands.push(DrainCommand::SendRequest {
             edge,
             epoch: asked.waiting.epoch,

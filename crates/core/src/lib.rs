@@ -6,6 +6,7 @@
 //! old epoch, and gives only commands that may be performed twice.
 
 mod backoff;
+pub mod broken;
 pub mod drain;
 pub mod flow;
 pub mod inputs;

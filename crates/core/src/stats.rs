@@ -8,6 +8,7 @@ use std::ops::{AddAssign, Index, IndexMut};
 
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex};
 
+use crate::broken::{Rule, is_broken};
 use crate::time::Time;
 
 /// A node's state has changed.
@@ -325,7 +326,9 @@ impl Statistics {
             return;
         }
         self.revision += 1;
-        self.totals.states[node.state] -= 1;
+        if !is_broken(Rule::StatisticsKeepTheOldState) {
+            self.totals.states[node.state] -= 1;
+        }
         self.totals.states[transition.to] += 1;
         self.totals.transitions += 1;
         node.transitions += 1;

@@ -6,6 +6,7 @@ use dataflow_ids::{EdgeId, End, Forcer, LifeCycle, NodeIndex, OnFailure, StopMod
 
 use super::events::{Because, FlowCommand, FlowEvent, Phase};
 use super::graph::{CycleIndex, CycleMember, Graph, Role, place};
+use crate::broken::{Rule, is_broken};
 use crate::outcome::Outcome;
 
 /// Starts a dataflow, stops it in order, and knows when it has ended.
@@ -333,7 +334,8 @@ impl FlowMachine {
             nodes
                 .zip(&self.graph.roles)
                 .filter(|((_, node), role)| {
-                    node.end.is_none() && (mode == StopMode::Now || **role == Role::Source)
+                    let is_told = mode == StopMode::Now || **role == Role::Source;
+                    node.end.is_none() && (is_told || is_broken(Rule::EverybodyIsTold))
                 })
                 .map(|((node, _), _)| FlowCommand::StopNode { node, mode }),
         );

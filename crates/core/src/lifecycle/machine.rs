@@ -6,6 +6,7 @@ mod wishes;
 use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, Sequence, StopMode};
 
 use super::events::{NodeCommand, NodeEvent, NodeSettings, Program};
+use crate::broken::{Rule, is_broken};
 use crate::random::Random;
 use crate::restart::RestartTracker;
 use crate::time::Time;
@@ -202,7 +203,9 @@ impl NodeMachine {
             }
             NodeEvent::Exited { epoch, exit } => {
                 if let Some(end) = self.end_of(epoch, exit) {
-                    commands.push(NodeCommand::Repair { epoch });
+                    if !is_broken(Rule::NoRepair) {
+                        commands.push(NodeCommand::Repair { epoch });
+                    }
                     let before_ready = format!("{exit} before it was ready");
                     self.gone(now, end, before_ready, &mut commands);
                 }
@@ -261,7 +264,9 @@ impl NodeMachine {
     }
 
     fn start(&mut self, now: Time, because: Option<String>, commands: &mut Vec<NodeCommand>) {
-        self.epoch = self.epoch.next();
+        if self.epoch == Epoch::NONE || !is_broken(Rule::EpochStays) {
+            self.epoch = self.epoch.next();
+        }
         self.intent = Intent::Run;
         self.incarnation = Some(Incarnation {
             started_at: now,
@@ -287,7 +292,7 @@ impl NodeMachine {
         }
         incarnation.pid = Some(pid);
         incarnation.started_at = now;
-        if self.program == Program::MayLackLibrary {
+        if self.program == Program::MayLackLibrary || is_broken(Rule::ReadyWhenStarted) {
             self.ready(commands);
         } else {
             self.pursue(commands);
@@ -310,6 +315,9 @@ impl NodeMachine {
     }
 
     fn stop_begun(&mut self, commands: &mut Vec<NodeCommand>) {
+        if self.state == LifeCycle::Backoff && is_broken(Rule::RestartInTheStop) {
+            return;
+        }
         self.stop_begun = true;
         match &self.incarnation {
             None => self.finish_without_process("the dataflow stops", commands),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_core::Time;
+use dataflow_core::broken::{Rule, is_broken};
 use dataflow_core::drain::{Afterwards, DrainCommand, DrainEvent, DrainLedger, Receiver};
 use dataflow_core::flow::{CycleIndex, CycleMember, FlowCommand, FlowEvent, FlowMachine};
 use dataflow_core::quiesce::{QuiescenceWatch, Verdict};
@@ -283,7 +284,12 @@ impl DataflowActor {
                     .into_iter()
                     .map(|CycleMember { node, inner }| (node, root.last_sequences(&inner)))
                     .collect();
-                for (node, upto) in told {
+                for (node, mut upto) in told {
+                    if is_broken(Rule::CycleStopsAtOnce) {
+                        for (_, upto) in &mut upto {
+                            *upto = Sequence::NONE;
+                        }
+                    }
                     let mode = StopMode::Graceful;
                     tell(node, NodeMessage::Stop { mode, upto });
                 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use dataflow_core::broken::{Rule, is_broken};
 use dataflow_core::placement::Capabilities;
 use dataflow_descriptor::Dataflow;
 use dataflow_wire::status::{Phase, Report};
@@ -226,6 +227,9 @@ impl RootTask {
     }
 
     fn rebuild_after(&self, actor: ActorName, wait: Duration) {
+        if is_broken(Rule::ActorIsNotRebuilt) {
+            return;
+        }
         self.root.later(wait, move |root| {
             // The task hears it unless the run has ended.
             let _ = root.to_task.send(RootEvent::Rebuild(actor));

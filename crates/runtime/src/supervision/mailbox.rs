@@ -12,6 +12,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use actix::Recipient;
+use dataflow_core::broken::{Rule, is_broken};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -226,6 +227,9 @@ impl<M: Message> Mailbox<M> {
             _ => (OUTSIDE, false),
         };
         let failed = in_hand.take_if(|_| is_last);
+        if is_broken(Rule::MessageInHandIsLost) {
+            *in_hand = None;
+        }
         drop(in_hand);
         self.see(kind, What::Panicked);
         if failed.is_some() {

@@ -5,6 +5,7 @@ use dataflow_ids::{End, Epoch, LifeCycle};
 use super::super::events::NodeCommand;
 use super::super::exit::Exit;
 use super::{FIRST, Incarnation, Intent, NodeMachine};
+use crate::broken::{Rule, is_broken};
 use crate::restart::{Decision, Ended};
 use crate::time::Time;
 
@@ -65,9 +66,18 @@ impl NodeMachine {
                     End::Drained => "parked".into(),
                     End::Forced { .. } | End::Crashed { .. } => format!("parked; {end}"),
                 };
+                if is_broken(Rule::ParkedOutputsClose) {
+                    commands.push(NodeCommand::CloseOutputs);
+                }
                 self.go(LifeCycle::Parked, Some(because), commands);
             }
-            Intent::Restart => self.start(now, Some("restarted by hand".into()), commands),
+            Intent::Restart => {
+                if is_broken(Rule::RestartByHandCounts) {
+                    let started_at = incarnation.started_at;
+                    self.restarts.on_exit(now, Ended::Badly, started_at, 0);
+                }
+                self.start(now, Some("restarted by hand".into()), commands);
+            }
             Intent::Run | Intent::Stop { .. } => self.decide(now, &incarnation, end, commands),
         }
     }
@@ -90,6 +100,12 @@ impl NodeMachine {
             .on_exit(now, ended, incarnation.started_at, random)
         {
             Decision::Restart { after } => {
+                if is_broken(Rule::OutputsCloseAtACrash) {
+                    commands.push(NodeCommand::CloseOutputs);
+                }
+                if is_broken(Rule::InputsCloseAtACrash) {
+                    commands.push(NodeCommand::CloseInputs);
+                }
                 let because = format!("{what}; starts again in {:.1} s", after.as_secs_f64());
                 self.go(LifeCycle::Backoff, Some(because), commands);
                 commands.push(NodeCommand::ArmBackoff {

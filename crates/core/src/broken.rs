@@ -1,0 +1,102 @@
+//! Rules that are broken on purpose, to see that the simulation finds it. Without the feature `broken-rules`, which no
+//! build for use has, nothing here does anything.
+
+#[cfg(feature = "broken-rules")]
+use std::cell::Cell;
+
+/// A rule of the design, and what breaking it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// An acknowledgement of an earlier incarnation counts.
+    AckOfAnEarlierEpoch,
+    /// An acknowledgement settles an edge although messages are held.
+    HeldMessagesAreIgnored,
+    /// An edge is drained after a number of requests, whatever the answers.
+    TimeDrains,
+    /// A node in backoff is restarted although the stop has begun.
+    RestartInTheStop,
+    /// The outputs of a node are closed although a restart follows.
+    OutputsCloseAtACrash,
+    /// The inputs of a node are closed, and its queue is dropped, although a restart follows.
+    InputsCloseAtACrash,
+    /// What a process that was reaped had in hand is not repaired.
+    NoRepair,
+    /// A restart has the epoch of the incarnation before.
+    EpochStays,
+    /// A stop is told to every node at once.
+    EverybodyIsTold,
+    /// The members of a cycle are told to stop before what was sent to them.
+    CycleStopsAtOnce,
+    /// The sender to a node that has ended for good is not told so.
+    SenderIsNotReleased,
+    /// The message that an actor panics over is lost.
+    MessageInHandIsLost,
+    /// An actor that has panicked is not built again.
+    ActorIsNotRebuilt,
+    /// A node's change of state is not taken off the old state's sum.
+    StatisticsKeepTheOldState,
+    /// A node counts as ready when its process runs.
+    ReadyWhenStarted,
+    /// Nobody is named while a stop waits.
+    WaitingNamesNobody,
+    /// The outputs of a node that is parked are closed.
+    ParkedOutputsClose,
+    /// A restart by hand counts for the restart policy.
+    RestartByHandCounts,
+    /// The segments of a node that has ended are kept.
+    SegmentsAreKept,
+    /// A cycle in which somebody works counts as being at rest.
+    BusyCycleIsAtRest,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Rule; 20] = [
+        Rule::AckOfAnEarlierEpoch,
+        Rule::HeldMessagesAreIgnored,
+        Rule::TimeDrains,
+        Rule::RestartInTheStop,
+        Rule::OutputsCloseAtACrash,
+        Rule::InputsCloseAtACrash,
+        Rule::NoRepair,
+        Rule::EpochStays,
+        Rule::EverybodyIsTold,
+        Rule::CycleStopsAtOnce,
+        Rule::SenderIsNotReleased,
+        Rule::MessageInHandIsLost,
+        Rule::ActorIsNotRebuilt,
+        Rule::StatisticsKeepTheOldState,
+        Rule::ReadyWhenStarted,
+        Rule::WaitingNamesNobody,
+        Rule::ParkedOutputsClose,
+        Rule::RestartByHandCounts,
+        Rule::SegmentsAreKept,
+        Rule::BusyCycleIsAtRest,
+    ];
+}
+
+#[cfg(feature = "broken-rules")]
+thread_local! {
+    static BROKEN: Cell<Option<Rule>> = const { Cell::new(None) };
+}
+
+/// From now on this rule is broken on this thread, and no other is.
+#[cfg(feature = "broken-rules")]
+pub fn break_rule(rule: Option<Rule>) {
+    BROKEN.set(rule);
+}
+
+/// Whether a rule is broken on this thread.
+#[cfg(feature = "broken-rules")]
+#[must_use]
+pub fn is_broken(rule: Rule) -> bool {
+    BROKEN.get() == Some(rule)
+}
+
+/// Whether a rule is broken: none is.
+#[cfg(not(feature = "broken-rules"))]
+#[inline]
+#[must_use]
+pub const fn is_broken(_: Rule) -> bool {
+    false
+}

@@ -1,0 +1,36 @@
+//! Rules that are broken on purpose: the simulation finds each of them.
+
+// A failed test may say so by a panic anywhere.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use dataflow_core::broken::{Rule, break_rule};
+use dataflow_testkit::simulation::{Tracing, simulate};
+
+/// Each is found in fewer seeds than this.
+const SEEDS_MAX: u64 = 1000;
+
+// One test: whether descriptors stay behind is known only if no other thread opens any.
+#[test]
+fn every_broken_rule_is_found_and_without_one_nothing_is() {
+    let mut not_found = Vec::new();
+    for rule in Rule::ALL {
+        break_rule(Some(rule));
+        let found = (0..SEEDS_MAX).find_map(|seed| {
+            let violation = simulate(seed, Tracing::Off).violation?;
+            Some((seed, violation))
+        });
+        break_rule(None);
+        match found {
+            Some((seed, violation)) => {
+                println!("{rule:?}: found in {} seeds: {violation}", seed + 1);
+                // It is the broken rule that was found.
+                assert_eq!(simulate(seed, Tracing::Off).violation, None, "{rule:?}");
+            }
+            None => not_found.push(rule),
+        }
+    }
+    assert!(
+        not_found.is_empty(),
+        "not found in {SEEDS_MAX} seeds: {not_found:?}"
+    );
+}
