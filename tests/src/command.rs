@@ -261,17 +261,8 @@ impl Running {
     /// # Panics
     ///
     /// When it does not come.
-    pub fn wait(self) -> Finished {
-        self.wait_for(PATIENCE)
-    }
-
-    /// Waits for its end, at most so long.
-    ///
-    /// # Panics
-    ///
-    /// When it does not come.
-    pub fn wait_for(mut self, patience: Duration) -> Finished {
-        let deadline = Instant::now() + patience;
+    pub fn wait(mut self) -> Finished {
+        let deadline = Instant::now() + PATIENCE;
         while !self.has_ended() {
             assert!(
                 Instant::now() < deadline,

@@ -70,6 +70,11 @@ impl Program {
         self.doing = Doing::Preparing { until };
     }
 
+    /// Whether it sleeps and waits for a message.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.doing, Doing::Receiving(Receiving::Asleep))
+    }
+
     /// Ends as soon as it may.
     pub(super) fn relent(&mut self) {
         if let Doing::Lingering { until } = &mut self.doing {

@@ -95,6 +95,11 @@ impl SimulatedProcess {
         self.program.stage(self.library.is_some())
     }
 
+    /// Whether its code sleeps and waits for a message.
+    pub fn is_idle(&self) -> bool {
+        self.program.is_idle()
+    }
+
     /// How many frames it has not read.
     pub fn unread(&self) -> usize {
         self.inbox.len()

@@ -20,7 +20,7 @@ pub(super) fn behaviour(plan: &RunPlan, node: &Node, epoch: Epoch, draw: &mut Dr
     let is_rough = plan.weather != Weather::Calm && epoch < TAME;
     let mut behaviour = tidy(node, draw);
     if is_rough {
-        roughen(&mut behaviour, draw);
+        roughen(&mut behaviour, epoch, draw);
     }
     if plan.stuck == Some(node.index) {
         behaviour.crash = CrashPoint::Never;
@@ -50,9 +50,9 @@ fn tidy(node: &Node, draw: &mut Draw) -> Behaviour {
         library,
         connects_after: draw.millis(0, 20),
         ready_after: draw.millis(0, 20),
-        messages: draw.one_of(&[0, 3, 10, 25, 25, 60]),
-        afterwards: draw.one_of(&[Afterwards::Returns, Afterwards::Waits]),
-        think_max: Duration::from_millis(draw.one_of(&[0, 0, 2, 5, 30])),
+        messages: draw.one_of(&[0, 3, 10, 30, 100, 100, 300]),
+        afterwards: draw.one_of(&[Afterwards::Returns, Afterwards::Returns, Afterwards::Waits]),
+        think_max: Duration::from_millis(draw.one_of(&[0, 1, 2, 5, 20, 50, 300])),
         chunk_one_in: draw.one_of(&[0, 1, 2, 3]),
         chunk_bytes_max: chunk_bytes_max as usize,
         holds_one_in: draw.one_of(&[0, 0, 1, 2, 4]),
@@ -72,9 +72,9 @@ fn tidy(node: &Node, draw: &mut Draw) -> Behaviour {
     }
 }
 
-fn roughen(behaviour: &mut Behaviour, draw: &mut Draw) {
-    if draw.percent(50) {
-        let (soon, later) = (draw.between(1, 30) as u32, draw.between(1, 200) as u32);
+fn roughen(behaviour: &mut Behaviour, epoch: Epoch, draw: &mut Draw) {
+    if draw.percent(70) {
+        let (soon, later) = (draw.between(4, 40) as u32, draw.between(20, 400) as u32);
         behaviour.crash = draw.one_of(&[
             CrashPoint::BeforeHello,
             CrashPoint::BeforeReady,
@@ -91,8 +91,8 @@ fn roughen(behaviour: &mut Behaviour, draw: &mut Draw) {
             behaviour.crash,
             CrashPoint::BeforeHello | CrashPoint::BeforeReady
         );
-        if is_early && draw.percent(60) {
-            behaviour.crash = CrashPoint::AtStep(draw.between(1, 60) as u32);
+        if is_early && epoch == Epoch(1) && draw.percent(90) {
+            behaviour.crash = CrashPoint::AtStep(draw.between(5, 60) as u32);
         }
         behaviour.crash_exit = draw.one_of(&[
             Exit::Code(1),
@@ -116,12 +116,12 @@ fn roughen(behaviour: &mut Behaviour, draw: &mut Draw) {
     }
     if draw.percent(20) {
         behaviour.stalls_one_in = draw.between(10, 200);
-        behaviour.stall_max = draw.millis(10, 20_000);
+        behaviour.stall_max = draw.one_of(&[100, 1_000, 20_000].map(Duration::from_millis));
     }
-    if draw.percent(20) {
+    if draw.percent(6) {
         behaviour.connects_after = draw.millis(100, 5_000);
     }
-    if draw.percent(20) {
+    if draw.percent(6) {
         behaviour.ready_after = draw.millis(100, 5_000);
     }
     if draw.percent(15) {

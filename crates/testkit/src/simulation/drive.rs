@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use dataflow_core::placement::Capabilities;
-use dataflow_ids::{Forcer, StopMode};
-use dataflow_runtime::embed::{Surroundings, embed};
+use dataflow_ids::{Forcer, NodeId, NodeIndex, StopMode};
+use dataflow_runtime::actor::{Injected, When};
+use dataflow_runtime::embed::{Inspector, Surroundings, embed};
 use dataflow_runtime::{RunError, RunOptions};
 use dataflow_wire::status::{Phase, Report};
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::SETTLE;
 use super::draw::Draw;
 use super::launcher::SimulationLauncher;
-use super::plan::Weather;
+use super::plan::{FaultKind, RunPlan, Weather};
 use super::script::{Deed, Entry};
 use super::watch::Watch;
 use super::world::World;
@@ -33,6 +34,8 @@ const OUTPUT_MEMORY_BYTES: u64 = 64 * 1024;
 /// One run and the task that runs it.
 struct Running {
     watch: Watch,
+    /// Faults of its actors.
+    faults: Vec<Injected>,
     task: JoinHandle<Result<Report, RunError>>,
     is_over: bool,
 }
@@ -74,15 +77,12 @@ impl Driver {
             };
             let dataflow = world.runs[run].plan.dataflow.clone();
             let embedded = embed(dataflow, surroundings, told)?;
-            let watch = Watch::new(
-                world,
-                run,
-                embedded.controls(),
-                embedded.inspector(),
-                events,
-            );
+            let inspector = embedded.inspector();
+            let faults = inject(&world.runs[run].plan, &inspector);
+            let watch = Watch::new(world, run, embedded.controls(), inspector, events);
             runs.push(Running {
                 watch,
+                faults,
                 task: tokio::task::spawn_local(embedded.run()),
                 is_over: false,
             });
@@ -116,7 +116,7 @@ impl Driver {
                 wait = SETTLE;
                 continue;
             }
-            for run in &self.runs {
+            for run in &mut self.runs {
                 run.watch.look_whom_it_waits_for();
             }
             self.help_who_is_stuck();
@@ -139,6 +139,12 @@ impl Driver {
                 continue;
             }
             run.is_over = true;
+            for fault in &run.faults {
+                let struck = fault.struck();
+                self.world
+                    .notes
+                    .count_many("faults of actors that struck", struck);
+            }
             match (&mut run.task).await {
                 Ok(result) => run.watch.ended(&result),
                 Err(error) => self.world.notes.wrong("panics", || error.to_string()),
@@ -263,6 +269,16 @@ impl Driver {
                 notes.count("deeds: force");
                 controls.force(by);
             }
+            Deed::Park { node, kill } => {
+                notes.count("deeds: stop NODE");
+                self.by_hand(run, node, kill);
+                controls.stop_node(self.id_of(run, node), kill);
+            }
+            Deed::Restart { node, kill } => {
+                notes.count("deeds: restart NODE");
+                self.by_hand(run, node, kill);
+                controls.restart(self.id_of(run, node), kill);
+            }
             Deed::Kill { node } => {
                 if let Some(entry) = process(node) {
                     notes.count("deeds: SIGKILL");
@@ -282,6 +298,37 @@ impl Driver {
                         .touch(&entry, |process| process.stand_still(now + time));
                 }
             }
+        }
+    }
+}
+
+/// Lets the faults of the plan strike at the actors of a run.
+fn inject(plan: &RunPlan, inspector: &Inspector) -> Vec<Injected> {
+    let actors = inspector.actors();
+    let mut injected = Vec::new();
+    for fault in &plan.faults {
+        let actor = &actors[fault.actor % actors.len()];
+        let when = When::any().nth(fault.nth);
+        injected.push(match fault.kind {
+            FaultKind::Of(kind) => actor.inject(when, kind),
+            FaultKind::Duplicate => actor.duplicate(when),
+        });
+    }
+    injected
+}
+
+impl Driver {
+    fn id_of(&self, run: usize, node: NodeIndex) -> NodeId {
+        let nodes = &self.world.runs[run].plan.dataflow.nodes;
+        nodes[node.0 as usize].id.clone()
+    }
+
+    fn by_hand(&self, run: usize, node: NodeIndex, kill: Option<Forcer>) {
+        let mut asked = self.world.runs[run].asked.borrow_mut();
+        asked.by_hand.insert(node);
+        if kill.is_some() {
+            self.world.notes.count("deeds: with a SIGKILL of one node");
+            asked.force_at.get_or_insert(self.world.notes.now());
         }
     }
 }

@@ -39,13 +39,14 @@ impl Launcher for SimulationLauncher {
             rules::at_launch(&world, run, index, epoch);
             let (wait, fails) = {
                 let mut draw = world.draw.borrow_mut();
-                (draw.one_of(&[0, 0, 1, 5, 30]), draw.percent(1))
+                (draw.one_of(&[0, 0, 1, 5, 30]), draw.below(300) == 0)
             };
             if wait > 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
             }
             if fails {
                 world.notes.count("launches that failed");
+                world.runs[run].has_failed_up.set(true);
                 world.runs[run]
                     .last
                     .borrow_mut()

@@ -99,7 +99,12 @@ impl Notes {
 
     /// Counts something.
     pub(super) fn count(&self, what: &str) {
-        self.coverage.borrow_mut().add(what, 1);
+        self.count_many(what, 1);
+    }
+
+    /// Counts something that has happened so often.
+    pub(super) fn count_many(&self, what: &str, times: u64) {
+        self.coverage.borrow_mut().add(what, times);
     }
 
     /// Something is wrong. The first thing counts: the others mostly follow from it.

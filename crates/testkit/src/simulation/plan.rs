@@ -12,6 +12,8 @@ use dataflow_ids::{
     RestartPolicy,
 };
 
+use dataflow_runtime::actor::Fault;
+
 use super::draw::Draw;
 
 /// How much goes wrong by itself in a run.
@@ -32,6 +34,27 @@ pub(super) struct RunPlan {
     pub(super) weather: Weather,
     /// In a stuck run: who does not end, or does not let go.
     pub(super) stuck: Option<NodeIndex>,
+    /// What strikes at its actors, at most one at each.
+    pub(super) faults: Vec<PlannedFault>,
+}
+
+/// A fault of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlannedFault {
+    /// Which of the run's actors.
+    pub(super) actor: usize,
+    /// Over which of its messages, counted from 1.
+    pub(super) nth: u64,
+    pub(super) kind: FaultKind,
+}
+
+/// What a fault of an actor does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// It panics, or ends.
+    Of(Fault),
+    /// It is told twice.
+    Duplicate,
 }
 
 fn name<T>(made: Result<T, dataflow_ids::NameError>) -> T {
@@ -48,7 +71,6 @@ pub(super) fn plan(seed: u64) -> Vec<RunPlan> {
 fn plan_run(run: usize, draw: &mut Draw) -> RunPlan {
     let weather = draw.one_of(&[
         Weather::Calm,
-        Weather::Calm,
         Weather::Rough,
         Weather::Rough,
         Weather::Rough,
@@ -58,11 +80,37 @@ fn plan_run(run: usize, draw: &mut Draw) -> RunPlan {
     let dataflow = dataflow(run, draw);
     let stuck = (weather == Weather::Stuck)
         .then(|| NodeIndex(draw.below(dataflow.nodes.len() as u64) as u32));
+    let faults = if weather == Weather::Rough && draw.percent(40) {
+        faults(dataflow.nodes.len(), draw)
+    } else {
+        Vec::new()
+    };
     RunPlan {
         dataflow,
         weather,
         stuck,
+        faults,
     }
+}
+
+/// Faults of some actors. The run has one for each node, and three more.
+fn faults(nodes: usize, draw: &mut Draw) -> Vec<PlannedFault> {
+    let mut faults = Vec::new();
+    for actor in 0..nodes + 3 {
+        if draw.percent(40) {
+            faults.push(PlannedFault {
+                actor,
+                nth: draw.between(1, 40),
+                kind: draw.one_of(&[
+                    FaultKind::Of(Fault::PanicBefore),
+                    FaultKind::Of(Fault::PanicAfter),
+                    FaultKind::Of(Fault::Kill),
+                    FaultKind::Duplicate,
+                ]),
+            });
+        }
+    }
+    faults
 }
 
 fn dataflow(run: usize, draw: &mut Draw) -> Dataflow {
@@ -70,7 +118,7 @@ fn dataflow(run: usize, draw: &mut Draw) -> Dataflow {
     let mut nodes: Vec<Node> = (0..count).map(|index| node(index, draw)).collect();
     let mut edges = Vec::new();
     // Inputs of a node stand together, as in a file.
-    let has_cycles = draw.percent(30);
+    let has_cycles = draw.percent(40);
     for target in 0..count {
         let mut sources: Vec<usize> = Vec::new();
         if target > 0 {
@@ -99,7 +147,7 @@ fn dataflow(run: usize, draw: &mut Draw) -> Dataflow {
         file: PathBuf::from("/simulated/dataflow.yml"),
         folder: PathBuf::from("/simulated"),
         env: BTreeMap::new(),
-        on_failure: draw.one_of(&[OnFailure::Stop, OnFailure::Continue]),
+        on_failure: draw.one_of(&[OnFailure::Stop, OnFailure::Continue, OnFailure::Continue]),
         nodes,
         edges,
     }
@@ -129,13 +177,13 @@ fn node(index: usize, draw: &mut Draw) -> Node {
 fn restart(draw: &mut Draw) -> RestartPolicy {
     let on = draw.one_of(&[
         RestartOn::Never,
-        RestartOn::Never,
+        RestartOn::OnFailure,
         RestartOn::OnFailure,
         RestartOn::OnFailure,
         RestartOn::OnFailure,
         RestartOn::Always,
     ]);
-    let backoff_min = draw.millis(5, 300);
+    let backoff_min = draw.millis(5, 800);
     RestartPolicy {
         on,
         restarts_max: draw.between(1, 4) as u32,

@@ -24,7 +24,8 @@ pub(super) fn at_launch(world: &World, run: usize, node: NodeIndex, epoch: Epoch
     });
     let stopping_since = record.stopping_since.get();
     notes.check(
-        stopping_since.is_none_or(|since| notes.now() <= since),
+        // An actor that is rebuilt hears of the stop later.
+        !record.plan.faults.is_empty() || stopping_since.is_none_or(|since| notes.now() <= since),
         "stop wins over restart",
         || format!("run {run}, {node:?}: started as {epoch}, stopping since {stopping_since:?}"),
     );
@@ -63,9 +64,44 @@ pub(super) fn told(world: &World, entry: &Entry, frame: &ToNode) {
         ToNode::ReleaseRequest { upto, .. } if *upto != Sequence::NONE => {
             notes.count("requests for tokens");
         }
+        ToNode::Stop { .. } => told_to_stop(world, entry),
         ToNode::Segment { .. } => notes.count("segments handed over"),
         ToNode::SegmentRetire { .. } => notes.count("segments retired"),
         _ => {}
+    }
+}
+
+/// A cycle that is stopped, and nobody stops the dataflow: it is at rest.
+fn told_to_stop(world: &World, entry: &Entry) {
+    let (run, record) = (entry.run, &world.runs[entry.run]);
+    let Role::Member(cycle) = record.graph.roles()[entry.node.0 as usize] else {
+        return;
+    };
+    let asked = record.asked.borrow();
+    let members = &record.graph.cycles()[cycle.0].members;
+    let is_asked = asked.stop_at.is_some()
+        || asked.force_at.is_some()
+        || members
+            .iter()
+            .any(|member| asked.by_hand.contains(&member.node));
+    // A node that has failed stops the dataflow too, and an actor that is rebuilt says so later.
+    let is_stopped = record.stopping_since.get().is_some() || record.may_have_failed();
+    if is_asked || is_stopped || !record.plan.faults.is_empty() {
+        return;
+    }
+    (world.notes).count("members of cycles stopped because it was at rest");
+    for other in world.living(Some(run)) {
+        let is_member = members.iter().any(|member| member.node == other.node);
+        world.notes.check(
+            !is_member || other.process.borrow().is_idle(),
+            "a cycle ends at rest",
+            || {
+                format!(
+                    "run {run}: {:?} is told to stop, {:?} is at work",
+                    entry.node, other.node
+                )
+            },
+        );
     }
 }
 

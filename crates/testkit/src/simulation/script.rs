@@ -17,6 +17,16 @@ pub(super) enum Deed {
     },
     /// A person kills it.
     Force { by: Forcer },
+    /// A person parks a node, and may have had enough of waiting for its process.
+    Park {
+        node: NodeIndex,
+        kill: Option<Forcer>,
+    },
+    /// A person starts a node again.
+    Restart {
+        node: NodeIndex,
+        kill: Option<Forcer>,
+    },
     /// Somebody kills a process.
     Kill { node: NodeIndex },
     /// Somebody sends a process SIGTERM.
@@ -33,27 +43,34 @@ pub(super) struct Entry {
     pub(super) deed: Deed,
 }
 
+/// Something that happens to one node.
+fn deed(node: NodeIndex, draw: &mut Draw) -> Deed {
+    let kill = draw.percent(15).then_some(Forcer::DownForce);
+    match draw.below(8) {
+        0 | 1 => Deed::Park { node, kill },
+        2 | 3 => Deed::Restart { node, kill },
+        4 => Deed::Kill { node },
+        5 => Deed::Terminate { node },
+        _ => Deed::StandStill {
+            node,
+            time: draw.millis(10, 60_000),
+        },
+    }
+}
+
 /// The script of a seed, in the order of time. Every run is stopped in it.
 pub(super) fn script(seed: u64, plans: &[RunPlan]) -> Vec<Entry> {
     let mut draw = Draw::new(seed, 4);
     let mut script = Vec::new();
     for (run, plan) in plans.iter().enumerate() {
         let mut add = |at, deed| script.push(Entry { at, run, deed });
-        let longest_ms = draw.one_of(&[1, 20, 100, 300, 300, 700, 700, 1500]);
-        let stop_at = draw.millis(0, longest_ms);
+        let longest_ms = draw.one_of(&[1, 50, 500, 1000, 1500, 2000, 3000, 5000, 30_000]);
+        let stop_at = draw.millis(longest_ms / 2, longest_ms);
         if plan.weather != Weather::Calm {
-            for _ in 0..draw.one_of(&[0, 0, 1, 2, 4]) {
+            for _ in 0..draw.one_of(&[0, 1, 2, 4, 6]) {
                 let at = draw.millis(0, longest_ms + 200);
                 let node = NodeIndex(draw.below(plan.dataflow.nodes.len() as u64) as u32);
-                let deed = match draw.below(4) {
-                    0 => Deed::Kill { node },
-                    1 => Deed::Terminate { node },
-                    _ => Deed::StandStill {
-                        node,
-                        time: draw.millis(10, 60_000),
-                    },
-                };
-                add(at, deed);
+                add(at, deed(node, &mut draw));
             }
         }
         let mode = draw.one_of(&[

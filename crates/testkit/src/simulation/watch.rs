@@ -17,6 +17,9 @@ use super::world::{RunRecord, World};
 /// So long after the beginning of a stop it says whom it waits for.
 const SAYS_AFTER: Duration = Duration::from_millis(1500);
 
+/// So long nobody need be named between one end and the next.
+const NAMELESS_MAX: Duration = Duration::from_secs(2);
+
 /// One run under observation.
 pub(super) struct Watch {
     world: Rc<World>,
@@ -26,10 +29,14 @@ pub(super) struct Watch {
     events: mpsc::Receiver<RunEvent>,
     states: Vec<LifeCycle>,
     epochs: Vec<Epoch>,
+    /// How often each node was to be started again by its policy.
+    backoffs: Vec<u32>,
     counts: Vec<EdgeCounts>,
     phase: Phase,
     lines: u64,
     looks: u64,
+    /// Since when nobody is named while the stop waits.
+    nameless_since: Option<Duration>,
     /// The report that the events brought.
     told: Option<Box<Report>>,
 }
@@ -52,10 +59,12 @@ impl Watch {
             events,
             states: vec![LifeCycle::Declared; dataflow.nodes.len()],
             epochs: vec![Epoch::NONE; dataflow.nodes.len()],
+            backoffs: vec![0; dataflow.nodes.len()],
             counts: vec![EdgeCounts::default(); dataflow.edges.len()],
             phase: Phase::Starting,
             lines: 0,
             looks: 0,
+            nameless_since: None,
             told: None,
         }
     }
@@ -142,8 +151,18 @@ impl Watch {
                 format!("{} is drained with {:?}", edge.edge, edge.counts)
             });
         }
+        let dataflow = &self.record().plan.dataflow;
+        for (edge, described) in status.edges.iter().zip(&dataflow.edges) {
+            let source = self.states[described.source.index.0 as usize];
+            let has_ended = source.is_final() || source == LifeCycle::Draining;
+            self.check(!edge.closed || has_ended, "closed", || {
+                format!("{} is closed while its sender is {source}", edge.edge)
+            });
+        }
         for (node, state) in status.nodes.iter().zip(&self.states) {
-            self.check(node.state == *state, "I-13", || {
+            // Their keeper may be about to be rebuilt.
+            let is_late = !self.record().plan.faults.is_empty();
+            self.check(is_late || node.state == *state, "I-13", || {
                 format!(
                     "{} is {}, its statistics say {}",
                     node.node, state, node.state
@@ -177,6 +196,7 @@ impl Watch {
                     let index = dataflow.node_by_id(node.as_str()).map(|node| node.index);
                     if let Some(index) = index {
                         self.changed(index, (from, to), epoch);
+                        self.gave_up(index, because.as_deref());
                     }
                 }
                 RunEvent::Phase(phase) => {
@@ -205,6 +225,23 @@ impl Watch {
         }
     }
 
+    /// A node is not given up before its policy is exhausted.
+    fn gave_up(&self, node: NodeIndex, because: Option<&str>) {
+        let max = self.record().plan.dataflow.nodes[node.0 as usize]
+            .restart
+            .restarts_max;
+        let was_exhausted = because.is_some_and(|because| because.contains(" restarts within "));
+        let restarts = self.backoffs[node.0 as usize];
+        if was_exhausted {
+            self.world
+                .notes
+                .count("restart policies that were exhausted");
+        }
+        self.check(!was_exhausted || restarts >= max, "restarts", || {
+            format!("{node:?} was given up after {restarts} of {max} restarts by its policy")
+        });
+    }
+
     fn changed(&mut self, node: NodeIndex, (from, to): (LifeCycle, LifeCycle), epoch: Epoch) {
         let place = node.0 as usize;
         let known = self.states[place];
@@ -220,6 +257,7 @@ impl Watch {
             "epochs",
             || format!("{node:?} is {to} as {epoch} after {before}"),
         );
+        self.backoffs[place] += u32::from(to == LifeCycle::Backoff);
         self.states[place] = to;
         self.epochs[place] = epoch;
         self.world.notes.count(match to {
@@ -249,7 +287,7 @@ impl Watch {
     }
 
     /// Nothing can happen by itself at this moment: a stop that goes on names somebody.
-    pub(super) fn look_whom_it_waits_for(&self) {
+    pub(super) fn look_whom_it_waits_for(&mut self) {
         let since = self.record().stopping_since.get();
         let now = self.world.notes.now();
         if self.phase != Phase::Stopping || since.is_none_or(|since| now < since + SAYS_AFTER) {
@@ -260,8 +298,21 @@ impl Watch {
             return;
         }
         let waiting = self.inspector.status().waiting;
-        self.check(!waiting.is_empty(), "waiting", || {
-            format!("nobody is named, {} processes live", living.len())
+        if !waiting.is_empty() {
+            self.nameless_since = None;
+        }
+        let is_new = waiting.is_empty() && self.nameless_since.is_none();
+        if is_new {
+            self.nameless_since = Some(now);
+        }
+        // Between one end and the next an actor may have to be rebuilt.
+        let nameless_since = self.nameless_since;
+        let is_too_long = nameless_since.is_some_and(|since| now > since + NAMELESS_MAX);
+        self.check(!is_too_long, "waiting", || {
+            format!(
+                "nobody is named since {nameless_since:?}, {} processes live",
+                living.len()
+            )
         });
         for named in &waiting {
             let dataflow = &self.record().plan.dataflow;
@@ -269,8 +320,10 @@ impl Watch {
                 continue;
             };
             let process = living.iter().find(|entry| entry.node == node.index);
+            // An actor that is rebuilt has not heard of its end yet.
+            let is_late = !self.record().plan.faults.is_empty();
             self.check(
-                named.pid.is_none() || named.pid == process.map(|entry| entry.pid),
+                is_late || named.pid.is_none() || named.pid == process.map(|entry| entry.pid),
                 "waiting",
                 || format!("{named} has no such process"),
             );

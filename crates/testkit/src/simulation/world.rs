@@ -8,7 +8,7 @@ use std::time::Duration;
 use dataflow_core::flow::{FlowEdge, Graph};
 use dataflow_core::lifecycle::Exit;
 use dataflow_descriptor::Dataflow;
-use dataflow_ids::{Epoch, NodeIndex};
+use dataflow_ids::{Epoch, NodeIndex, OnFailure};
 use dataflow_runtime::embed::Inspector;
 use tokio::sync::Notify;
 
@@ -62,8 +62,20 @@ pub(super) struct RunRecord {
     pub(super) was_ready: RefCell<BTreeSet<NodeIndex>>,
     /// Looks at the run, once there is one.
     pub(super) inspector: RefCell<Option<Inspector>>,
+    /// A process has ended badly.
+    pub(super) has_crashed: Cell<bool>,
+    /// A process has ended before it was ready, or could not be started.
+    pub(super) has_failed_up: Cell<bool>,
     pub(super) lines_printed: Cell<u64>,
     pub(super) is_closed: Cell<bool>,
+}
+
+impl RunRecord {
+    /// Whether a node may have stopped the dataflow by its end.
+    pub(super) fn may_have_failed(&self) -> bool {
+        let stops = self.plan.dataflow.on_failure == OnFailure::Stop;
+        self.has_failed_up.get() || (self.has_crashed.get() && stops)
+    }
 }
 
 /// What persons have asked of a run.
@@ -98,6 +110,8 @@ impl World {
             asked: RefCell::default(),
             was_ready: RefCell::default(),
             inspector: RefCell::new(None),
+            has_crashed: Cell::new(false),
+            has_failed_up: Cell::new(false),
             lines_printed: Cell::new(0),
             is_closed: Cell::new(false),
         });
@@ -203,6 +217,11 @@ impl World {
         });
         if entry.process.borrow().behaviour().crash != CrashPoint::Never && !exit.is_success() {
             self.notes.count("crashes");
+        }
+        if stage < Stage::Running {
+            self.runs[run].has_failed_up.set(true);
+        } else if !exit.is_success() {
+            self.runs[run].has_crashed.set(true);
         }
         if let Some((last, end)) = self.runs[run].last.borrow_mut().get_mut(&node)
             && *last == epoch
