@@ -1,6 +1,7 @@
 //! Every message of every actor, and every way to fail over it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use dataflow_runtime::RunError;
 use dataflow_runtime::actor::{Fault, When};
@@ -92,9 +93,12 @@ impl Findings {
 /// A message that comes in a scenario: its kind, and to which class of actors.
 type Comes = (String, &'static str);
 
+/// Played once for all tests.
+pub(crate) static SURVEY: LazyLock<Survey> = LazyLock::new(Survey::new);
+
 /// What comes in each scenario while nothing strikes, and how it ends then.
-struct Survey {
-    played: Vec<(&'static Scenario, Played)>,
+pub(crate) struct Survey {
+    pub(crate) played: Vec<(&'static Scenario, Played)>,
     kinds: BTreeMap<String, &'static [&'static str]>,
 }
 
@@ -167,7 +171,7 @@ fn strike_all(
 
 /// Strikes at every message that one class of actors gets, in the simplest scenario and in the strangest.
 fn strike_class(class: &str) {
-    let survey = Survey::new();
+    let survey = &*SURVEY;
     let mut findings = Findings::default();
     for (comes, places) in survey.places() {
         if comes.0 != class {
@@ -203,7 +207,7 @@ fn the_keeper_of_statistics_may_panic_over_every_message() {
 
 #[test]
 fn every_message_of_every_actor_comes_in_some_scenario() {
-    let survey = Survey::new();
+    let survey = &*SURVEY;
     let classes: Vec<&str> = survey.kinds.keys().map(String::as_str).collect();
     assert_eq!(
         classes,
@@ -274,7 +278,7 @@ fn a_node_that_has_ended_does_not_fail_because_of_a_message_that_came_after_its_
 #[test]
 #[ignore = "some minutes: every message in every scenario, to every actor"]
 fn every_actor_may_panic_over_every_message_wherever_it_comes() {
-    let survey = Survey::new();
+    let survey = &*SURVEY;
     let mut findings = Findings::default();
     for (comes, places) in survey.places() {
         for place in places {
@@ -286,7 +290,7 @@ fn every_actor_may_panic_over_every_message_wherever_it_comes() {
 
 #[test]
 fn every_scenario_keeps_its_books_when_nothing_strikes() {
-    let survey = Survey::new();
+    let survey = &*SURVEY;
     let mut findings = Findings::default();
     for (scenario, played) in &survey.played {
         findings.case = scenario.name.to_owned();
