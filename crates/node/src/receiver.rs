@@ -1,10 +1,10 @@
 //! The receiving half of a node: which event comes next, and sleeping until there is one.
 
+mod future;
+
 use std::future::Future;
 use std::os::fd::AsFd;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use dataflow_ids::{DataflowName, EdgeId, Epoch, NodeId, Sequence, StopMode};
@@ -19,9 +19,10 @@ use crate::edge_input::{EdgeInput, Look};
 use crate::error::RecvError;
 use crate::event::{Event, Input, InputInfo, Source};
 use crate::payload::Payload;
-use crate::shared::{AsyncWait, Shared};
+use crate::shared::Shared;
 use crate::timer::{Tick, Timer};
 use crate::wait::{OnSignal, SignalHook, Woken, wait};
+use future::NextEvent;
 
 /// What a receive that does not wait for ever gives.
 #[derive(Debug)]
@@ -170,10 +171,7 @@ impl Receiver {
     /// Waits for the next event without holding a thread, under any executor. `None`: the last one has been
     /// given. Dropping the future loses nothing.
     pub fn recv_async(&mut self) -> impl Future<Output = Result<Option<Event>, RecvError>> + '_ {
-        NextEvent {
-            receiver: self,
-            waits: false,
-        }
+        NextEvent::new(self)
     }
 
     fn receive(
@@ -430,69 +428,9 @@ impl Receiver {
     }
 }
 
-/// The next event, as a future.
-struct NextEvent<'a> {
-    receiver: &'a mut Receiver,
-    /// Whether the edges think that this node sleeps, and the control thread watches on its behalf.
-    waits: bool,
-}
-
-impl NextEvent<'_> {
-    fn stop_waiting(&mut self) {
-        // A forked child has this value too, and neither the edges nor anybody who would unlock.
-        if std::mem::take(&mut self.waits) && self.receiver.shared.fork_guard.holds() {
-            self.receiver.shared.set_async_wait(None);
-            self.receiver.finish_sleep();
-            self.receiver.shared.activity.end_waiting(WaitsFor::Event);
-        }
-    }
-}
-
 impl Drop for Receiver {
     /// Who sends on learns of a stop by its sends from now on.
     fn drop(&mut self) {
         self.shared.stop.set_received(false);
-    }
-}
-
-impl Future for NextEvent<'_> {
-    type Output = Result<Option<Event>, RecvError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.stop_waiting();
-        let receiver = &mut *self.receiver;
-        receiver.begin()?;
-        loop {
-            // Forgotten before the look, so that a wake-up after it is not.
-            receiver.shared.receive_wake.drain();
-            match receiver.look() {
-                Polled::Event(event) => return Poll::Ready(Ok(Some(event))),
-                Polled::Ended => return Poll::Ready(Ok(None)),
-                Polled::Nothing => {}
-            }
-            if receiver.prepare_sleep() {
-                break;
-            }
-        }
-        receiver.shared.set_async_wait(Some(AsyncWait {
-            waker: context.waker().clone(),
-            until: receiver.shared.time.alarm(receiver.next_tick()),
-        }));
-        // From now on the control thread watches the wake-up.
-        receiver.shared.control_wake.notify();
-        self.waits = true;
-        self.receiver.shared.activity.begin_waiting(WaitsFor::Event);
-        if let Err(error) = self.receiver.shared.may_receive() {
-            self.stop_waiting();
-            return Poll::Ready(Err(error));
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for NextEvent<'_> {
-    /// Who gave up waiting works on something else: nobody should think that this node sleeps.
-    fn drop(&mut self) {
-        self.stop_waiting();
     }
 }
