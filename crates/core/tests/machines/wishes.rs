@@ -349,6 +349,30 @@ proptest! {
     }
 
     #[test]
+    fn members_of_a_cycle_may_be_parked_and_restarted_and_a_stop_ends_it(
+        seed: u64,
+        messages in 0..40_u64,
+        is_dying: bool,
+        wishes in prop::collection::vec((0..1_500_u32, 0..5_u32, wish(true)), 0..12),
+    ) {
+        let by = "a test".to_owned();
+        let mode = StopMode::Graceful;
+        let acyclic = scenario(seed, messages, 0, vec![(1_500, FlowEvent::Stop { mode, by })]);
+        let world = run(
+            &Scenario {
+                // A cycle that a source feeds and a sink reads, and a self-edge that nobody feeds.
+                edges: vec![(0, 1), (1, 2), (2, 1), (2, 3), (4, 4)],
+                cycles: if is_dying { Cycles::Dying } else { Cycles::Endless },
+                ..acyclic
+            },
+            &wishes,
+        );
+        for edge in &world.edges {
+            prop_assert_eq!(edge.closed_at, Some(edge.sent), "{:?}", edge);
+        }
+    }
+
+    #[test]
     fn restarts_by_hand_and_pauses_lose_nothing(
         seed: u64,
         messages in 1..40_u64,
