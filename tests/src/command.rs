@@ -261,8 +261,17 @@ impl Running {
     /// # Panics
     ///
     /// When it does not come.
-    pub fn wait(mut self) -> Finished {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait(self) -> Finished {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for its end, at most so long.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come.
+    pub fn wait_for(mut self, patience: Duration) -> Finished {
+        let deadline = Instant::now() + patience;
         while !self.has_ended() {
             assert!(
                 Instant::now() < deadline,

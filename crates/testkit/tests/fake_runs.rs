@@ -14,6 +14,7 @@ use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_runtime::{Controls, RunError, RunOptions};
 use dataflow_testkit::launcher::{FakeLauncher, FakeProcess, Program, programs};
 use dataflow_testkit::process::{Behaviour, Releases};
+use dataflow_testkit::virtual_time;
 use dataflow_wire::status::{Outcome, Phase, Report};
 use rustix::process::Signal;
 
@@ -53,15 +54,8 @@ fn play<F: Future<Output = ()>>(
     choose: impl Fn(&LaunchOrder) -> Result<Program, LaunchError> + 'static,
     beside: impl FnOnce(Rc<Stage>) -> F,
 ) -> (Result<Report, RunError>, Vec<String>) {
-    let system = actix_rt::System::with_tokio_rt(|| {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .expect("an event loop")
-    });
     let dataflow = dataflow(yaml);
-    system.block_on(async move {
+    virtual_time::run(async move {
         let launcher = FakeLauncher::new(choose);
         let surroundings = Surroundings {
             launcher: Rc::new(launcher.clone()),

@@ -1,7 +1,9 @@
 //! Limits of the system below what is needed: the node that meets one says which, and nobody else notices.
 
+use std::path::PathBuf;
+
 use dataflow_ids::{End, Epoch, LifeCycle};
-use dataflow_tests::{Project, dataflow_binary, edge, node, node_report};
+use dataflow_tests::{Project, dataflow_binary, edge, node, node_report, wait_until};
 use dataflow_wire::status::Outcome;
 
 use crate::kill;
@@ -121,11 +123,92 @@ fn a_receiver_that_cannot_map_its_sender_s_memory_fails_by_name_and_the_others_g
         .expect_code(0)
         .expect_line(&["receiver", "cannot be mapped"]);
     // The edge was closed at once, at the message that could not be read; what follows it is listed.
-    let report = project.report();
+    let report = project.report_of_damage();
     assert_eq!(report.outcome, Outcome::Drained);
-    let counts = edge(&report.edges, "sender/o0", "receiver/i0").counts;
-    assert!(counts.dropped_receiver_closed > 0, "{counts:?}");
+    let closed = edge(&report.edges, "sender/o0", "receiver/i0");
+    let why = closed.damage.as_deref().unwrap_or_default();
+    assert!(why.contains("cannot be mapped"), "{closed:?}");
+    assert!(closed.counts.dropped_receiver_closed > 0, "{closed:?}");
     let counts = edge(&report.edges, "sender/o0", "neighbour/i1").counts;
     assert_eq!((counts.sent, counts.released), (6, 6));
     assert_eq!(node_report(&report, "neighbour").end, End::Drained);
+}
+
+/// A control group with a limit of memory.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    /// `None` where this user may not make one.
+    fn new(name: &str, bytes: u64) -> Option<MemoryGroup> {
+        let name = format!("dataflow-test-{name}-{}", std::process::id());
+        let places = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ];
+        places.iter().find_map(|(place, limit)| {
+            let group = PathBuf::from(place).join(&name);
+            std::fs::create_dir(&group).ok()?;
+            let group = MemoryGroup(group);
+            std::fs::write(group.0.join(limit), bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        wait_until("the group is empty", || {
+            std::fs::remove_dir(&self.0).is_ok()
+        });
+    }
+}
+
+#[test]
+fn a_sender_in_a_group_with_little_memory_fails_by_name_and_nobody_is_killed() {
+    const LIMIT_BYTES: u64 = 150_000_000;
+    let Some(group) = MemoryGroup::new("memory", LIMIT_BYTES) else {
+        println!("no control group can be made here: nothing was shown");
+        return;
+    };
+    let project = Project::new("little-group");
+    let mut gate = project.gate("gate");
+    project.flow(
+        "
+nodes:
+  - id: sender
+    path: LEDGER_NODE
+    args: [source, bytes=5000000, count=100]
+    output_memory_mb: 2000
+    outputs: [o0]
+  - id: receiver
+    path: LEDGER_NODE
+    args: [sink, die=1, point=4, after=1, gate=GATES/gate]
+    inputs: { i0: { source: sender/o0, queue_policy: block, queue_size: 100 } }
+",
+    );
+    let inside = format!(
+        "echo $$ > {}/cgroup.procs && exec {} up {}",
+        group.0.display(),
+        dataflow_binary().display(),
+        project.file().display()
+    );
+    let up = project.program("sh").args(["-c", &inside]).start();
+    gate.wait_until_reached();
+    let status = project.wait_until("the sender has ended", |status| {
+        node(status, "sender").state == LifeCycle::Draining
+    });
+    let sent = status.edges[0].counts.sent;
+    assert!(sent > 1 && status.edges[0].counts.bytes < LIMIT_BYTES);
+    gate.open();
+    up.wait().expect_code(1);
+    let (report, accounts) = project.accounts();
+    let sender = node_report(&report, "sender");
+    let said = sender.last_lines.join("\n");
+    assert!(said.contains("control group"), "{sender:#?}");
+    assert!(
+        matches!(&sender.end, End::Crashed { how } if how == "exit code 1"),
+        "{sender:#?}"
+    );
+    // What it had sent arrives all the same.
+    assert_eq!((accounts.consumed, accounts.lost), (sent, 0));
 }

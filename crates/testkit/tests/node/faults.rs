@@ -1,7 +1,7 @@
 //! Nodes with faults: the harness says which, by name.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use dataflow_node::{Event, Metadata, Node};
@@ -113,14 +113,18 @@ fn a_node_that_panics_is_named_with_its_words() {
 fn a_node_that_never_ends_is_named_with_what_it_does() {
     let free = Arc::new(AtomicBool::new(false));
     let is_free = free.clone();
-    let test = one_in_one_out()
+    let (to_test, began) = mpsc::sync_channel(1);
+    let mut test = one_in_one_out()
         .patience(Duration::from_millis(200))
         .start(move |mut node| {
             node.recv().unwrap();
+            to_test.send(()).unwrap();
             while !is_free.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
         });
+    test.send("in", b"x", Metadata::new());
+    began.recv().unwrap();
     let text = failure(|| drop(test.end()));
     free.store(true, Ordering::Relaxed);
     says(
@@ -138,15 +142,20 @@ fn a_node_that_never_ends_is_named_with_what_it_does() {
 fn a_node_that_ignores_the_stop_is_named_with_what_it_does() {
     let free = Arc::new(AtomicBool::new(false));
     let is_free = free.clone();
+    let (to_test, began) = mpsc::sync_channel(1);
     let mut test = NodeTest::new("deaf")
         .output("out")
-        .patience(Duration::from_millis(200))
+        // Long enough that it is not taken for busy when the machine is.
+        .patience(Duration::from_secs(2))
         .start(move |mut node| {
             while !is_free.load(Ordering::Relaxed) {
-                let _ = node.recv();
+                if let Ok(Some(Event::Stop)) = node.recv() {
+                    to_test.send(()).unwrap();
+                }
             }
         });
     test.stop();
+    began.recv().unwrap();
     let text = failure(|| drop(test.end()));
     free.store(true, Ordering::Relaxed);
     says(

@@ -38,6 +38,13 @@ struct State {
 
 /// Runs, says how far it is, and shows what was seen.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    if ignores_interrupts() {
+        eprintln!(
+            "dataflow-soak: it was started with SIGINT ignored, as a shell does in the background, and would hand \
+             that on to what it interrupts: start it with `env --default-signal dataflow-soak …`"
+        );
+        return ExitCode::FAILURE;
+    }
     let engine = Engine {
         arguments,
         seed: arguments.seed(),
@@ -61,6 +68,17 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         engine.say_progress();
     });
     engine.summary()
+}
+
+/// Whether this process ignores SIGINT.
+fn ignores_interrupts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let interrupt = 1u64 << (rustix::process::Signal::INT.as_raw() - 1);
+    ignored.is_some_and(|mask| mask & interrupt != 0)
 }
 
 impl Engine<'_> {

@@ -65,7 +65,7 @@ impl Kind {
             Kind::Stops | Kind::Chaos | Kind::Oddities => 1,
             Kind::RuntimeKills => runtime_kills::KILLS,
             Kind::Standstills => standstills::NODES,
-            Kind::Messages => count.div_ceil(jobs.max(1)),
+            Kind::Messages => count.div_ceil(jobs.max(1)).min(volume::MESSAGES_MAX),
         }
     }
 
