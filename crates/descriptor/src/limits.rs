@@ -8,6 +8,8 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const DEPTH_MAX: usize = 32;
 /// The most values in a description, after its aliases are expanded.
 pub const VALUES_MAX: usize = 250_000;
+/// How many of them aliases may stand for. A few lines can ask for any number, and each costs time.
+pub const ALIASED_VALUES_MAX: usize = 50_000;
 /// The most nodes in a dataflow.
 pub const NODES_MAX: usize = 1_000;
 /// The most edges in a dataflow.

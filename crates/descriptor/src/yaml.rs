@@ -11,7 +11,7 @@ use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 use crate::diagnostic::Place;
-use crate::limits::{DEPTH_MAX, VALUES_MAX};
+use crate::limits::{ALIASED_VALUES_MAX, DEPTH_MAX, VALUES_MAX};
 use crate::source::Source;
 
 /// A key or a value.
@@ -131,7 +131,7 @@ fn options() -> serde_saphyr::Options {
         enforce_alias_anchor_ratio: false,
     };
     let mut alias_limits = AliasLimits::default();
-    alias_limits.max_total_replayed_events = VALUES_MAX;
+    alias_limits.max_total_replayed_events = ALIASED_VALUES_MAX;
     alias_limits.max_replay_stack_depth = DEPTH_MAX;
     serde_saphyr::options! {
         budget: budget,

@@ -117,6 +117,24 @@ fn nesting_and_aliases_are_bounded() {
 }
 
 #[test]
+fn aliases_stand_for_no_more_values_than_their_limit() {
+    let shared = vec!["x"; 1000].join(", ");
+    let text = |aliases: usize| {
+        let aliases = vec!["*a"; aliases].join(", ");
+        format!("env: &a [{shared}]\nnodes: [{aliases}]\n")
+    };
+    let too_large = |text: &str| {
+        let checked = holds(text);
+        let mut codes = checked.diagnostics.iter().map(|it| it.code.to_string());
+        codes.any(|code| code == "DF0009")
+    };
+    // Each stands for its values and the two ends of the list.
+    let fit = limits::ALIASED_VALUES_MAX / 1002;
+    assert!(!too_large(&text(fit)));
+    assert!(too_large(&text(fit + 1)));
+}
+
+#[test]
 fn what_is_beyond_the_limit_of_diagnostics_is_counted() {
     let text = "nodes:\n".to_owned() + &"  - { id: 1, path: 2 }\n".repeat(500);
     let checked = check(&text);

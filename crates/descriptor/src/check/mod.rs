@@ -35,9 +35,10 @@ pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Enviro
         Ok(root) => root,
         Err(failure) => {
             let too_complex = format!(
-                "a description nests at most {} levels deep and has at most {} values, aliases counted in full",
+                "a description nests at most {} levels deep and has at most {} values, {} of them by aliases",
                 crate::limits::DEPTH_MAX,
-                crate::limits::VALUES_MAX
+                crate::limits::VALUES_MAX,
+                crate::limits::ALIASED_VALUES_MAX
             );
             let (code, message, help) = match failure.kind {
                 ParseFailureKind::Syntax => (
