@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dataflow_tests::{Random, replayed_with};
+use dataflow_tests::{Random, open_descriptors, replayed_with};
 use serde_json::json;
 
 use crate::arguments::Arguments;
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         changed: Condvar::new(),
     };
     eprintln!("dataflow-soak: seed {}", engine.seed);
+    let descriptors = open_descriptors(std::process::id());
     std::thread::scope(|scope| {
         let jobs = if arguments.once {
             1
@@ -67,6 +68,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
         engine.say_progress();
     });
+    let left = open_descriptors(std::process::id());
+    if left != descriptors {
+        eprintln!(
+            "VIOLATION: {descriptors} descriptors were open at the beginning, and {left} are now"
+        );
+        engine.violated.store(true, Ordering::Relaxed);
+    }
     engine.summary()
 }
 

@@ -70,6 +70,7 @@ impl Tally {
             line("messages sent, once an edge", accounts.sent);
             line("  consumed, whole and in order", accounts.consumed);
             line("  listed as dropped", accounts.dropped);
+            line("    of those, left unread by who blocks", accounts.unread);
             line("  listed as lost", accounts.lost);
             line("  handed over and not written down", accounts.unwritten);
             line("tokens that came back", accounts.released);
@@ -110,7 +111,7 @@ impl Tally {
         json!({
             "cycles": self.cycles, "done": self.done, "counts": self.counts, "times": times,
             "edges": accounts.edges, "sent": accounts.sent, "consumed": accounts.consumed,
-            "dropped": accounts.dropped, "lost": accounts.lost, "unwritten": accounts.unwritten,
+            "dropped": accounts.dropped, "unread": accounts.unread, "lost": accounts.lost, "unwritten": accounts.unwritten,
             "released": accounts.released, "deaths": accounts.deaths, "killed_at": points,
         })
     }
