@@ -50,7 +50,7 @@ fn tidy(node: &Node, draw: &mut Draw) -> Behaviour {
         library,
         connects_after: draw.millis(0, 20),
         ready_after: draw.millis(0, 20),
-        messages: draw.one_of(&[0, 3, 10, 30, 100, 100, 300]),
+        messages: draw.one_of(&[0, 3, 10, 30, 30, 100, 200]),
         afterwards: draw.one_of(&[Afterwards::Returns, Afterwards::Returns, Afterwards::Waits]),
         think_max: Duration::from_millis(draw.one_of(&[0, 1, 2, 5, 20, 50, 300])),
         chunk_one_in: draw.one_of(&[0, 1, 2, 3]),
