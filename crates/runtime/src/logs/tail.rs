@@ -66,6 +66,10 @@ impl Tail {
             let Some(mut file) = Open::at(&path)? else {
                 continue;
             };
+            // It has got its other name in between, and all of its lines are taken.
+            if (self.file.as_ref()).is_some_and(|newer| newer.inode == file.inode) {
+                break;
+            }
             let refused = || refused("read", &path);
             let (start, found) = start_of_last(file.reader.get_ref(), left).map_err(refused())?;
             file.reader

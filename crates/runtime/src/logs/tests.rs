@@ -227,3 +227,14 @@ fn a_line_that_is_no_record_is_skipped() {
     std::fs::write(&path, torn).unwrap();
     assert_eq!(read(&mut LogReader::open(&rig.run(), &[])).0, [1]);
 }
+
+#[test]
+fn a_file_that_gets_its_other_name_while_the_last_lines_are_looked_for_is_read_once() {
+    let mut rig = Rig::new(1024 * 1024);
+    rig.say_all(10);
+    let folder = rig.place.path();
+    // As it looks to who has opened it by its first name, and then opens it by its second.
+    std::fs::hard_link(newer(folder, &rig.node), older(folder, &rig.node)).unwrap();
+    let mut reader = LogReader::open_at_last(&rig.run(), &[], 15).unwrap();
+    assert_eq!(read(&mut reader).0, up_to(1, 10));
+}
