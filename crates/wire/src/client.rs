@@ -63,7 +63,8 @@ pub enum ClientRequest {
     /// Stay, and say how it ends.
     Follow,
     /// Park a node: it is told to stop, what is queued for it is kept, and its outputs stay open. Answered by
-    /// `NodeRefused`, or by `Accepted`, `Waiting` now and then, and `NodeStands`.
+    /// `NodeRefused`, or by `Accepted`, `Waiting` now and then, and `NodeStands`; or by `Refused`, when it was lost with
+    /// the actor that should have heard it.
     StopNode {
         /// Which node.
         node: NodeId,

@@ -1,12 +1,12 @@
 //! `NodeActor`: the life of one node, its process and its restarts.
 
-use dataflow_core::lifecycle::{Exit, Kill, NodeCommand, NodeEvent};
+use dataflow_core::lifecycle::{Exit, Kill, NodeCommand, NodeEvent, Wish};
 use dataflow_ids::{EdgeId, Epoch, Forcer, NodeIndex, Sequence, StopMode};
 
 use super::ActorName;
 use super::dataflow::DataflowMessage;
-use crate::root::{ProcessFact, RootRef};
-use crate::supervision::Behaviour;
+use crate::root::{Aim, ProcessFact, RootRef};
+use crate::supervision::{Behaviour, Reply};
 
 /// What a node's actor may be told.
 #[derive(Debug, Clone)]
@@ -46,10 +46,16 @@ pub(crate) enum NodeMessage {
     OutputsDrained,
     /// Kill it, on a person's word.
     Force { by: Forcer },
-    /// A person wants it to stop and its outputs to stay open.
-    Park { kill: Option<Kill> },
-    /// A person wants it started again.
-    Restart { kill: Option<Kill> },
+    /// A person wants it to stop and its outputs to stay open. Who waits for that hears what to wait for.
+    Park {
+        kill: Option<Kill>,
+        heard: Option<Reply<Aim>>,
+    },
+    /// A person wants it started again. Who waits for that hears what to wait for.
+    Restart {
+        kill: Option<Kill>,
+        heard: Option<Reply<Aim>>,
+    },
     /// A message was dead-lettered, perhaps one about its process: look into the table.
     Adopt,
 }
@@ -102,10 +108,19 @@ impl NodeMessage {
             NodeMessage::InputsClosed => NodeEvent::InputsClosed,
             NodeMessage::OutputsDrained => NodeEvent::OutputsDrained,
             NodeMessage::Force { by } => NodeEvent::Force { by },
-            NodeMessage::Park { kill } => NodeEvent::Park { kill },
-            NodeMessage::Restart { kill } => NodeEvent::Restart { kill },
+            NodeMessage::Park { kill, .. } => NodeEvent::Park { kill },
+            NodeMessage::Restart { kill, .. } => NodeEvent::Restart { kill },
             NodeMessage::Adopt => return None,
         })
+    }
+
+    /// The wish of a person, and where to say that it was heard, if somebody waits for that.
+    fn wish(&self) -> Option<(Wish, &Reply<Aim>)> {
+        match self {
+            NodeMessage::Park { heard, .. } => Some((Wish::Park, heard.as_ref()?)),
+            NodeMessage::Restart { heard, .. } => Some((Wish::Restart, heard.as_ref()?)),
+            _ => None,
+        }
     }
 }
 
@@ -213,8 +228,8 @@ impl Behaviour for NodeActor {
                 if let Some(event) = message.event().or_else(|| self.adopted()) {
                     self.take_after_its_inputs(event);
                 }
-                if let NodeMessage::Park { .. } | NodeMessage::Restart { .. } = message {
-                    self.root.wish_heard(self.node);
+                if let Some((wish, heard)) = message.wish() {
+                    heard.send(self.root.aim(self.node, wish));
                 }
             }
         }

@@ -80,7 +80,8 @@ pub(super) async fn serve(root: RootRef, listener: Rc<AsyncFd<OwnedFd>>) -> io::
     }
 }
 
-async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
+/// Answers one command until it goes, or has what it stays for.
+pub(crate) async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
     // Taken before anything is asked, so that no end is missed.
     let progress = root.progress.subscribe();
     let writer = root.env().spawn(TaskName::Client, {

@@ -67,7 +67,6 @@ pub(super) fn make_table(
             receive: eventfd()?,
             send: eventfd()?,
             process: Process::None,
-            wishes: 0,
         });
     }
     let mut edges = Vec::with_capacity(dataflow.edges.len());

@@ -48,9 +48,12 @@ use crate::logs::{LogSink, LogStream};
 use crate::options::RunOptions;
 use crate::supervision::Handle;
 
+#[cfg(test)]
+pub(crate) use clients::converse;
 pub(crate) use process::ProcessFact;
 pub(crate) use task::{RootTask, Start};
 pub(crate) use timer::Purpose;
+pub(crate) use wishes::Aim;
 
 use table::{Process, Table};
 use timer::Timers;

@@ -23,8 +23,6 @@ pub(crate) struct NodeRow {
     pub(crate) send: EventFd,
     /// Its process.
     pub(crate) process: Process,
-    /// How many wishes of persons its actor has heard.
-    pub(crate) wishes: u64,
 }
 
 /// The process of a node, as far as the root has come with it.

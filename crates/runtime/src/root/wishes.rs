@@ -7,10 +7,11 @@ use dataflow_wire::status::{NodeStatus, Waiting, WaitingFor};
 
 use super::{Root, RootRef};
 use crate::actors::NodeMessage;
+use crate::supervision::Reply;
 
 /// What is awaited once the actor of a node has heard a wish.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Aim {
+pub(crate) struct Aim {
     wish: Wish,
     /// The incarnation that is to be parked, or to be ready.
     epoch: Epoch,
@@ -38,18 +39,19 @@ impl Root {
         }
     }
 
-    /// What a node's actor is told. A kill is for the incarnation of this moment.
+    /// What a node's actor is told, and where it says that it has heard. A kill is for the incarnation of this moment.
     pub(super) fn wish_message(
         &self,
         node: NodeIndex,
         wish: Wish,
         kill: Option<Forcer>,
+        heard: Option<Reply<Aim>>,
     ) -> NodeMessage {
         let epoch = self.memory.node(node).read().epoch();
         let kill = kill.map(|by| Kill { epoch, by });
         match wish {
-            Wish::Park => NodeMessage::Park { kill },
-            Wish::Restart => NodeMessage::Restart { kill },
+            Wish::Park => NodeMessage::Park { kill, heard },
+            Wish::Restart => NodeMessage::Restart { kill, heard },
         }
     }
 
@@ -62,26 +64,15 @@ impl Root {
         if let Some(refusal) = self.refuses(index, wish) {
             tracing::info!(%node, ?wish, ?refusal, "wish refused");
         }
-        let message = self.wish_message(index, wish, kill);
+        let message = self.wish_message(index, wish, kill, None);
         // Somebody embeds this runtime and wishes faster than the node's actor hears.
         if self.handles().node(index).tell(message).is_err() {
             tracing::warn!(%node, ?wish, "wish dropped: too many wait already");
         }
     }
 
-    /// How many wishes the actor of a node has heard.
-    pub(super) fn wishes(&self, node: NodeIndex) -> u64 {
-        self.table.borrow().node(node).wishes
-    }
-
-    /// The actor of a node has heard a wish.
-    pub(crate) fn wish_heard(&self, node: NodeIndex) {
-        self.table.borrow_mut().node_mut(node).wishes += 1;
-        self.node_changes.send_modify(|count| *count += 1);
-    }
-
-    /// What is to be awaited now that the wish was heard.
-    pub(super) fn aim(&self, node: NodeIndex, wish: Wish) -> Aim {
+    /// What is to be awaited, as the wish was heard at this moment.
+    pub(crate) fn aim(&self, node: NodeIndex, wish: Wish) -> Aim {
         let machine = self.memory.node(node).read();
         let epoch = match (wish, machine.state()) {
             (Wish::Restart, LifeCycle::Stopping | LifeCycle::Declared | LifeCycle::Placed) => {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use tokio::sync::oneshot;
+
 use super::mailbox::{Counts, Lane, Mailbox};
 use super::message::Message;
 use super::reply::{AskError, Reply};
@@ -94,6 +96,19 @@ impl<M: Message> Handle<M> {
                 result => return result,
             }
         }
+    }
+
+    /// Sends a message that carries a [`Reply`] when there is room for it, and gives where the answer arrives.
+    ///
+    /// # Errors
+    /// When the actor has ended for good. The message is given back.
+    pub(crate) async fn deliver_question<T>(
+        &self,
+        message: impl FnOnce(Reply<T>) -> M,
+    ) -> Result<oneshot::Receiver<T>, TellError<M>> {
+        let (reply, answer) = Reply::new();
+        self.deliver(message(reply)).await?;
+        Ok(answer)
     }
 
     /// Sends a message that carries a [`Reply`], and waits for the answer.

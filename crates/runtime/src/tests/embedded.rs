@@ -6,13 +6,17 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dataflow_core::placement::Capabilities;
-use dataflow_ids::StopMode;
+use dataflow_ids::{NodeId, StopMode};
+use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
 use dataflow_wire::status::{Outcome, Phase};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::support::{Project, is_alive};
 use crate::RunEvent;
+use crate::actor::{Fault, When};
 use crate::embed::{Embedded, Surroundings, embed};
-use crate::process::ProcessLauncher;
+use crate::process::{FramedSocket, ProcessLauncher};
+use crate::root::converse;
 
 /// How often the loop goes round before something that needs only that is given up.
 const TURNS_MAX: u32 = 10_000;
@@ -119,5 +123,56 @@ fn a_run_that_never_began_holds_nothing() {
         drop(run);
         assert!(root.upgrade().is_none());
         assert!(events.try_iter().next().is_none());
+    });
+}
+
+/// Both ends of a conversation with a run.
+fn conversation() -> [Rc<FramedSocket>; 2] {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let ends = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    [ends.0, ends.1].map(|end| Rc::new(FramedSocket::new(end, 1024 * 1024).unwrap()))
+}
+
+#[test]
+fn a_command_whose_wish_is_lost_with_the_actor_is_told_so() {
+    let project = Project::new();
+    project.script("long.sh", "sleep 1000");
+    actix_rt::System::new().block_on(async {
+        let (run, _events) = embedded(&project, "long");
+        let looks = run.inspector();
+        // The second panic over it loses it.
+        for actor in looks.actors() {
+            if actor.kinds().contains(&"Restart") {
+                actor.inject(When::kind("Restart").times(2), Fault::PanicBefore);
+            }
+        }
+        let [ours, theirs] = conversation();
+        let command = async {
+            while looks.status().phase != Phase::Running {
+                tokio::task::yield_now().await;
+            }
+            let (protocol, node) = (CLIENT_PROTOCOL, NodeId::new("long").unwrap());
+            let wish = ClientRequest::RestartNode { node, kill: None };
+            for request in [ClientRequest::Hello { protocol }, wish] {
+                theirs.send(&request, Vec::new()).unwrap();
+            }
+            loop {
+                let (reply, _) = theirs.next::<ClientReply>().await.unwrap().unwrap();
+                if let ClientReply::Refused { reason } = reply {
+                    return reason;
+                }
+            }
+        };
+        let root = looks.root_weak().upgrade().unwrap();
+        let served = async {
+            converse(&root, ours).await;
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            biased;
+            reason = command => assert!(reason.starts_with("what was wished of `long` was lost"), "{reason}"),
+            () = served => unreachable!("it goes on for ever"),
+            report = run.run() => panic!("the run has ended, and the command still waits: {report:?}"),
+        }
     });
 }

@@ -7,9 +7,11 @@ use dataflow_core::lifecycle::Wish;
 use dataflow_ids::{Forcer, NodeId, NodeIndex};
 use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 
+use tokio::sync::oneshot;
+
 use super::say::say;
 use crate::process::FramedSocket;
-use crate::root::RootRef;
+use crate::root::{Aim, RootRef};
 
 /// After this long it is said who is waited for, as by a stop of the dataflow.
 const WAITING_FIRST: Duration = Duration::from_secs(1);
@@ -37,31 +39,26 @@ pub(super) async fn fulfil(
         return say(socket, &ClientReply::NodeRefused(refusal)).await;
     }
     let killed = kill.filter(|_| root.memory().node(node).read().has_process());
-    let before = root.wishes(node);
-    let message = root.wish_message(node, wish, kill);
+    let wished = |heard| root.wish_message(node, wish, kill, Some(heard));
     // One that wishes without end lets itself wait. A run that has ended has nothing left to change.
-    if root.handles().node(node).deliver(message).await.is_err() {
+    let Ok(heard) = root.handles().node(node).deliver_question(wished).await else {
         return say(socket, &ClientReply::NodeRefused(NodeRefusal::Stopping)).await;
-    }
-    say(socket, &ClientReply::Accepted).await
-        && follow(root, socket, (node, wish, killed), before).await
+    };
+    say(socket, &ClientReply::Accepted).await && follow(root, socket, (node, killed), heard).await
 }
 
 /// Tells a command who is waited for, until the node has come where it was to go, or the command goes away.
 async fn follow(
     root: &RootRef,
     socket: &FramedSocket,
-    (node, wish, killed): (NodeIndex, Wish, Option<Forcer>),
-    heard_before: u64,
+    (node, killed): (NodeIndex, Option<Forcer>),
+    mut heard: oneshot::Receiver<Aim>,
 ) -> bool {
     let mut changes = root.node_changes.subscribe();
     let mut aim = None;
     let mut says_at = root.env().now().after(WAITING_FIRST);
     let mut is_asked = false;
     loop {
-        if aim.is_none() && root.wishes(node) > heard_before {
-            aim = Some(root.aim(node, wish));
-        }
         if let Some(status) = aim.and_then(|aim| root.arrived(node, aim)) {
             let status = Box::new(status);
             return say(socket, &ClientReply::NodeStands { status, killed }).await;
@@ -72,6 +69,13 @@ async fn follow(
         };
         tokio::select! {
             biased;
+            answer = &mut heard, if aim.is_none() => match answer {
+                Ok(heard) => aim = Some(heard),
+                Err(_) => {
+                    say(socket, &ClientReply::Refused { reason: unheard(root, node) }).await;
+                    return false;
+                }
+            },
             changed = changes.changed() => {
                 if changed.is_err() {
                     return false;
@@ -96,4 +100,13 @@ async fn follow(
             }
         }
     }
+}
+
+/// Why a wish was not heard: the node's actor could not take it twice, or the run has ended before its turn came.
+fn unheard(root: &RootRef, node: NodeIndex) -> String {
+    let id = &root.dataflow.nodes[node.0 as usize].id;
+    format!(
+        "what was wished of `{id}` was lost with the runtime's own actor for it, or with the end of the run: \
+         `dataflow ps` shows how it stands, `dataflow logs {id}` why"
+    )
 }
