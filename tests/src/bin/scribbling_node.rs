@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use dataflow_shm::EventFd;
+use dataflow_shm::edge::header;
+use dataflow_tests::Random;
 use dataflow_wire::frame::{self, FrameReader, Received};
 use dataflow_wire::node::{CONTROL_FD_VARIABLE, NODE_PROTOCOL, ToNode, ToRuntime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,15 +26,30 @@ const PAUSE: Timespec = Timespec {
 };
 
 /// The words of an edge's header on which something depends.
-const HOT: [u64; 16] = [
-    16, 17, 18, 21, 22, 32, 48, 49, 50, 53, 64, 80, 96, 112, 128, 144,
+const HOT: [usize; 16] = [
+    header::CLOSED_AT,
+    header::RECEIVER_GONE,
+    header::RECEIVER_READY,
+    header::LOST,
+    header::DROPPED_AT_CLOSE,
+    header::TAIL,
+    header::DROPPED_FULL,
+    header::DROPPED_MEMORY,
+    header::DROPPED_RECEIVER_CLOSED,
+    header::DROP_INTENT,
+    header::HEAD,
+    header::DELIVERED,
+    header::RELEASED,
+    header::RECEIVER_WAKE,
+    header::SENDER_WAKE,
+    header::WATCH,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let seed = std::env::args().nth(1).ok_or("the argument is the seed")?;
-    let mut random = Random(seed.parse()?);
+    let mut random = Random::new(seed.parse()?);
     let number = std::env::var(CONTROL_FD_VARIABLE)?.parse()?;
     let mut runtime = Runtime {
         socket: dataflow_shm::inherited_socket(number)?,
@@ -118,7 +135,7 @@ impl Edge {
         let word = match random.below(3) {
             0 => random.below(self.words),
             1 => random.below(512).min(self.words - 1),
-            _ => HOT[random.below(HOT.len() as u64) as usize],
+            _ => *random.choose(&HOT) as u64,
         };
         let mut bytes = [0; 8];
         self.memory.read_exact_at(&mut bytes, word * 8)?;
@@ -136,22 +153,5 @@ impl Edge {
             self.other_end.notify();
         }
         Ok(())
-    }
-}
-
-/// Random numbers that follow from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        number ^ number >> 31
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }
