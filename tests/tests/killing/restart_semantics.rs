@@ -67,7 +67,7 @@ nodes:
   - id: receiver
     path: LEDGER_NODE
     args: [sink, die=1, point=4, after=5, gate=GATES/gate]
-    restart: { policy: on-failure, backoff: 1s..1s }
+    restart: { policy: on-failure, backoff: 3s..3s }
     inputs: { i0: { source: sender/o0, queue_policy: block, queue_size: 2 } }
 ",
     );
@@ -108,7 +108,7 @@ nodes:
   - id: crashing
     path: LEDGER_NODE
     args: [sink, die=1, point=4, after=1]
-    restart: {{ policy: on-failure, max: 2, window: 60s, backoff: 400ms..400ms }}
+    restart: {{ policy: on-failure, max: 2, window: 60s, backoff: 1500ms..1500ms }}
     inputs: {{ i0: {{ source: sender/o0, queue_policy: block, queue_size: 2 }} }}
 "
     ));
