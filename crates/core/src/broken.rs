@@ -43,6 +43,12 @@ pub enum Rule {
     ParkedOutputsClose,
     /// A restart by hand counts for the restart policy.
     RestartByHandCounts,
+    /// A node is restarted more often than its policy allows.
+    RestartsHaveNoEnd,
+    /// A node is restarted although its policy says never.
+    NeverIsIgnored,
+    /// A node that crashes is not restarted.
+    CrashIsTheEnd,
     /// The segments of a node that has ended are kept.
     SegmentsAreKept,
     /// A cycle in which somebody works counts as being at rest.
@@ -51,7 +57,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 20] = [
+    pub const ALL: [Rule; 23] = [
         Rule::AckOfAnEarlierEpoch,
         Rule::HeldMessagesAreIgnored,
         Rule::TimeDrains,
@@ -70,6 +76,9 @@ impl Rule {
         Rule::WaitingNamesNobody,
         Rule::ParkedOutputsClose,
         Rule::RestartByHandCounts,
+        Rule::RestartsHaveNoEnd,
+        Rule::NeverIsIgnored,
+        Rule::CrashIsTheEnd,
         Rule::SegmentsAreKept,
         Rule::BusyCycleIsAtRest,
     ];

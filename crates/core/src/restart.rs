@@ -9,6 +9,7 @@ use std::time::Duration;
 use dataflow_ids::{RestartOn, RestartPolicy};
 
 use crate::backoff;
+use crate::broken::{Rule, is_broken};
 use crate::time::Time;
 
 /// How an incarnation ended, as far as a restart is concerned.
@@ -84,8 +85,8 @@ impl RestartTracker {
     /// After having run for a whole window the backoff begins anew.
     pub fn on_exit(&mut self, now: Time, ended: Ended, started_at: Time, random: u64) -> Decision {
         let wanted = match self.policy.on {
-            RestartOn::Never => false,
-            RestartOn::OnFailure => ended == Ended::Badly,
+            RestartOn::Never => is_broken(Rule::NeverIsIgnored),
+            RestartOn::OnFailure => ended == Ended::Badly && !is_broken(Rule::CrashIsTheEnd),
             RestartOn::Always => true,
         };
         if !wanted {
@@ -100,7 +101,7 @@ impl RestartTracker {
             self.granted.pop_front();
         }
         let restarts = u32::try_from(self.granted.len()).unwrap_or(u32::MAX);
-        if restarts >= self.policy.restarts_max {
+        if restarts >= self.policy.restarts_max && !is_broken(Rule::RestartsHaveNoEnd) {
             let why = Exhausted {
                 restarts,
                 window: self.policy.window,

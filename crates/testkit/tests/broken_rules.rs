@@ -9,6 +9,33 @@ use dataflow_testkit::simulation::{Tracing, simulate};
 /// Each is found in fewer seeds than this.
 const SEEDS_MAX: u64 = 1000;
 
+/// The look that is meant for a rule: to stumble over something else is not to find it.
+fn look_for(rule: Rule) -> &'static str {
+    match rule {
+        Rule::AckOfAnEarlierEpoch
+        | Rule::HeldMessagesAreIgnored
+        | Rule::TimeDrains
+        | Rule::NoRepair => "I-6",
+        Rule::RestartInTheStop => "stop wins over restart",
+        Rule::OutputsCloseAtACrash | Rule::ParkedOutputsClose => "closed",
+        Rule::InputsCloseAtACrash => "queued input is kept for the next incarnation",
+        Rule::EpochStays => "epochs",
+        Rule::EverybodyIsTold => "order of the stop",
+        Rule::CycleStopsAtOnce => "a stop never overtakes data",
+        Rule::SenderIsNotReleased | Rule::ActorIsNotRebuilt => "every run ends",
+        Rule::MessageInHandIsLost => "I-10",
+        Rule::StatisticsKeepTheOldState => "I-13",
+        Rule::ReadyWhenStarted => "nothing is sent before its receiver is ready",
+        Rule::WaitingNamesNobody => "waiting",
+        Rule::RestartByHandCounts
+        | Rule::RestartsHaveNoEnd
+        | Rule::NeverIsIgnored
+        | Rule::CrashIsTheEnd => "restarts",
+        Rule::SegmentsAreKept => "I-5",
+        Rule::BusyCycleIsAtRest => "a cycle ends at rest",
+    }
+}
+
 // One test: whether descriptors stay behind is known only if no other thread opens any.
 #[test]
 fn every_broken_rule_is_found_and_without_one_nothing_is() {
@@ -17,7 +44,7 @@ fn every_broken_rule_is_found_and_without_one_nothing_is() {
         break_rule(Some(rule));
         let found = (0..SEEDS_MAX).find_map(|seed| {
             let violation = simulate(seed, Tracing::Off).violation?;
-            Some((seed, violation))
+            (violation.rule == look_for(rule)).then_some((seed, violation))
         });
         break_rule(None);
         match found {

@@ -23,7 +23,7 @@ use super::world::World;
 use crate::process::SimulatedProcess;
 
 /// The longest that time passes without a look.
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 /// So long after the last deed who is stuck has been named, and is helped.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// So long after the last deed every run has ended.

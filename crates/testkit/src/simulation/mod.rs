@@ -12,6 +12,7 @@ mod ledger;
 mod notes;
 mod one;
 mod plan;
+mod restarts;
 mod rules;
 mod script;
 mod seeds;

@@ -12,6 +12,7 @@ use dataflow_runtime::{Controls, RunError, RunEvent};
 use dataflow_shm::edge::EdgeCounts;
 use dataflow_wire::status::{Outcome, Phase, Report, WaitingFor};
 
+use super::restarts::{Restarts, Transition};
 use super::world::{RunRecord, World};
 
 /// So long after the beginning of a stop it says whom it waits for.
@@ -29,8 +30,8 @@ pub(super) struct Watch {
     events: mpsc::Receiver<RunEvent>,
     states: Vec<LifeCycle>,
     epochs: Vec<Epoch>,
-    /// How often each node was to be started again by its policy.
-    backoffs: Vec<u32>,
+    /// What each node's restart policy has done.
+    restarts: Vec<Restarts>,
     counts: Vec<EdgeCounts>,
     phase: Phase,
     lines: u64,
@@ -59,7 +60,7 @@ impl Watch {
             events,
             states: vec![LifeCycle::Declared; dataflow.nodes.len()],
             epochs: vec![Epoch::NONE; dataflow.nodes.len()],
-            backoffs: vec![0; dataflow.nodes.len()],
+            restarts: vec![Restarts::default(); dataflow.nodes.len()],
             counts: vec![EdgeCounts::default(); dataflow.edges.len()],
             phase: Phase::Starting,
             lines: 0,
@@ -202,8 +203,15 @@ impl Watch {
                     let dataflow = &self.record().plan.dataflow;
                     let index = dataflow.node_by_id(node.as_str()).map(|node| node.index);
                     if let Some(index) = index {
+                        let because = because.as_deref();
+                        let transition = Transition { from, to, epoch };
+                        self.restarts[index.0 as usize].saw(
+                            &self.world,
+                            (self.run, index),
+                            transition,
+                            because,
+                        );
                         self.changed(index, (from, to), epoch);
-                        self.gave_up(index, because.as_deref());
                     }
                 }
                 RunEvent::Phase(phase) => {
@@ -232,23 +240,6 @@ impl Watch {
         }
     }
 
-    /// A node is not given up before its policy is exhausted.
-    fn gave_up(&self, node: NodeIndex, because: Option<&str>) {
-        let max = self.record().plan.dataflow.nodes[node.0 as usize]
-            .restart
-            .restarts_max;
-        let was_exhausted = because.is_some_and(|because| because.contains(" restarts within "));
-        let restarts = self.backoffs[node.0 as usize];
-        if was_exhausted {
-            self.world
-                .notes
-                .count("restart policies that were exhausted");
-        }
-        self.check(!was_exhausted || restarts >= max, "restarts", || {
-            format!("{node:?} was given up after {restarts} of {max} restarts by its policy")
-        });
-    }
-
     fn changed(&mut self, node: NodeIndex, (from, to): (LifeCycle, LifeCycle), epoch: Epoch) {
         let place = node.0 as usize;
         let known = self.states[place];
@@ -264,7 +255,6 @@ impl Watch {
             "epochs",
             || format!("{node:?} is {to} as {epoch} after {before}"),
         );
-        self.backoffs[place] += u32::from(to == LifeCycle::Backoff);
         self.states[place] = to;
         self.epochs[place] = epoch;
         self.world.notes.count(match to {
