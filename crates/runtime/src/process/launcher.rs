@@ -106,7 +106,7 @@ impl Inner {
             None => return Err(LaunchError::Ending),
         };
         let spawned = answer.await.unwrap_or(Err(LaunchError::Ending))?;
-        self.install(ours, control_inode, spawned)
+        self.install(ours, control_inode, spawned.take())
             .map_err(|source| LaunchError::NotWatched { source })
     }
 

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use dataflow_shm::child::{ChildConfig, SpawnedChild, spawn};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::sync::oneshot;
 
 use super::seam::LaunchError;
@@ -13,7 +14,32 @@ use crate::supervision::panic_text;
 
 struct Order {
     config: ChildConfig,
-    answer: oneshot::Sender<Result<SpawnedChild, LaunchError>>,
+    answer: oneshot::Sender<Result<Spawned, LaunchError>>,
+}
+
+/// A process that runs, on its way to whoever has ordered it. If that one has gone, it ends: nobody would learn its
+/// end, and it would live as long as this thread.
+pub(super) struct Spawned(Option<SpawnedChild>);
+
+impl Spawned {
+    /// Takes it over.
+    pub(super) fn take(mut self) -> SpawnedChild {
+        self.0.take().expect("it is taken once, by value")
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let Some(SpawnedChild { mut child, .. }) = self.0.take() else {
+            return;
+        };
+        if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = child.kill();
+        // It was killed, so this does not last.
+        let _ = child.wait();
+    }
 }
 
 /// One thread that lives as long as the run. When it ends, the kernel kills what it has started, so it ends last.
@@ -40,7 +66,7 @@ impl Spawner {
     pub(super) fn spawn(
         &self,
         config: ChildConfig,
-    ) -> oneshot::Receiver<Result<SpawnedChild, LaunchError>> {
+    ) -> oneshot::Receiver<Result<Spawned, LaunchError>> {
         let (answer, answered) = oneshot::channel();
         if let Some(orders) = &self.orders
             && let Err(mpsc::SendError(order)) = orders.send(Order { config, answer })
@@ -56,7 +82,8 @@ fn work(orders: &mpsc::Receiver<Order>) {
         // This thread must not end by a panic: every node would die with it.
         let result = catch_unwind(AssertUnwindSafe(|| spawn(config)));
         let _ = answer.send(match result {
-            Ok(result) => result.map_err(LaunchError::from),
+            Ok(Ok(child)) => Ok(Spawned(Some(child))),
+            Ok(Err(error)) => Err(error.into()),
             Err(panic) => Err(LaunchError::Panicked(panic_text(&*panic))),
         });
     }
@@ -69,5 +96,43 @@ impl Drop for Spawner {
             // It catches its panics, so it has none to pass on.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+
+    fn shell(script: &str, folder: &Path) -> ChildConfig {
+        ChildConfig {
+            program: "/bin/sh".into(),
+            args: ["-c", script].map(Into::into).to_vec(),
+            env: BTreeMap::new(),
+            folder: folder.to_path_buf(),
+            control: None,
+            descriptor_limit: None,
+        }
+    }
+
+    #[test]
+    fn a_process_that_nobody_takes_over_ends() {
+        let place = tempfile::tempdir().unwrap();
+        let spawner = Spawner::new().unwrap();
+        let script = "echo $$ > pid; mv pid is-there; exec sleep 1000";
+        let answer = spawner.spawn(shell(script, place.path()));
+        let pid = loop {
+            match std::fs::read_to_string(place.path().join("is-there")) {
+                Ok(pid) => break pid,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        drop(answer);
+        // The thread may have had it in hand still; it comes to the next order after that.
+        let next = spawner.spawn(shell("exit 0", place.path()));
+        assert!(next.blocking_recv().unwrap().is_ok());
+        assert!(!Path::new("/proc").join(pid.trim()).exists());
     }
 }
