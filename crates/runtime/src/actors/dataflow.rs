@@ -18,11 +18,11 @@ use crate::root::{Purpose, RootRef};
 use crate::supervision::Behaviour;
 
 /// After this long, a stop says whom it waits for.
-const WAITING_FIRST: Duration = Duration::from_secs(1);
+pub(crate) const WAITING_FIRST: Duration = Duration::from_secs(1);
 /// From then on, it says so this often.
-const WAITING_AGAIN: Duration = Duration::from_secs(3);
+pub(crate) const WAITING_AGAIN: Duration = Duration::from_secs(3);
 /// How long before that the nodes are asked for how long their user's code has run.
-const ASKED_AHEAD: Duration = Duration::from_millis(100);
+pub(crate) const ASKED_AHEAD: Duration = Duration::from_millis(100);
 /// How often a cycle is looked at that may be at rest. Only while nothing comes into it any more.
 const CYCLE_LOOK: Duration = Duration::from_millis(100);
 

@@ -14,7 +14,10 @@ use std::fmt;
 use dataflow_ids::NodeIndex;
 
 pub(crate) use committed::Committed;
-pub(crate) use dataflow::{DataflowActor, DataflowCommand, DataflowMessage, Lead};
+pub(crate) use dataflow::{
+    ASKED_AHEAD, DataflowActor, DataflowCommand, DataflowMessage, Lead, WAITING_AGAIN,
+    WAITING_FIRST,
+};
 pub(crate) use node::{NodeActor, NodeMessage};
 pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage};
 pub(crate) use stats::{StatsActor, StatsMessage};

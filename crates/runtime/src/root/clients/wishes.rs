@@ -1,7 +1,5 @@
 //! `stop NODE` and `restart NODE`: a command that wants something of one node, and stays until it is so.
 
-use std::time::Duration;
-
 use dataflow_core::Time;
 use dataflow_core::lifecycle::Wish;
 use dataflow_ids::{Forcer, NodeId, NodeIndex};
@@ -10,15 +8,9 @@ use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 use tokio::sync::oneshot;
 
 use super::say::say;
+use crate::actors::{ASKED_AHEAD, WAITING_AGAIN, WAITING_FIRST};
 use crate::process::FramedSocket;
 use crate::root::{Aim, RootRef};
-
-/// After this long it is said who is waited for, as by a stop of the dataflow.
-const WAITING_FIRST: Duration = Duration::from_secs(1);
-/// From then on, it is said this often.
-const WAITING_AGAIN: Duration = Duration::from_secs(3);
-/// How long before that the node is asked for how long its user's code has run.
-const ASKED_AHEAD: Duration = Duration::from_millis(100);
 
 /// Does what a command wants, and tells it how that goes. Gives whether the conversation goes on.
 pub(super) async fn fulfil(
