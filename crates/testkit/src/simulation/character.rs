@@ -22,6 +22,17 @@ pub(super) fn behaviour(plan: &RunPlan, node: &Node, epoch: Epoch, draw: &mut Dr
     if is_rough {
         roughen(&mut behaviour, epoch, draw);
     }
+    let has_cycle = plan
+        .dataflow
+        .edges
+        .iter()
+        .any(|edge| edge.source.index >= edge.target.index);
+    if has_cycle && node.inputs.is_empty() && draw.percent(60) {
+        // So that the cycle comes to rest by itself.
+        behaviour.afterwards = Afterwards::Returns;
+        behaviour.messages = behaviour.messages.min(10);
+        behaviour.crash = CrashPoint::Never;
+    }
     if plan.stuck == Some(node.index) {
         behaviour.crash = CrashPoint::Never;
         behaviour.returns_after = None;

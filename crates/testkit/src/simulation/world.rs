@@ -218,7 +218,7 @@ impl World {
         if entry.process.borrow().behaviour().crash != CrashPoint::Never && !exit.is_success() {
             self.notes.count("crashes");
         }
-        if stage < Stage::Running {
+        if stage < Stage::Running || entry.ready_at.get().is_none() {
             self.runs[run].has_failed_up.set(true);
         } else if !exit.is_success() {
             self.runs[run].has_crashed.set(true);
