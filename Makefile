@@ -29,7 +29,7 @@ DATAFLOW := target/debug/dataflow
 .PHONY: help
 help: ## Show this list
 	@printf 'usage: make TARGET\n\n'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: run
 run: python ## Build, and run an example (FLOW=dataflows/quickstart.yml)
