@@ -28,8 +28,8 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
   dataflow down                               stop it; nothing that was sent is lost
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
-Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb), DATAFLOW_LOG or RUST_LOG (what the
-runtime itself logs to standard error, `warn` by default)."
+Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),
+DATAFLOW_LOG or RUST_LOG (what the runtime itself logs to standard error, `warn` by default)."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -21,7 +21,7 @@ use crate::{json, report, running, say, silence};
 ///
 /// [`CliError`] when there is nothing to stop, or the runtime vanishes.
 pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
-    let found = running::one(arguments.dataflow.as_deref())?;
+    let found = running::one(arguments.dataflow.as_deref(), None)?;
     let vanished = |error| match error {
         ClientError::Ended => CliError::RuntimeVanished {
             name: found.name.to_string(),

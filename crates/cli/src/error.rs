@@ -69,6 +69,8 @@ pub(crate) enum CliError {
     Several {
         /// Their names, or their files where names repeat.
         names: Vec<String>,
+        /// What stands before the name of one on the command line: an option, or nothing.
+        option: Option<&'static str>,
     },
     /// The dataflow runs already.
     #[error("`{name}` runs already (pid {pid}, {})", .file.display())]
@@ -251,7 +253,10 @@ impl CliError {
                 "`dataflow ps` shows what runs; for one of another folder, go there or name its file"
                     .to_owned()
             }
-            CliError::Several { names } => format!("name the one you mean, as `{}`", names[0]),
+            CliError::Several { names, option } => {
+                let option = option.map_or(String::new(), |option| format!("{option} "));
+                format!("name the one you mean, as `{option}{}`", names[0])
+            }
             CliError::RunsAlready { name, .. } => format!(
                 "stop it first with `dataflow down {name}`, or give this one another `name`"
             ),
@@ -265,7 +270,8 @@ impl CliError {
                 format!("its nodes have ended with it; `dataflow logs {name}` shows what they said")
             }
             CliError::NoLogs { .. } => {
-                "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder"
+                "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder; nodes \
+                 come after the name of their dataflow, as in `dataflow logs vision camera`"
                     .to_owned()
             }
             CliError::UnknownNode { known, node, .. } => {
@@ -312,5 +318,27 @@ impl CliError {
             CliError::Said(exit) => *exit,
             _ => Exit::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_must_name_one_of_several_is_told_where_to_write_it() {
+        let several = |option| CliError::Several {
+            names: vec!["vision".to_owned(), "speech".to_owned()],
+            option,
+        };
+        let help = |option| several(option).help();
+        assert_eq!(
+            help(None).as_deref(),
+            Some("name the one you mean, as `vision`")
+        );
+        assert_eq!(
+            help(Some("--flow")).as_deref(),
+            Some("name the one you mean, as `--flow vision`")
+        );
     }
 }

@@ -40,18 +40,19 @@ pub(crate) fn text_of(path: &Path) -> Result<String, CliError> {
         .map_err(|path| CliError::PathNotText { path: path.into() })
 }
 
-/// The one run that `which` means.
+/// The one run that `which` means. Before `which` stands `option` on the command line, if one does.
 ///
 /// # Errors
 ///
 /// [`CliError`] when there is none, or more than one.
-pub(crate) fn one(which: Option<&str>) -> Result<FoundRun, CliError> {
+pub(crate) fn one(which: Option<&str>, option: Option<&'static str>) -> Result<FoundRun, CliError> {
     let mut found = all(which)?;
     match found.len() {
         0 => Err(none(which)?),
         1 => Ok(found.remove(0)),
         _ => Err(CliError::Several {
             names: told_apart(&found),
+            option,
         }),
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn restart(arguments: &RestartArguments) -> Result<Exit, CliError> {
 }
 
 fn run(wish: Wish, arguments: &NodeArguments) -> Result<Exit, CliError> {
-    let found = running::one(arguments.flow.as_deref())?;
+    let found = running::one(arguments.flow.as_deref(), Some("--flow"))?;
     let mut client = Client::connect_and_hear(&found, silence::said(&found, arguments.json))?;
     let node = match NodeId::new(&arguments.node) {
         Ok(node) => node,
