@@ -20,7 +20,7 @@ use super::plan::{FaultKind, RunPlan, Weather};
 use super::script::{Deed, Entry};
 use super::watch::Watch;
 use super::world::World;
-use crate::process::SimulatedProcess;
+use crate::process::{Releases, SimulatedProcess};
 
 /// The longest that time passes without a look.
 pub(super) const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
@@ -212,7 +212,9 @@ impl Driver {
             }
         }
         for entry in self.world.living(None) {
-            if self.world.runs[entry.run].plan.weather == Weather::Stuck {
+            // One that holds until its end can keep its sender from ending, and so itself.
+            let holds = entry.process.borrow().behaviour().releases != Releases::InTime;
+            if holds || self.world.runs[entry.run].plan.weather == Weather::Stuck {
                 self.world.touch(&entry, SimulatedProcess::relent);
             }
         }
@@ -249,7 +251,7 @@ impl Driver {
                 let mut asked = record.asked.borrow_mut();
                 if asked.stop_at.is_none() {
                     asked.stop_at = Some(now);
-                    record.ledger.borrow_mut().stop_is_asked();
+                    record.ledger.borrow_mut().stop_begins();
                 }
                 if mode == StopMode::Now {
                     asked.now_at = Some(now);

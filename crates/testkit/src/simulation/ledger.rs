@@ -32,6 +32,7 @@ struct EdgeLedger {
 pub(super) struct Ledger {
     run: usize,
     edges: Vec<EdgeLedger>,
+    is_stopping: bool,
 }
 
 impl Ledger {
@@ -43,6 +44,7 @@ impl Ledger {
                 .iter()
                 .map(|_| EdgeLedger::default())
                 .collect(),
+            is_stopping: false,
         }
     }
 
@@ -51,17 +53,13 @@ impl Ledger {
         self.edges[edge.0 as usize].is_seen_closed
     }
 
-    /// The stop of the dataflow is asked for now.
-    pub(super) fn stop_is_asked(&mut self) {
+    /// The stop of the dataflow is asked for, or has begun by itself. Only the first time counts.
+    pub(super) fn stop_begins(&mut self) {
+        if std::mem::replace(&mut self.is_stopping, true) {
+            return;
+        }
         for edge in &mut self.edges {
             edge.at_stop = edge.sent.len() as u64;
-        }
-    }
-
-    /// The stop of the dataflow has begun, by whomever.
-    pub(super) fn stop_has_begun(&mut self) {
-        if self.edges.iter().all(|edge| edge.at_stop == 0) {
-            self.stop_is_asked();
         }
     }
 

@@ -223,7 +223,7 @@ impl Watch {
                         self.record()
                             .stopping_since
                             .set(Some(self.world.notes.now()));
-                        self.record().ledger.borrow_mut().stop_has_begun();
+                        self.record().ledger.borrow_mut().stop_begins();
                     }
                 }
                 RunEvent::Waiting(waiting) => {
