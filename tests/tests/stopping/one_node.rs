@@ -34,7 +34,10 @@ fn a_restarted_node_ends_with_what_it_has_in_hand_and_the_next_goes_on_with_the_
     assert_eq!(node(&status, "receiver").state, LifeCycle::Stopping);
     assert!(status.edges[0].blocked, "the sender waits meanwhile");
     gate.open();
-    // The next incarnation comes to the gate, too.
+    // The next incarnation comes to the gate, too; while the first still has it open, it would be let through twice.
+    project.wait_until("the next incarnation", |status| {
+        node(status, "receiver").epoch == Epoch(2)
+    });
     gate.open();
     restart
         .wait()
