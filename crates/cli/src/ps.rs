@@ -315,6 +315,7 @@ mod tests {
                 node_status("camera", LifeCycle::Running, None),
                 node_status("detector", LifeCycle::Backoff, Some("exit code 3")),
             ],
+            models: Vec::new(),
             edges: vec![EdgeStatus {
                 edge: EdgeId(0),
                 source: node("camera"),

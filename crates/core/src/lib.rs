@@ -11,6 +11,7 @@ pub mod drain;
 pub mod flow;
 pub mod inputs;
 pub mod lifecycle;
+pub mod models;
 pub mod outcome;
 pub mod placement;
 pub mod quiesce;

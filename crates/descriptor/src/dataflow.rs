@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dataflow_ids::{
-    DataflowName, EdgeId, InputId, NodeId, NodeIndex, OnFailure, OutputId, QueuePolicy,
-    RestartPolicy,
+    DataflowName, EdgeId, InputId, ModelIndex, ModelName, NodeId, NodeIndex, OnFailure, OutputId,
+    QueuePolicy, RepoKind, RestartPolicy,
 };
 
 /// A dataflow whose description has been checked.
@@ -22,6 +22,8 @@ pub struct Dataflow {
     pub env: BTreeMap<String, String>,
     /// What happens when a node has failed for good.
     pub on_failure: OnFailure,
+    /// In the order of the file: `models[i].index == ModelIndex(i)`.
+    pub models: Vec<Model>,
     /// In the order of the file: `nodes[i].index == NodeIndex(i)`.
     pub nodes: Vec<Node>,
     /// In the order of the file, by target: `edges[i].id == EdgeId(i)`. Timers are no edges.
@@ -90,6 +92,39 @@ pub struct Node {
     pub output_memory_bytes: Option<u64>,
     /// What the machine must offer.
     pub requires: Requirement,
+    /// The models that must be there before it starts, in the order of the file, without duplicates.
+    pub models: Vec<ModelIndex>,
+}
+
+/// A set of files of one repository of the Hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The key below `models`. Its nodes find the folder as [`environment_variable`](Model::environment_variable).
+    pub name: ModelName,
+    /// The model's place in the file.
+    pub index: ModelIndex,
+    /// `acme/tiny-detector`, or `tiny-detector` alone.
+    pub repo: String,
+    /// What kind of repository it is.
+    pub kind: RepoKind,
+    /// A branch, a tag or a commit; `main` when the description does not say.
+    pub revision: String,
+    /// Patterns of the files that are wanted; empty means all of them.
+    pub files: Vec<String>,
+}
+
+impl Model {
+    /// The environment variable that tells a node where the model's files are: `DATAFLOW_MODEL_` and the name in
+    /// capitals, with `_` for every character that is no letter and no digit.
+    #[must_use]
+    pub fn environment_variable(&self) -> String {
+        let plain = |character: char| match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => character.to_ascii_uppercase(),
+            _ => '_',
+        };
+        let name: String = self.name.as_str().chars().map(plain).collect();
+        format!("DATAFLOW_MODEL_{name}")
+    }
 }
 
 /// How a node's `path` is run.

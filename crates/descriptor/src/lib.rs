@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use code::Code;
 pub use dataflow::{
-    Dataflow, Edge, Input, InputPlace, InputSource, Node, OutputPlace, Program, Requirement,
+    Dataflow, Edge, Input, InputPlace, InputSource, Model, Node, OutputPlace, Program, Requirement,
 };
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;

@@ -3,11 +3,13 @@
 //! Every other room speaks in these types; this room depends on none of them.
 
 mod life_cycle;
+mod model;
 mod names;
 mod numbers;
 mod policy;
 
 pub use life_cycle::{End, Forcer, LifeCycle};
-pub use names::{DataflowName, InputId, NAME_LENGTH_MAX, NameError, NodeId, OutputId};
-pub use numbers::{EdgeId, Epoch, NodeIndex, SegmentId, Sequence};
+pub use model::RepoKind;
+pub use names::{DataflowName, InputId, ModelName, NAME_LENGTH_MAX, NameError, NodeId, OutputId};
+pub use numbers::{EdgeId, Epoch, ModelIndex, NodeIndex, SegmentId, Sequence};
 pub use policy::{OnFailure, QueuePolicy, RestartOn, RestartPolicy, StopMode};

@@ -118,6 +118,10 @@ name!(
     /// An input port's name, unique in its node.
     InputId
 );
+name!(
+    /// A model's name in its dataflow: a key of `models`.
+    ModelName
+);
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ mod interruption;
 mod limits;
 pub mod logs;
 mod machine;
+pub mod models;
 mod options;
 mod prepare;
 pub mod process;

@@ -17,7 +17,7 @@ use crate::status::{DataflowStatus, NodeStatus, Report, Waiting};
 pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
 
 /// The version of this conversation. Both sides refuse any other.
-pub const CLIENT_PROTOCOL: u32 = 2;
+pub const CLIENT_PROTOCOL: u32 = 3;
 
 /// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`CLIENT_PROTOCOL`].
 ///

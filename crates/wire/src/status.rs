@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dataflow_ids::{
-    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, NodeId, OutputId, QueuePolicy,
+    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, ModelName, NodeId, OutputId,
+    QueuePolicy, RepoKind,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct DataflowStatus {
     pub nodes: Vec<NodeStatus>,
     /// Its edges, in the order of the description.
     pub edges: Vec<EdgeStatus>,
+    /// Its models, in the order of the description.
+    pub models: Vec<ModelStatus>,
     /// While stopping: whom it waits for.
     pub waiting: Vec<Waiting>,
 }
@@ -256,6 +259,89 @@ impl fmt::Display for Waiting {
             },
         }
     }
+}
+
+/// A model that a dataflow wants, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelStatus {
+    /// Its name in the description.
+    pub model: ModelName,
+    /// The repository: `acme/tiny-detector`.
+    pub repo: String,
+    /// What kind of repository it is.
+    pub kind: RepoKind,
+    /// The revision that the description names.
+    pub revision: String,
+    /// How it stands.
+    pub view: ModelView,
+}
+
+/// How a model stands, whoever wants it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelView {
+    /// Where it stands.
+    pub state: ModelState,
+    /// The commit that its revision was resolved to, once that is known.
+    pub commit: Option<String>,
+    /// Its files, once they are known, sorted by path.
+    pub files: Vec<ModelFile>,
+    /// Bytes that are there, of all its files.
+    pub bytes_done: u64,
+    /// Bytes of all its files; 0 until they are known.
+    pub bytes_total: u64,
+    /// Bytes a second that come in at this moment; `None` while nothing is transferred or it is too early to say.
+    pub bytes_per_second: Option<u64>,
+    /// The time that is left at this rate.
+    pub time_left: Option<Duration>,
+    /// What it waits for, in one line: another process that fetches it, a server that asked to be left alone.
+    pub because: Option<String>,
+    /// The folder of its files: there when it is [`ModelState::Ready`].
+    pub path: Option<PathBuf>,
+    /// Why it cannot be had: there when it is [`ModelState::Failed`].
+    pub failure: Option<ModelFailure>,
+}
+
+/// Where a model stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelState {
+    /// Nobody has begun.
+    #[default]
+    Waiting,
+    /// Its revision is being resolved to a commit, and its files are listed.
+    Resolving,
+    /// Its files are fetched and verified.
+    Fetching,
+    /// All its files are there, and their hashes are right.
+    Ready,
+    /// It cannot be had.
+    Failed,
+    /// Nobody wants it any more.
+    Cancelled,
+}
+
+/// One file of a model at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// Its path in the repository.
+    pub path: String,
+    /// Bytes that are there.
+    pub bytes_done: u64,
+    /// Its length.
+    pub bytes_total: u64,
+    /// Whether its hash was compared and is right.
+    pub is_verified: bool,
+}
+
+/// Why a model cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFailure {
+    /// Which kind of failure, for scripts: `not-found`, `gated`, `no-space`, …
+    pub code: String,
+    /// What is wrong, in one line; it names the thing.
+    pub what: String,
+    /// What to do about it, in one line.
+    pub remedy: String,
 }
 
 /// How a dataflow ended.

@@ -55,6 +55,7 @@ impl Root {
                 .map(|(node, counts)| self.node_status(node.index, counts))
                 .collect(),
             edges: self.edge_statuses(readings),
+            models: Vec::new(),
             waiting,
         }
     }

@@ -148,6 +148,7 @@ fn dataflow(run: usize, draw: &mut Draw) -> Dataflow {
         folder: PathBuf::from("/simulated"),
         env: BTreeMap::new(),
         on_failure: draw.one_of(&[OnFailure::Stop, OnFailure::Continue, OnFailure::Continue]),
+        models: Vec::new(),
         nodes,
         edges,
     }
@@ -171,6 +172,7 @@ fn node(index: usize, draw: &mut Draw) -> Node {
         restart: restart(draw),
         output_memory_bytes,
         requires: Requirement::default(),
+        models: Vec::new(),
     }
 }
 

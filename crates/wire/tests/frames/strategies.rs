@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dataflow_ids::{
-    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, NodeId, NodeIndex, OutputId,
-    QueuePolicy, SegmentId, Sequence, StopMode,
+    DataflowName, EdgeId, End, Epoch, Forcer, InputId, LifeCycle, ModelName, NodeId, NodeIndex,
+    OutputId, QueuePolicy, RepoKind, SegmentId, Sequence, StopMode,
 };
 use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 use dataflow_wire::node::{EdgeGrant, EdgeRole, TimerSpec, ToNode, ToRuntime, Welcome};
 use dataflow_wire::status::{
-    DataflowStatus, EdgeCounts, EdgeStatus, LogLosses, NodeReport, NodeStatus, Outcome, Phase,
-    Report, Waiting, WaitingFor,
+    DataflowStatus, EdgeCounts, EdgeStatus, LogLosses, ModelFailure, ModelFile, ModelState,
+    ModelStatus, ModelView, NodeReport, NodeStatus, Outcome, Phase, Report, Waiting, WaitingFor,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -385,21 +385,83 @@ fn dataflow_status() -> impl Strategy<Value = DataflowStatus> {
             vec(node_status(), 0..4),
             vec(edge_status(), 0..4),
             vec(waiting(), 0..4),
+            vec(model_status(), 0..3),
         ),
     )
         .prop_map(
-            |((name, run, file, pid), (up_for, phase), (nodes, edges, waiting))| DataflowStatus {
-                name,
-                run,
-                file: PathBuf::from(file),
-                pid,
-                up_for,
-                phase,
-                nodes,
-                edges,
-                waiting,
+            |((name, run, file, pid), (up_for, phase), (nodes, edges, waiting, models))| {
+                DataflowStatus {
+                    name,
+                    run,
+                    file: PathBuf::from(file),
+                    pid,
+                    up_for,
+                    phase,
+                    nodes,
+                    edges,
+                    models,
+                    waiting,
+                }
             },
         )
+}
+
+fn model_file() -> impl Strategy<Value = ModelFile> {
+    (text(), any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
+        |(path, bytes_done, bytes_total, is_verified)| ModelFile {
+            path,
+            bytes_done,
+            bytes_total,
+            is_verified,
+        },
+    )
+}
+
+fn model_view() -> impl Strategy<Value = ModelView> {
+    let state = select(vec![
+        ModelState::Waiting,
+        ModelState::Resolving,
+        ModelState::Fetching,
+        ModelState::Ready,
+        ModelState::Failed,
+        ModelState::Cancelled,
+    ]);
+    let failure = (text(), text(), text()).prop_map(|(code, what, remedy)| ModelFailure {
+        code,
+        what,
+        remedy,
+    });
+    (
+        (state, option::of(text()), vec(model_file(), 0..4)),
+        (any::<u64>(), any::<u64>(), option::of(any::<u64>())),
+        (option::of(duration()), option::of(text())),
+        (option::of(text()), option::of(failure)),
+    )
+        .prop_map(|((state, commit, files), bytes, wait, end)| ModelView {
+            state,
+            commit,
+            files,
+            bytes_done: bytes.0,
+            bytes_total: bytes.1,
+            bytes_per_second: bytes.2,
+            time_left: wait.0,
+            because: wait.1,
+            path: end.0.map(PathBuf::from),
+            failure: end.1,
+        })
+}
+
+fn model_status() -> impl Strategy<Value = ModelStatus> {
+    let kind = select(vec![RepoKind::Model, RepoKind::Dataset, RepoKind::Space]);
+    (node_id(), text(), kind, text(), model_view()).prop_map(
+        |(model, repo, kind, revision, view)| ModelStatus {
+            model: ModelName::new(model.as_str()).expect("the same letters"),
+            repo,
+            kind,
+            revision,
+            view,
+        },
+    )
 }
 
 fn node_report() -> impl Strategy<Value = NodeReport> {

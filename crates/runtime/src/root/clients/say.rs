@@ -73,6 +73,7 @@ mod tests {
             phase: Phase::Running,
             nodes: Vec::new(),
             edges: edges.collect(),
+            models: Vec::new(),
             waiting: Vec::new(),
         }))
     }

@@ -1,0 +1,121 @@
+//! The two seams of models: between whoever wants one and the service, and between the service and what transfers.
+//!
+//! Whoever wants a model holds a [`Wanted`], which tells how it stands without asking anybody, and lets go of it by
+//! dropping it. The service decides; a [`Fetcher`] does, on threads of its own, and says what happens.
+
+use dataflow_core::models::{Listing, ModelSpec};
+use dataflow_wire::status::ModelView;
+use std::path::PathBuf;
+use tokio::sync::{mpsc, watch};
+
+use super::error::ModelError;
+
+/// What somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelOrder {
+    /// Which files of which repository.
+    pub spec: ModelSpec,
+    /// The file that pins revisions to commits: `dataflow.lock`. `None`: nothing is pinned.
+    pub pins: Option<PathBuf>,
+    /// Ask the Hub for the commit even if one is pinned, and pin that.
+    pub is_update: bool,
+}
+
+/// Where models come from, for a run and for a command. Nothing in it blocks or waits.
+pub trait Models {
+    /// From now on somebody wants this. Equal orders are served by one download.
+    fn want(&self, order: ModelOrder) -> Wanted;
+}
+
+/// Somebody's want. Dropping it says that it is wanted no more; the download ends when nobody wants it.
+#[derive(Debug)]
+pub struct Wanted {
+    view: watch::Receiver<ModelView>,
+    /// Said when this is dropped.
+    _let_go: Box<dyn LetGo>,
+}
+
+/// Told by its drop that somebody wants something no more.
+pub trait LetGo: std::fmt::Debug + Send {}
+
+impl Wanted {
+    /// A want whose model stands as `view` says. `let_go` is dropped with it.
+    #[must_use]
+    pub fn new(view: watch::Receiver<ModelView>, let_go: Box<dyn LetGo>) -> Wanted {
+        Wanted {
+            view,
+            _let_go: let_go,
+        }
+    }
+
+    /// How it stands: the last value, at once.
+    #[must_use]
+    pub fn view(&self) -> ModelView {
+        self.view.borrow().clone()
+    }
+
+    /// Waits until it stands otherwise than when this was called last. `false` when nothing will change any more.
+    pub async fn changed(&mut self) -> bool {
+        self.view.changed().await.is_ok()
+    }
+}
+
+/// The number of a download, and which attempt at it: what is said with an older one is not heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchEpoch(pub u64);
+
+/// What fetches.
+pub trait Fetcher {
+    /// Begins to fetch, and returns at once. Everything that happens is said to `sink`, and nothing after
+    /// [`FetchEvent::Finished`] or [`FetchEvent::Failed`]. Dropping what is returned cancels it: at once for whoever
+    /// drops, soon for the network and the disk. What was fetched is kept for the next attempt.
+    fn fetch(&self, order: ModelOrder, sink: FetchSink) -> Box<dyn Fetching>;
+}
+
+/// A fetch that goes on until it is dropped.
+pub trait Fetching: std::fmt::Debug + Send {}
+
+/// Where a fetcher says what happens.
+#[derive(Debug, Clone)]
+pub struct FetchSink {
+    /// Of which fetch.
+    pub epoch: FetchEpoch,
+    /// State changes: each is heard.
+    pub events: mpsc::UnboundedSender<(FetchEpoch, FetchEvent)>,
+    /// Progress: only the last value counts; at most 5 a second.
+    pub progress: watch::Sender<FetchProgress>,
+}
+
+/// A fetch has come to another state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FetchEvent {
+    /// The revision is resolved and pinned, and the files that are wanted are known.
+    Resolved(Listing),
+    /// All files are there, their hashes are right, and they are linked in this folder.
+    Finished {
+        /// `…/snapshots/COMMIT`.
+        snapshot: PathBuf,
+    },
+    /// It has failed for good.
+    Failed(ModelError),
+}
+
+/// How far a fetch is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FetchProgress {
+    /// For each file of the listing, in its order.
+    pub files: Vec<FileProgress>,
+    /// Bytes that have come in from the network since the fetch began.
+    pub received_bytes: u64,
+    /// What it waits for, in one line.
+    pub because: Option<String>,
+}
+
+/// How far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileProgress {
+    /// Bytes that are in the partial file, or there.
+    pub done_bytes: u64,
+    /// Whether it is there and its hash is right.
+    pub is_verified: bool,
+}
