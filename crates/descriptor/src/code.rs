@@ -102,6 +102,20 @@ codes! {
     NotBuiltYet = 39,
     /// Warning: a key that changes nothing where it stands.
     NoEffect = 40,
+    /// A text that is no repository of the Hub.
+    BadRepository = 41,
+    /// A text that is no branch, tag or commit.
+    BadRevision = 42,
+    /// A text that is no pattern of a repository's files.
+    BadPattern = 43,
+    /// A node wants a model that the dataflow does not have.
+    UnknownModel = 44,
+    /// A node wants a model twice.
+    DuplicateModel = 45,
+    /// Two models whose nodes would find them in the same environment variable.
+    SameVariable = 46,
+    /// Warning: a model that no node wants.
+    UnusedModel = 47,
 }
 
 impl Code {

@@ -109,7 +109,7 @@ pub struct Model {
     pub kind: RepoKind,
     /// A branch, a tag or a commit; `main` when the description does not say.
     pub revision: String,
-    /// Patterns of the files that are wanted; empty means all of them.
+    /// Patterns of the files that are wanted, sorted and without duplicates; empty means all of them.
     pub files: Vec<String>,
 }
 
@@ -118,13 +118,18 @@ impl Model {
     /// capitals, with `_` for every character that is no letter and no digit.
     #[must_use]
     pub fn environment_variable(&self) -> String {
-        let plain = |character: char| match character {
-            'a'..='z' | 'A'..='Z' | '0'..='9' => character.to_ascii_uppercase(),
-            _ => '_',
-        };
-        let name: String = self.name.as_str().chars().map(plain).collect();
-        format!("DATAFLOW_MODEL_{name}")
+        model_variable(&self.name)
     }
+}
+
+/// See [`Model::environment_variable`].
+pub(crate) fn model_variable(name: &ModelName) -> String {
+    let plain = |character: char| match character {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => character.to_ascii_uppercase(),
+        _ => '_',
+    };
+    let name: String = name.as_str().chars().map(plain).collect();
+    format!("DATAFLOW_MODEL_{name}")
 }
 
 /// How a node's `path` is run.

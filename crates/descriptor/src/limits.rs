@@ -14,6 +14,10 @@ pub const ALIASED_VALUES_MAX: usize = 50_000;
 pub const NODES_MAX: usize = 1_000;
 /// The most edges in a dataflow.
 pub const EDGES_MAX: usize = 10_000;
+/// The most models in a dataflow.
+pub const MODELS_MAX: usize = 100;
+/// The most patterns of files that a model may have.
+pub const PATTERNS_MAX: usize = 100;
 /// The most diagnostics reported for one description; what follows is usually an echo of the first ones.
 pub const DIAGNOSTICS_MAX: usize = 200;
 

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dataflow_descriptor::{
-    Code, Dataflow, Environment, InputSource, Program, check_file_in, check_text, limits,
+    Code, Dataflow, Environment, InputSource, Model, Program, check_file_in, check_text, limits,
 };
-use dataflow_ids::{EdgeId, NodeIndex, OnFailure, QueuePolicy, RestartOn, RestartPolicy};
+use dataflow_ids::{
+    EdgeId, ModelIndex, ModelName, NodeIndex, OnFailure, QueuePolicy, RepoKind, RestartOn,
+    RestartPolicy,
+};
 
 fn environment() -> Environment {
     Environment {
@@ -99,6 +102,55 @@ fn nodes_keep_their_order_and_what_they_ask_for() {
         }
     );
     assert_eq!(dataflow.nodes[2].restart, RestartPolicy::default());
+}
+
+#[test]
+fn models_keep_their_order_and_nodes_find_them() {
+    let dataflow = good();
+    let model = |name: &str, index, repo: &str, kind, revision: &str, files: &[&str]| Model {
+        name: ModelName::new(name).unwrap(),
+        index: ModelIndex(index),
+        repo: repo.to_owned(),
+        kind,
+        revision: revision.to_owned(),
+        files: files.iter().map(|file| (*file).to_owned()).collect(),
+    };
+    let detector = model(
+        "detector",
+        0,
+        "acme/tiny-detector",
+        RepoKind::Model,
+        "v1.0",
+        &["*.json", "*.safetensors"],
+    );
+    let words = model("words", 1, "gpt2", RepoKind::Model, "main", &[]);
+    // As it is written: the tag is `1.10`, no number.
+    let faces = model(
+        "faces",
+        2,
+        "acme/faces",
+        RepoKind::Dataset,
+        "1.10",
+        &["train/"],
+    );
+    assert_eq!(dataflow.models, [detector, words, faces]);
+    let wanted: Vec<&[ModelIndex]> = dataflow.nodes.iter().map(|node| &node.models[..]).collect();
+    // In the order in which the node names them.
+    assert_eq!(
+        wanted,
+        [&[][..], &[ModelIndex(1), ModelIndex(0)], &[ModelIndex(2)]]
+    );
+}
+
+#[test]
+fn a_node_finds_its_model_in_a_variable_with_the_models_name_in_capitals() {
+    let mut model = good().models[0].clone();
+    assert_eq!(model.environment_variable(), "DATAFLOW_MODEL_DETECTOR");
+    model.name = ModelName::new("all-MiniLM.v2_x").unwrap();
+    assert_eq!(
+        model.environment_variable(),
+        "DATAFLOW_MODEL_ALL_MINILM_V2_X"
+    );
 }
 
 #[test]

@@ -141,7 +141,10 @@ fn every_diagnostic_says_what_to_do() {
             assert!(diagnostic.help.is_some() || obvious, "{name}: {diagnostic}");
             assert_eq!(
                 diagnostic.severity == Severity::Warning,
-                matches!(diagnostic.code, Code::NotBuiltYet | Code::NoEffect),
+                matches!(
+                    diagnostic.code,
+                    Code::NotBuiltYet | Code::NoEffect | Code::UnusedModel
+                ),
                 "{name}: {diagnostic}"
             );
         }

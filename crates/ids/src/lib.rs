@@ -2,12 +2,17 @@
 //!
 //! Every other room speaks in these types; this room depends on none of them.
 
+mod hub;
 mod life_cycle;
 mod model;
 mod names;
 mod numbers;
 mod policy;
 
+pub use hub::{
+    PATTERN_LENGTH_MAX, PatternError, REPO_PART_LENGTH_MAX, REVISION_LENGTH_MAX, RepoError,
+    RevisionError, check_pattern, check_repo, check_revision,
+};
 pub use life_cycle::{End, Forcer, LifeCycle};
 pub use model::RepoKind;
 pub use names::{DataflowName, InputId, ModelName, NAME_LENGTH_MAX, NameError, NodeId, OutputId};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dataflow_ids::{DataflowName, OnFailure};
 
 use super::fields::Schema;
+use super::model::DraftModels;
 use super::node::DraftNode;
 use super::scalar::suggested_name;
 use super::{Checker, Report};
@@ -13,8 +14,8 @@ use crate::limits::NODES_MAX;
 use crate::yaml::{Kind, Value};
 
 const SCHEMA: Schema = Schema {
-    known: &["name", "env", "nodes", "on_failure"],
-    reserved: &["models", "peers"],
+    known: &["name", "env", "models", "nodes", "on_failure"],
+    reserved: &["peers"],
     foreign: &[
         (
             "communication",
@@ -29,6 +30,7 @@ const SCHEMA: Schema = Schema {
             "messages go through shared memory, and there is nothing to choose; remove the key",
         ),
         ("node", "did you mean `nodes`?"),
+        ("model", "did you mean `models`?"),
         ("id", "a dataflow's name is `name`"),
     ],
 };
@@ -44,6 +46,7 @@ pub(crate) struct DraftDataflow {
     pub(crate) name: Option<DataflowName>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) on_failure: OnFailure,
+    pub(crate) models: DraftModels,
     /// `None` where an entry is no node at all; the others keep their index.
     pub(crate) nodes: Vec<Option<DraftNode>>,
 }
@@ -57,9 +60,14 @@ impl Checker<'_> {
             Some(value) => self.name(value, "`name` of the dataflow", DataflowName::new),
             None => self.name_of_file(),
         };
+        // Before whatever may name a model or its variable.
+        let mut models = fields
+            .get("models")
+            .map(|value| self.models(value))
+            .unwrap_or_default();
         let env = fields
             .get("env")
-            .map(|value| self.environment_variables(value, what))
+            .map(|value| self.environment_variables(value, what, &models))
             .unwrap_or_default();
         let on_failure = fields
             .get("on_failure")
@@ -67,17 +75,19 @@ impl Checker<'_> {
             .unwrap_or_default();
         let mut nodes = Vec::new();
         if let Some(value) = self.required(&fields, "nodes", what, NODES_HELP) {
-            nodes = self.nodes(value)?;
+            nodes = self.nodes(value, &mut models)?;
         }
+        self.unused_models(&models);
         Some(DraftDataflow {
             name,
             env,
             on_failure,
+            models,
             nodes,
         })
     }
 
-    fn nodes(&mut self, value: &Value) -> Option<Vec<Option<DraftNode>>> {
+    fn nodes(&mut self, value: &Value, models: &mut DraftModels) -> Option<Vec<Option<DraftNode>>> {
         let items: &[Value] = match &value.kind {
             Kind::List(items) => items,
             Kind::Null => &[],
@@ -109,7 +119,7 @@ impl Checker<'_> {
             items
                 .iter()
                 .enumerate()
-                .map(|(index, item)| self.node(item, index))
+                .map(|(index, item)| self.node(item, index, models))
                 .collect(),
         )
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::model::DraftModels;
 use super::{Checker, Report};
 use crate::Code;
 use crate::yaml::{Value, shortened};
@@ -15,11 +16,12 @@ const OURS: [&str; 4] = [
 ];
 
 impl Checker<'_> {
-    /// The variables of `env`; `owner` names whose they are.
+    /// The variables of `env`; `owner` names whose they are, `models` has those that are not for people to set.
     pub(crate) fn environment_variables(
         &mut self,
         value: &Value,
         owner: &str,
+        models: &DraftModels,
     ) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         let what = format!("`env` of {owner}");
@@ -52,6 +54,20 @@ impl Checker<'_> {
                 self.report(
                     Report::error(Code::BadEnvironment, key.place, fault)
                         .help("remove it, or choose another name"),
+                );
+                continue;
+            }
+            if let Some((model, place)) = models.with_variable(name) {
+                self.report(
+                    Report::error(
+                        Code::BadEnvironment,
+                        key.place,
+                        format!(
+                            "`{name}` is set by the runtime, to the folder of the model `{model}`"
+                        ),
+                    )
+                    .related(place, "the model is here")
+                    .help("remove it, or give the model another name"),
                 );
                 continue;
             }

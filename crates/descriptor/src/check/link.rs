@@ -94,7 +94,7 @@ impl Checker<'_> {
             file,
             env: draft.env,
             on_failure: draft.on_failure,
-            models: Vec::new(),
+            models: draft.models.complete()?,
             nodes,
             edges,
         })
@@ -295,6 +295,6 @@ fn complete(draft: DraftNode, index: NodeIndex, inputs: Vec<Input>) -> Option<No
         restart: draft.restart,
         output_memory_bytes: draft.output_memory_bytes,
         requires: draft.requires,
-        models: Vec::new(),
+        models: draft.models,
     })
 }

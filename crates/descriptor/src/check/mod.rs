@@ -1,6 +1,6 @@
 //! The checker: from the tree of a YAML file to a dataflow, or to everything that is wrong with it.
 //!
-//! It walks the tree once (`dataflow`, `node`, `input`, `restart`, `requires`, `path`), makes drafts with holes
+//! It walks the tree once (`dataflow`, `node`, `model`, `input`, `restart`, `requires`, `path`), makes drafts with holes
 //! where something was wrong, and then looks at the graph as a whole (`link`). It never stops at an error.
 
 mod dataflow;
@@ -8,6 +8,7 @@ mod environment;
 mod fields;
 mod input;
 mod link;
+mod model;
 mod node;
 mod path;
 mod report;
@@ -51,7 +52,8 @@ pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Enviro
                 ParseFailureKind::UnknownAnchor => (
                     Code::Syntax,
                     "there is no anchor of this name".to_owned(),
-                    "an alias `*name` stands for what `&name` marks before it".to_owned(),
+                    "an alias `*name` stands for what `&name` marks before it; a text that begins with `*` needs quotes"
+                        .to_owned(),
                 ),
                 ParseFailureKind::SeveralDocuments => (
                     Code::SeveralDocuments,

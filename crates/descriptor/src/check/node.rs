@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dataflow_ids::{NodeId, OutputId, RestartPolicy};
+use dataflow_ids::{ModelIndex, NodeId, OutputId, RestartPolicy};
 
 use super::fields::Schema;
 use super::input::DraftInput;
+use super::model::DraftModels;
 use super::{Checker, Report};
 use crate::diagnostic::Place;
 use crate::limits::OUTPUT_MEMORY_MB_MAX;
@@ -26,9 +27,11 @@ const SCHEMA: Schema = Schema {
         "python",
         "output_memory_mb",
         "requires",
+        "models",
     ],
-    reserved: &["models", "operator", "peer", "on_peer_loss"],
+    reserved: &["operator", "peer", "on_peer_loss"],
     foreign: &[
+        ("model", "write `models: [NAME]`"),
         ("name", "a node's name is its `id`"),
         (
             "custom",
@@ -75,10 +78,16 @@ pub(crate) struct DraftNode {
     pub(crate) restart: RestartPolicy,
     pub(crate) output_memory_bytes: Option<u64>,
     pub(crate) requires: Requirement,
+    pub(crate) models: Vec<ModelIndex>,
 }
 
 impl Checker<'_> {
-    pub(crate) fn node(&mut self, value: &Value, index: usize) -> Option<DraftNode> {
+    pub(crate) fn node(
+        &mut self,
+        value: &Value,
+        index: usize,
+        models: &mut DraftModels,
+    ) -> Option<DraftNode> {
         // People count from 1.
         let unnamed = format!("node {}", index + 1);
         let entries = self.entries(value, &unnamed, FIRST_NODE_HELP)?;
@@ -165,7 +174,7 @@ impl Checker<'_> {
                 .unwrap_or_default(),
             env: fields
                 .get("env")
-                .map(|value| self.environment_variables(value, &owner))
+                .map(|value| self.environment_variables(value, &owner, models))
                 .unwrap_or_default(),
             build,
             inputs: fields
@@ -182,6 +191,10 @@ impl Checker<'_> {
                 .unwrap_or_default(),
             output_memory_bytes,
             requires,
+            models: fields
+                .get("models")
+                .map(|value| self.models_of_node(value, &owner, models))
+                .unwrap_or_default(),
         })
     }
 

@@ -125,6 +125,11 @@ impl<'a> Checker<'a> {
         });
     }
 
+    /// Whether what is reported from now on is only counted: looking for a good remedy is in vain then.
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= DIAGNOSTICS_MAX
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.has_errors
     }
