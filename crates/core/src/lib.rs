@@ -14,6 +14,7 @@ pub mod lifecycle;
 pub mod models;
 pub mod outcome;
 pub mod placement;
+pub mod pool;
 pub mod quiesce;
 pub mod random;
 pub mod restart;

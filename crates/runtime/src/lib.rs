@@ -21,6 +21,7 @@ pub mod logs;
 mod machine;
 pub mod models;
 mod options;
+pub mod pool;
 mod prepare;
 pub mod process;
 mod programs;
