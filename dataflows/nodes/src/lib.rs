@@ -1,13 +1,15 @@
-//! What the Rust nodes of the examples share: reading the machine, drawing on a terminal, checking frames.
+//! What the Rust nodes of the examples share: reading the machine, drawing on a terminal, checking frames, ranking.
 
 mod checksum;
 mod figures;
+mod ranking;
 mod reading;
 mod screen;
 mod table;
 
 pub use checksum::checksum;
 pub use figures::{FIGURES, Figure, Figures};
+pub use ranking::{Ranking, RankingError};
 pub use reading::{CoreTimes, Reading, ReadingError};
 pub use screen::Screen;
 pub use table::Table;
