@@ -1,7 +1,8 @@
 //! To test actors, nodes and dataflows without a terminal: probes, virtual time, injected faults, simulated
-//! processes. One seed reproduces a run.
+//! processes, a Hub. One seed reproduces a run.
 
 pub mod actor;
+pub mod hub;
 pub mod launcher;
 pub mod node;
 pub mod process;
