@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use dataflow_core::models::BadName;
 use dataflow_ids::RepoKind;
 use dataflow_wire::status::ModelFailure;
 
@@ -123,6 +124,24 @@ pub enum ModelError {
         /// What is wrong with it.
         why: String,
     },
+    /// A file or folder of the cache is in the hands of another process.
+    #[error("`{repo}` is being fetched by another process: {} is locked", lock.display())]
+    InUse {
+        /// Which repository.
+        repo: String,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// The file that pins revisions to commits holds something else.
+    #[error("{}:{line}: {why}", path.display())]
+    BadPins {
+        /// Which file.
+        path: PathBuf,
+        /// Its line, from 1 on.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file or folder cannot be read or written.
     #[error("cannot {doing} {}: {why}", path.display())]
     Disk {
@@ -155,6 +174,8 @@ impl ModelError {
             ModelError::RateLimited { .. } => "rate-limited",
             ModelError::ServerGone { .. } => "server-gone",
             ModelError::BadAnswer { .. } => "bad-answer",
+            ModelError::InUse { .. } => "in-use",
+            ModelError::BadPins { .. } => "bad-lock-file",
             ModelError::Disk { .. } => "disk",
             ModelError::Cancelled => "cancelled",
         }
@@ -164,7 +185,12 @@ impl ModelError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            ModelError::BadName { .. } => "write a repository as `owner/name`".to_owned(),
+            ModelError::BadName { what, .. } => match *what {
+                "repository" => "write a repository as `owner/name`".to_owned(),
+                "revision" => "name a branch, a tag or a commit that it has".to_owned(),
+                "token" => "set HF_TOKEN to the token alone, as the Hub shows it".to_owned(),
+                _ => "ask whoever has made the repository, or check HF_ENDPOINT".to_owned(),
+            },
             ModelError::NotFound { .. } => {
                 "check the name; if it is private, set HF_TOKEN to a token that may read it".to_owned()
             }
@@ -202,6 +228,10 @@ impl ModelError {
             ModelError::BadAnswer { .. } => {
                 "check HF_ENDPOINT, and whether a proxy answers in its place".to_owned()
             }
+            ModelError::InUse { .. } => "try again when that is done, or end it".to_owned(),
+            ModelError::BadPins { .. } => {
+                "mend it, or remove it and pin anew: dataflow models pull".to_owned()
+            }
             ModelError::Disk { .. } => {
                 "make it readable and writable, or set HF_HOME to another folder".to_owned()
             }
@@ -216,6 +246,16 @@ impl ModelError {
             code: self.code().to_owned(),
             what: self.to_string(),
             remedy: self.remedy(),
+        }
+    }
+}
+
+impl From<BadName> for ModelError {
+    fn from(bad: BadName) -> ModelError {
+        ModelError::BadName {
+            what: bad.what,
+            text: bad.text,
+            why: bad.why.to_owned(),
         }
     }
 }

@@ -1,0 +1,40 @@
+//! The Hub's cache on disk: the layout of Python's `huggingface_hub`, in which only right files ever stand.
+//!
+//! ```text
+//! models--acme--tiny-detector/
+//!   blobs/HASH                    right files only; their names are what they hash to
+//!   refs/main                     a commit
+//!   snapshots/COMMIT/path         → ../../blobs/HASH
+//!   .dataflow/partial/HASH        files on their way
+//!   .dataflow/temporary/…         small files before they are moved to their place
+//!   .dataflow/quarantine/HASH.N   what came with another content
+//!   .dataflow/listings/COMMIT.json
+//!   .dataflow/verified/HASH       says which file was hashed, by length, time and inode
+//! .locks/models--acme--tiny-detector/HASH.lock
+//! ```
+//!
+//! Everything here blocks: it is for the pool, or for a thread of its own. (I-11: nothing under `snapshots/` or
+//! `blobs/` is ever partial or unverified.)
+
+mod blobs;
+mod folder;
+mod hasher;
+mod listings;
+mod locks;
+mod partial;
+mod quarantine;
+mod repo;
+mod reserve;
+mod snapshots;
+mod steps;
+
+#[cfg(test)]
+mod tests;
+
+pub use blobs::BlobState;
+pub use hasher::Hasher;
+pub use locks::{BlobGuard, BlobLock};
+pub use partial::Partial;
+pub use quarantine::Which;
+pub use repo::{Cache, RepoCache};
+pub use reserve::Reservation;

@@ -1,0 +1,144 @@
+//! Commits: which one a revision means, and their files as symlinks to blobs.
+
+use dataflow_core::models::{
+    ContentHash, FilePlan, check_commit, check_file, check_revision, is_commit,
+};
+use rustix::fs::FileType;
+
+use super::blobs::BlobState;
+use super::folder::Folder;
+use super::repo::RepoCache;
+use crate::models::error::ModelError;
+
+/// A reference is a commit, and perhaps a line's end.
+const REF_BYTES_MAX: u64 = 64;
+/// No path that is checked has more parts.
+const DEPTH_MAX: usize = 512;
+
+impl RepoCache {
+    /// Which commit a revision meant when somebody asked the Hub last; a commit means itself. `None` when the cache
+    /// does not know, or holds something there that is no commit.
+    ///
+    /// # Errors
+    /// [`ModelError::BadName`] for what is no revision; [`ModelError::Disk`].
+    pub fn resolve_ref(&self, revision: &str) -> Result<Option<String>, ModelError> {
+        if is_commit(revision) {
+            return Ok(Some(revision.to_owned()));
+        }
+        check_revision(revision)?;
+        let (folders, name) = split(revision);
+        let Some(refs) = self.enter(&["refs"])? else {
+            return Ok(None);
+        };
+        // What was a branch may be a folder of branches now, and the other way round.
+        let Ok(Some(folder)) = refs.enter_all(folders) else {
+            return Ok(None);
+        };
+        let content = folder.read(name, REF_BYTES_MAX)?.unwrap_or_default();
+        let commit = String::from_utf8(content).unwrap_or_default();
+        let commit = commit.trim();
+        Ok(is_commit(commit).then(|| commit.to_owned()))
+    }
+
+    /// Remembers which commit a revision means. A commit needs no remembering. It is for the end, when the commit's
+    /// files are linked: `huggingface_hub` takes the folder of a commit that a reference names for complete.
+    ///
+    /// # Errors
+    /// [`ModelError::BadName`]; [`ModelError::Disk`], [`ModelError::NoSpace`] when it cannot be written.
+    pub fn write_ref(&self, revision: &str, commit: &str) -> Result<(), ModelError> {
+        check_commit(commit)?;
+        if is_commit(revision) || self.resolve_ref(revision)?.as_deref() == Some(commit) {
+            return Ok(());
+        }
+        // `huggingface_hub` says of a reference to nothing that the cache is corrupted.
+        self.make(&["snapshots", commit])?;
+        let (folders, name) = split(revision);
+        let folder = self.make(&["refs"])?.make_all(folders)?;
+        self.temporary()?
+            .write_into(&folder, name, commit.as_bytes())
+    }
+
+    /// Puts a file of a commit where its path says, as a symlink to the blob, which is verified.
+    ///
+    /// # Errors
+    /// [`ModelError::BadName`]; [`ModelError::Disk`] when the blob is not there and verified, or the symlink cannot be
+    /// made.
+    pub fn link(&self, commit: &str, plan: &FilePlan) -> Result<(), ModelError> {
+        check_commit(commit)?;
+        check_file(&plan.path)?;
+        let (folders, name) = split(&plan.path);
+        let folders: Vec<&str> = ["snapshots", commit].into_iter().chain(folders).collect();
+        let target = format!("{}blobs/{}", "../".repeat(folders.len()), plan.hash);
+        if let Some(folder) = self.enter(&folders)?
+            && let Some(facts) = folder.facts(name)?
+            && FileType::from_raw_mode(facts.st_mode) == FileType::Symlink
+            && folder.read_link(name)? == target.as_bytes()
+            && self.blob(plan)? != BlobState::Missing
+        {
+            return Ok(());
+        }
+        if self.blob(plan)? != BlobState::Verified {
+            return Err(ModelError::Disk {
+                doing: "link to",
+                path: self.blob_path(plan.hash),
+                why: "it is not there, or not verified".to_owned(),
+            });
+        }
+        let folder = self.make(&folders)?;
+        self.temporary()?.link_into(&folder, name, &target)
+    }
+
+    /// Removes all symlinks in snapshots that lead to a blob.
+    pub(super) fn unlink_everywhere(&self, hash: ContentHash) -> Result<(), ModelError> {
+        let Some(snapshots) = self.enter(&["snapshots"])? else {
+            return Ok(());
+        };
+        let end = format!("/blobs/{hash}");
+        walk(
+            &snapshots,
+            &mut |folder, entry_name, target| match target.ends_with(end.as_bytes()) {
+                true => folder.remove(entry_name),
+                false => Ok(()),
+            },
+        )
+    }
+}
+
+/// Goes through all symlinks below a folder: in which folder, its name, where it leads.
+pub(super) fn walk(
+    folder: &Folder,
+    each: &mut impl FnMut(&Folder, &str, &[u8]) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    walk_to(folder, DEPTH_MAX, each)
+}
+
+fn walk_to(
+    folder: &Folder,
+    depth: usize,
+    each: &mut impl FnMut(&Folder, &str, &[u8]) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    for entry in folder.entries()? {
+        match entry.file_type() {
+            FileType::Symlink => each(folder, &entry.name, &folder.read_link(&entry.name)?)?,
+            FileType::Directory if depth > 0 => {
+                if let Some(inner) = folder.enter(&entry.name)? {
+                    walk_to(&inner, depth - 1, each)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The folders of a path, and its last part.
+fn split(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (folders, name) = match path.rsplit_once('/') {
+        Some((folders, name)) => (Some(folders), name),
+        None => (None, path),
+    };
+    (
+        folders.into_iter().flat_map(|folders| folders.split('/')),
+        name,
+    )
+}

@@ -1,0 +1,4 @@
+//! The cache's rules, one file each.
+
+mod admitting;
+mod crashes;
