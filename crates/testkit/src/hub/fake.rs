@@ -15,6 +15,10 @@ use super::settings::{Encryption, Settings};
 use super::shared::{Addresses, Shared};
 use super::tls::{Identity, TlsError};
 
+/// The CDN is on another host, not only on another port: there are clients that look at the host alone. The whole of
+/// 127.0.0.0/8 is loopback.
+const CDN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
 /// A Hub on loopback, on threads of its own. It ends when it is dropped.
 #[derive(Debug)]
 pub struct FakeHub {
@@ -60,8 +64,8 @@ impl FakeHub {
             Encryption::Tls => Some(Identity::new()?),
         };
         let hub = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))?;
-        let cdn = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let plain = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let cdn = TcpListener::bind((CDN_ADDRESS, 0))?;
+        let plain = TcpListener::bind((CDN_ADDRESS, 0))?;
         let scheme = if identity.is_some() { "https" } else { "http" };
         let addresses = Addresses {
             hub: format!("{scheme}://{}", hub.local_addr()?),
@@ -107,13 +111,13 @@ impl FakeHub {
         self.shared.addresses.hub.clone()
     }
 
-    /// Where large files come from: `http://127.0.0.1:PORT`.
+    /// Where large files come from: `http://127.0.0.2:PORT`.
     #[must_use]
     pub fn cdn(&self) -> String {
         self.shared.addresses.cdn.clone()
     }
 
-    /// The CDN without encryption, which serves the same: `http://127.0.0.1:PORT`. No client may be led to it from
+    /// The CDN without encryption, which serves the same: `http://127.0.0.2:PORT`. No client may be led to it from
     /// `https`.
     #[must_use]
     pub fn plain(&self) -> String {

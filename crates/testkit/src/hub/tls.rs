@@ -27,7 +27,7 @@ pub enum TlsError {
 }
 
 impl Identity {
-    /// A new authority, and a certificate for `127.0.0.1` and `localhost`.
+    /// A new authority, and a certificate for the hosts of the hub and of the CDN.
     pub(super) fn new() -> Result<Identity, TlsError> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,7 +37,7 @@ impl Identity {
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
 
         let key = KeyPair::generate()?;
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let names = ["127.0.0.1", "127.0.0.2", "localhost"].map(str::to_owned);
         let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
         let key = PrivateKeyDer::try_from(key.serialize_der())
             .map_err(|why| rustls::Error::General(why.to_owned()))?;
