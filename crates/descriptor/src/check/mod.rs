@@ -16,6 +16,7 @@ mod requires;
 mod restart;
 mod scalar;
 mod timer;
+mod wanted;
 
 use std::path::Path;
 
