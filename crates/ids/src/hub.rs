@@ -73,7 +73,7 @@ pub fn check_repo(text: &str) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Why a text is no revision: the rules of `git check-ref-format`, and a length.
+/// Why a text is no revision: the rules of `git check-ref-format`, and a little stricter, and a length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevisionError {
     /// The text is empty.
@@ -88,12 +88,12 @@ pub enum RevisionError {
     /// The text has `..`, `@{` or `//`.
     #[error("a revision has no `{0}`")]
     BadSequence(&'static str),
-    /// The text begins with `-` or `/`, or ends with `/` or `.`.
-    #[error("a revision does not begin with `-` or `/`, and does not end with `/` or `.`")]
+    /// The text begins with `-` or `/`, or ends with `/`.
+    #[error("a revision does not begin with `-` or `/`, and does not end with `/`")]
     BadEdge,
-    /// A part of the text begins with `.` or ends in `.lock`, or the text is `@`.
+    /// A part of the text begins or ends with `.`, or ends in `.lock`, or the text is `@`.
     #[error(
-        "`{0}` is no part of a revision: none begins with `.` or ends in `.lock`, and `@` alone is none"
+        "`{0}` is no part of a revision: none begins or ends with `.` or ends in `.lock`, and `@` alone is none"
     )]
     BadPart(String),
 }
@@ -119,10 +119,12 @@ pub fn check_revision(text: &str) -> Result<(), RevisionError> {
             return Err(RevisionError::BadSequence(sequence));
         }
     }
-    if text.starts_with(['-', '/']) || text.ends_with(['/', '.']) {
+    if text.starts_with(['-', '/']) || text.ends_with('/') {
         return Err(RevisionError::BadEdge);
     }
-    let is_bad = |part: &&str| part.starts_with('.') || part.ends_with(".lock") || text == "@";
+    let is_bad = |part: &&str| {
+        part.starts_with('.') || part.ends_with('.') || part.ends_with(".lock") || text == "@"
+    };
     match text.split('/').find(is_bad) {
         Some(part) => Err(RevisionError::BadPart(part.to_owned())),
         None => Ok(()),
@@ -248,7 +250,8 @@ mod tests {
             ("/etc/passwd", RevisionError::BadEdge),
             ("-x", RevisionError::BadEdge),
             ("x/", RevisionError::BadEdge),
-            ("x.", RevisionError::BadEdge),
+            ("x.", RevisionError::BadPart("x.".to_owned())),
+            ("x./y", RevisionError::BadPart("x.".to_owned())),
             ("@", RevisionError::BadPart("@".to_owned())),
             (".x", RevisionError::BadPart(".x".to_owned())),
             ("a/.x", RevisionError::BadPart(".x".to_owned())),

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-/// A part of a repository's name has at most this many bytes.
-const REPO_PART_BYTES_MAX: usize = 96;
 /// No file system takes a longer name.
 const PART_BYTES_MAX: usize = 255;
-/// A revision, and a file's path, have at most this many bytes.
+/// A file's path has at most this many bytes.
 const PATH_BYTES_MAX: usize = 1024;
 /// How much of a bad text an error repeats.
 const SHOWN_LETTERS_MAX: usize = 80;
@@ -20,11 +18,11 @@ pub struct BadName {
     /// The text, shortened, without control characters.
     pub text: String,
     /// Why not.
-    pub why: &'static str,
+    pub why: String,
 }
 
 impl BadName {
-    fn new(what: &'static str, text: &str, why: &'static str) -> BadName {
+    fn new(what: &'static str, text: &str, why: impl fmt::Display) -> BadName {
         let text = text
             .chars()
             .take(SHOWN_LETTERS_MAX)
@@ -35,67 +33,25 @@ impl BadName {
         BadName {
             what,
             text: text.collect(),
-            why,
+            why: why.to_string(),
         }
     }
 }
 
-/// `name` or `owner/name`, by the rules of Python's `huggingface_hub` (its `validate_repo_id`).
+/// A repository of the Hub: [`dataflow_ids::check_repo`].
 ///
 /// # Errors
 /// [`BadName`] says which rule is broken.
 pub fn check_repo(text: &str) -> Result<(), BadName> {
-    let bad = |why| Err(BadName::new("repository", text, why));
-    let parts: Vec<&str> = text.split('/').collect();
-    if parts.len() > 2 {
-        return bad("it has more than one `/`");
-    }
-    for part in parts {
-        if part.is_empty() || part.len() > REPO_PART_BYTES_MAX {
-            return bad("the owner and the name have 1 to 96 letters each");
-        }
-        let is_word = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
-        let bytes = part.as_bytes();
-        if !bytes
-            .iter()
-            .all(|&letter| is_word(letter) || matches!(letter, b'-' | b'.'))
-        {
-            return bad("its letters are a-z, A-Z, 0-9, `-`, `_` and `.`");
-        }
-        if !is_word(bytes[0]) || !is_word(bytes[bytes.len() - 1]) {
-            return bad("neither owner nor name begin or end with `-` or `.`");
-        }
-    }
-    if text.contains("--") || text.contains("..") {
-        return bad("`--` and `..` may not be in it");
-    }
-    if text.ends_with(".git") {
-        return bad("it may not end with `.git`");
-    }
-    Ok(())
+    dataflow_ids::check_repo(text).map_err(|why| BadName::new("repository", text, why))
 }
 
-/// A branch, a tag, a commit or a reference such as `refs/pr/1`, by git's rules for references.
+/// A branch, a tag, a commit or a reference such as `refs/pr/1`: [`dataflow_ids::check_revision`].
 ///
 /// # Errors
 /// [`BadName`] says which rule is broken.
 pub fn check_revision(text: &str) -> Result<(), BadName> {
-    let bad = |why| Err(BadName::new("revision", text, why));
-    if let Err(why) = check_parts(text) {
-        return bad(why);
-    }
-    if text.starts_with('-') || text == "@" || text.contains("@{") || text.contains("..") {
-        return bad("git allows no such name");
-    }
-    if text.contains([' ', '~', '^', ':', '?', '*', '[', '\\']) {
-        return bad("git allows none of ` ~^:?*[\\` in a name");
-    }
-    for part in text.split('/') {
-        if part.starts_with('.') || part.ends_with('.') || part.ends_with(".lock") {
-            return bad("no part begins or ends with `.`, or ends with `.lock`");
-        }
-    }
-    Ok(())
+    dataflow_ids::check_revision(text).map_err(|why| BadName::new("revision", text, why))
 }
 
 /// A commit in full: 40 hexadecimal digits, in lower case.

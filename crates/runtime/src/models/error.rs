@@ -255,7 +255,7 @@ impl From<BadName> for ModelError {
         ModelError::BadName {
             what: bad.what,
             text: bad.text,
-            why: bad.why.to_owned(),
+            why: bad.why,
         }
     }
 }
