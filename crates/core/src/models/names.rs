@@ -6,6 +6,8 @@ use std::fmt;
 const PART_BYTES_MAX: usize = 255;
 /// A file's path has at most this many bytes.
 const PATH_BYTES_MAX: usize = 1024;
+/// And at most so many parts.
+const PARTS_MAX: usize = 64;
 /// How much of a bad text an error repeats.
 const SHOWN_LETTERS_MAX: usize = 80;
 
@@ -86,6 +88,9 @@ pub fn check_file(text: &str) -> Result<(), BadName> {
 fn check_parts(text: &str) -> Result<(), &'static str> {
     if text.len() > PATH_BYTES_MAX {
         return Err("it has more than 1024 bytes");
+    }
+    if text.split('/').count() > PARTS_MAX {
+        return Err("it has more than 64 parts");
     }
     if text.chars().any(char::is_control) {
         return Err("it has control characters");

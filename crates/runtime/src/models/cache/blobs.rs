@@ -150,22 +150,30 @@ impl RepoCache {
     /// [`ModelError::Disk`] when there is no such file of that length, or the mark cannot be written. In a cache that
     /// may only be read there is no mark and no error: the file is hashed again another time.
     pub fn mark_verified(&self, plan: &FilePlan) -> Result<(), ModelError> {
-        let path = self.blob_path(plan.hash);
         match self.open_blob(plan.hash)? {
-            Some(blob) if blob.size() == plan.size => {
-                // Another program may have left it to the system when it comes onto the disk. After a loss of power
-                // the mark would then speak of what is not there.
-                step();
-                blob.file.sync_all().map_err(refused("sync", &path))?;
-                match self.write_mark(plan.hash, &blob) {
-                    Err(ModelError::Disk { why, .. }) if is_read_only(&why) => Ok(()),
-                    other => other,
-                }
-            }
+            Some(blob) if blob.size() == plan.size => self.mark_as_hashed(plan.hash, &blob),
             _ => {
+                let path = self.blob_path(plan.hash);
                 let error = io::Error::from(io::ErrorKind::NotFound);
                 Err(refused("mark as verified", &path)(error))
             }
+        }
+    }
+
+    /// The mark speaks of the file as it was when it was opened: who writes to it meanwhile makes the mark void.
+    pub(super) fn mark_as_hashed(
+        &self,
+        hash: ContentHash,
+        blob: &OpenBlob,
+    ) -> Result<(), ModelError> {
+        // Another program may have left it to the system when it comes onto the disk. After a loss of power the mark
+        // would then speak of what is not there.
+        step();
+        let path = self.blob_path(hash);
+        blob.file.sync_all().map_err(refused("sync", &path))?;
+        match self.write_mark(hash, blob) {
+            Err(ModelError::Disk { why, .. }) if is_read_only(&why) => Ok(()),
+            other => other,
         }
     }
 

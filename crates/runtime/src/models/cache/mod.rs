@@ -23,10 +23,13 @@ mod listings;
 mod locks;
 mod partial;
 mod quarantine;
+mod removal;
 mod repo;
 mod reserve;
+mod scan;
 mod snapshots;
 mod steps;
+mod verification;
 
 #[cfg(test)]
 mod tests;
@@ -36,5 +39,8 @@ pub use hasher::Hasher;
 pub use locks::{BlobGuard, BlobLock};
 pub use partial::Partial;
 pub use quarantine::Which;
+pub use removal::Removed;
 pub use repo::{Cache, RepoCache};
 pub use reserve::Reservation;
+pub use scan::{CacheScan, CachedCommit, CachedRepo};
+pub use verification::{CheckedFile, Verdict, VerifyProgress};

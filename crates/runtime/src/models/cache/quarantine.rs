@@ -1,5 +1,6 @@
 //! What came with another content is kept aside, to be looked at.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dataflow_core::models::ContentHash;
@@ -46,7 +47,7 @@ impl RepoCache {
         }
         if from == Which::Blob {
             self.remove_mark(hash)?;
-            self.unlink_everywhere(hash)?;
+            self.unlink_everywhere(&BTreeSet::from([name.clone()]))?;
         }
         let quarantine = self.make(&[OURS, "quarantine"])?;
         let mut numbers = Vec::new();

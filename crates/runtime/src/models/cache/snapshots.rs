@@ -1,9 +1,9 @@
 //! Commits: which one a revision means, and their files as symlinks to blobs.
 
-use dataflow_core::models::{
-    ContentHash, FilePlan, check_commit, check_file, check_revision, is_commit,
-};
-use rustix::fs::FileType;
+use std::collections::BTreeSet;
+
+use dataflow_core::models::{FilePlan, check_commit, check_file, check_revision, is_commit};
+use rustix::fs::{FileType, Stat};
 
 use super::blobs::BlobState;
 use super::folder::Folder;
@@ -13,7 +13,7 @@ use crate::models::error::ModelError;
 /// A reference is a commit, and perhaps a line's end.
 const REF_BYTES_MAX: u64 = 64;
 /// No path that is checked has more parts.
-const DEPTH_MAX: usize = 512;
+const DEPTH_MAX: usize = 64;
 
 impl RepoCache {
     /// Which commit a revision meant when somebody asked the Hub last; a commit means itself. `None` when the cache
@@ -88,45 +88,84 @@ impl RepoCache {
         self.temporary()?.link_into(&folder, name, &target)
     }
 
-    /// Removes all symlinks in snapshots that lead to a blob.
-    pub(super) fn unlink_everywhere(&self, hash: ContentHash) -> Result<(), ModelError> {
+    /// Removes all symlinks in snapshots that lead to one of these blobs.
+    pub(super) fn unlink_everywhere(&self, blobs: &BTreeSet<String>) -> Result<(), ModelError> {
         let Some(snapshots) = self.enter(&["snapshots"])? else {
             return Ok(());
         };
-        let end = format!("/blobs/{hash}");
-        walk(
-            &snapshots,
-            &mut |folder, entry_name, target| match target.ends_with(end.as_bytes()) {
-                true => folder.remove(entry_name),
-                false => Ok(()),
-            },
-        )
+        walk(&snapshots, &mut |found| match found.blob_from(1) {
+            Some(blob) if blobs.contains(blob) => found.folder.remove(found.name),
+            _ => Ok(()),
+        })
     }
 }
 
-/// Goes through all symlinks below a folder: in which folder, its name, where it leads.
-pub(super) fn walk(
-    folder: &Folder,
-    each: &mut impl FnMut(&Folder, &str, &[u8]) -> Result<(), ModelError>,
-) -> Result<(), ModelError> {
-    walk_to(folder, DEPTH_MAX, each)
+/// Something in a snapshot that is no folder.
+pub(super) struct Found<'a> {
+    /// The folder that it is in.
+    pub(super) folder: &'a Folder,
+    /// Its name there.
+    pub(super) name: &'a str,
+    /// The folders on the way there, from where the walk began.
+    pub(super) parts: &'a [String],
+    /// Where it leads, if it is a symlink.
+    pub(super) target: Option<Vec<u8>>,
+    pub(super) facts: &'a Stat,
 }
 
-fn walk_to(
+impl Found<'_> {
+    /// Its path, from where the walk began.
+    pub(super) fn path(&self) -> String {
+        let parts = self.parts.iter().map(String::as_str);
+        let path: Vec<&str> = parts.chain([self.name]).collect();
+        path.join("/")
+    }
+
+    /// The name of the blob that it leads to, when the walk has begun so many folders below the repository's.
+    pub(super) fn blob_from(&self, depth: usize) -> Option<&str> {
+        let target = std::str::from_utf8(self.target.as_deref()?).ok()?;
+        let up = "../".repeat(self.parts.len() + depth);
+        let name = target.strip_prefix(&up)?.strip_prefix("blobs/")?;
+        (!name.contains('/') && !name.is_empty()).then_some(name)
+    }
+}
+
+/// Goes through everything below a folder that is no folder.
+pub(super) fn walk(
     folder: &Folder,
-    depth: usize,
-    each: &mut impl FnMut(&Folder, &str, &[u8]) -> Result<(), ModelError>,
+    each: &mut impl FnMut(&Found<'_>) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    walk_on(folder, &mut Vec::new(), each)
+}
+
+fn walk_on(
+    folder: &Folder,
+    parts: &mut Vec<String>,
+    each: &mut impl FnMut(&Found<'_>) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
     for entry in folder.entries()? {
-        match entry.file_type() {
-            FileType::Symlink => each(folder, &entry.name, &folder.read_link(&entry.name)?)?,
-            FileType::Directory if depth > 0 => {
-                if let Some(inner) = folder.enter(&entry.name)? {
-                    walk_to(&inner, depth - 1, each)?;
-                }
+        if entry.file_type() == FileType::Directory {
+            // Deeper than any path that is checked: nobody's.
+            if parts.len() < DEPTH_MAX
+                && let Some(inner) = folder.enter(&entry.name)?
+            {
+                parts.push(entry.name);
+                walk_on(&inner, parts, each)?;
+                parts.pop();
             }
-            _ => {}
+            continue;
         }
+        let target = match entry.file_type() {
+            FileType::Symlink => Some(folder.read_link(&entry.name)?),
+            _ => None,
+        };
+        each(&Found {
+            folder,
+            name: &entry.name,
+            parts,
+            target,
+            facts: &entry.facts,
+        })?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use dataflow_core::models::{ContentHash, FilePlan, Listing};
 use dataflow_ids::RepoKind;
@@ -11,6 +12,7 @@ use dataflow_ids::RepoKind;
 use super::super::steps::{count_steps, die_at_step};
 use super::super::*;
 use super::admitting::{COMMIT, fetch, lock, plan};
+use crate::models::ModelError;
 
 /// Tells a process of this test where to work and at which step to die.
 const ORDER: &str = "DATAFLOW_TEST_DIE_AT_STEP";
@@ -85,39 +87,116 @@ fn assert_only_right_files(root: &Path) {
 #[ignore = "not a test of its own: the process that is killed"]
 fn worker() {
     let order = std::env::var(ORDER).unwrap();
-    let (step, root) = order.split_once(' ').unwrap();
-    let repo = repo(Path::new(root));
+    let mut words = order.splitn(3, ' ');
+    let (step, what) = (words.next().unwrap(), words.next().unwrap());
+    let repo = repo(Path::new(words.next().unwrap()));
     die_at_step(step.parse().unwrap());
-    work(&repo);
+    match what {
+        "fetch" => work(&repo),
+        "remove-commit" => drop(as_soon_as_free(|| repo.remove_revision("main"))),
+        "remove" => drop(as_soon_as_free(|| repo.remove())),
+        what => panic!("{what}"),
+    }
+}
+
+/// As `lock` in the other tests.
+fn as_soon_as_free<T>(remove: impl Fn() -> Result<T, ModelError>) -> T {
+    loop {
+        match remove() {
+            Err(ModelError::InUse { .. }) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
+}
+
+/// One process is begun at a time: for a moment it holds what its parent has open, other tests' locks too.
+static BEGINNING: Mutex<()> = Mutex::new(());
+
+fn kill_at(step: u64, what: &str, root: &Path) {
+    let module = module_path!().split_once("::").unwrap().1;
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", &format!("{module}::worker")])
+        .env(ORDER, format!("{step} {what} {}", root.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.signal(), Some(9), "{what} at step {step}: {status}");
+}
+
+fn assert_all_there(repo: &RepoCache, commit: &str) {
+    for (plan, content) in contents() {
+        assert_eq!(repo.blob(&plan).unwrap(), BlobState::Verified);
+        let file = repo.snapshot(commit).join(&plan.path);
+        assert_eq!(fs::read(file).unwrap(), content);
+    }
 }
 
 #[test]
 fn killed_at_any_step_the_cache_holds_only_right_files_and_the_next_attempt_goes_on() {
+    let _alone = BEGINNING.lock().unwrap_or_else(PoisonError::into_inner);
     let whole = tempfile::tempdir().unwrap();
     let steps = count_steps(|| work(&repo(whole.path())));
     assert!(steps > 40, "{steps} steps are counted");
     for step in 1..=steps {
         let folder = tempfile::tempdir().unwrap();
-        let module = module_path!().split_once("::").unwrap().1;
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", &format!("{module}::worker")])
-            .env(ORDER, format!("{step} {}", folder.path().display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert_eq!(status.signal(), Some(9), "at step {step}: {status}");
+        kill_at(step, "fetch", folder.path());
         assert_only_right_files(folder.path());
 
         let repo = repo(folder.path());
         work(&repo);
         assert_only_right_files(folder.path());
-        for (plan, content) in contents() {
-            assert_eq!(repo.blob(&plan).unwrap(), BlobState::Verified);
-            let file = repo.snapshot(COMMIT).join(&plan.path);
-            assert_eq!(fs::read(file).unwrap(), content);
-        }
+        assert_all_there(&repo, COMMIT);
         let commit = repo.resolve_ref("main").unwrap();
         assert_eq!(commit.as_deref(), Some(COMMIT));
+    }
+}
+
+/// Another commit with the same files and one more.
+fn work_twice(repo: &RepoCache) {
+    work(repo);
+    for (plan, _) in contents() {
+        repo.link(OTHER, &plan).unwrap();
+    }
+    repo.write_ref("other", OTHER).unwrap();
+    let more = plan("more.bin", b"of one commit alone");
+    fetch(repo, &more, b"of one commit alone");
+}
+
+const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffff";
+
+#[test]
+fn killed_at_any_step_a_removal_leaves_a_cache_that_is_right_and_is_finished_by_the_next_one() {
+    let _alone = BEGINNING.lock().unwrap_or_else(PoisonError::into_inner);
+    for what in ["remove-commit", "remove"] {
+        let whole = tempfile::tempdir().unwrap();
+        let cache = repo(whole.path());
+        work_twice(&cache);
+        let steps = count_steps(|| match what {
+            "remove" => drop(as_soon_as_free(|| cache.remove())),
+            _ => drop(as_soon_as_free(|| cache.remove_revision(COMMIT))),
+        });
+        assert!(steps > 5, "{steps} steps are counted");
+        for step in 1..=steps {
+            let folder = tempfile::tempdir().unwrap();
+            let cache = repo(folder.path());
+            work_twice(&cache);
+            kill_at(step, what, folder.path());
+            assert_only_right_files(folder.path());
+            match what {
+                "remove" => {
+                    as_soon_as_free(|| cache.remove());
+                    assert_eq!(cache.remove().unwrap(), None);
+                    assert!(!cache.folder().exists());
+                }
+                _ => {
+                    as_soon_as_free(|| cache.remove_revision(COMMIT));
+                    assert_only_right_files(folder.path());
+                    assert_all_there(&cache, OTHER);
+                    assert!(!cache.snapshot(COMMIT).exists());
+                    assert_eq!(cache.resolve_ref("main").unwrap(), None);
+                }
+            }
+        }
     }
 }

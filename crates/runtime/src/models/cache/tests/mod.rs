@@ -2,3 +2,5 @@
 
 mod admitting;
 mod crashes;
+mod looking;
+mod removing;
