@@ -44,18 +44,27 @@ pub enum NextAttempt {
 pub struct Attempts {
     rules: RetryRules,
     failed: u32,
+    farthest: u64,
 }
 
 impl Attempts {
     /// None was made.
     #[must_use]
     pub fn new(rules: RetryRules) -> Attempts {
-        Attempts { rules, failed: 0 }
+        Attempts {
+            rules,
+            failed: 0,
+            farthest: 0,
+        }
     }
 
-    /// Something new came: the count begins anew.
-    pub fn progressed(&mut self) {
-        self.failed = 0;
+    /// So many bytes are there now. When they are more than ever, that is progress, and the count begins anew. (Who is
+    /// sent back to the start each time, and gets as far as before, makes none.)
+    pub fn reached(&mut self, bytes: u64) {
+        if bytes > self.farthest {
+            self.farthest = bytes;
+            self.failed = 0;
+        }
     }
 
     /// How many have failed since the last progress.
@@ -167,11 +176,24 @@ mod tests {
     #[test]
     fn progress_makes_all_attempts_new() {
         let mut attempts = Attempts::new(RULES);
-        for _ in 0..100 {
+        for bytes in 1..100 {
             assert!(matches!(attempts.fail(None, 1), NextAttempt::After(_)));
-            attempts.progressed();
+            attempts.reached(bytes);
         }
         assert_eq!(attempts.failed(), 0);
+    }
+
+    #[test]
+    fn who_comes_as_far_as_before_each_time_makes_no_progress() {
+        let mut attempts = Attempts::new(RULES);
+        attempts.reached(50);
+        let ends = (0..RULES.attempts_max).map(|_| {
+            let next = attempts.fail(None, 1);
+            attempts.reached(20);
+            attempts.reached(50);
+            next
+        });
+        assert_eq!(ends.last(), Some(NextAttempt::GiveUp));
     }
 
     #[test]

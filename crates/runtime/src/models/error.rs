@@ -152,6 +152,12 @@ pub enum ModelError {
         /// What the system says.
         why: String,
     },
+    /// A part of this program has panicked.
+    #[error("dataflow itself has failed: {why}")]
+    Internal {
+        /// What it panicked with.
+        why: String,
+    },
     /// Nobody wants it any more.
     #[error("cancelled")]
     Cancelled,
@@ -177,6 +183,7 @@ impl ModelError {
             ModelError::InUse { .. } => "in-use",
             ModelError::BadPins { .. } => "bad-lock-file",
             ModelError::Disk { .. } => "disk",
+            ModelError::Internal { .. } => "internal",
             ModelError::Cancelled => "cancelled",
         }
     }
@@ -235,6 +242,7 @@ impl ModelError {
             ModelError::Disk { .. } => {
                 "make it readable and writable, or set HF_HOME to another folder".to_owned()
             }
+            ModelError::Internal { .. } => "this is a bug of dataflow: please report it".to_owned(),
             ModelError::Cancelled => "ask for it again".to_owned(),
         }
     }

@@ -1,0 +1,7 @@
+//! Fetching models from the fake Hub: what comes right, what is gone on from, and what fails with which error.
+
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests
+
+mod fresh;
+mod refusals;
+mod support;
