@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dataflow_descriptor::duration_from_text;
 use dataflow_runtime::logs::LOG_BYTES_MAX;
 
+use crate::models::arguments::ModelsArguments;
+
 /// One MiB, in bytes.
 pub(crate) const MB: u64 = 1024 * 1024;
 /// What `--log-mb` is without it.
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Ps(PsArguments),
     /// Show what the nodes said, also after the end
     Logs(LogsArguments),
+    /// Fetch models from the Hub, and see to those that are in the cache
+    Models(ModelsArguments),
     /// Check a description, and report everything that is wrong with it
     Check(CheckArguments),
     /// Draw the graph of a description
@@ -271,7 +275,11 @@ mod tests {
 
     #[test]
     fn every_command_has_examples() {
-        for command in Arguments::command().get_subcommands() {
+        let arguments = Arguments::command();
+        let commands = arguments.get_subcommands();
+        for command in
+            commands.flat_map(|command| std::iter::once(command).chain(command.get_subcommands()))
+        {
             let help = command.get_after_help().map(ToString::to_string);
             assert!(
                 help.is_some_and(|help| help.starts_with("Examples:")),

@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dataflow_descriptor::nearest;
+use dataflow_descriptor::{harmless_text, nearest};
 use dataflow_ids::{End, LifeCycle};
 use dataflow_runtime::client::ClientError;
 use dataflow_runtime::logs::LogsError;
+use dataflow_runtime::models::ModelError;
 use dataflow_runtime::registry::RegistryError;
 use dataflow_runtime::{ErrorClass, RunError, UpError};
 
@@ -24,6 +25,16 @@ pub(crate) enum Exit {
     WrongInput = 2,
     /// Something was forced.
     Forced = 3,
+}
+
+impl Exit {
+    /// Of two things that happened in one command, what counts.
+    pub(crate) fn worse(self, other: Exit) -> Exit {
+        match (self as u8) < (other as u8) {
+            true => other,
+            false => self,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -179,6 +190,35 @@ pub(crate) enum CliError {
         /// Why.
         because: Option<String>,
     },
+    /// What was typed cannot be a repository, a revision or a pattern of files.
+    #[error("`{}` is no {what}: {why}", harmless_text(.text))]
+    BadModel {
+        /// `repository`, `revision`, `pattern`.
+        what: &'static str,
+        /// As it was typed.
+        text: String,
+        /// Why not.
+        why: String,
+    },
+    /// A signal has ended a command that fetches or reads for a long time.
+    #[error("interrupted: {what_stays}")]
+    BrokenOff {
+        /// What was not in vain, in a few words.
+        what_stays: String,
+    },
+    /// Nothing of that name is in the cache of models.
+    #[error("{what} is not in the cache, {}", .cache.display())]
+    NotInCache {
+        /// Which repository, and which revision of it.
+        what: String,
+        /// The cache's folder.
+        cache: PathBuf,
+        /// A repository that was perhaps meant.
+        near: Option<String>,
+    },
+    /// A model cannot be had, or the cache cannot be used.
+    #[error("{}", harmless_text(&.0.to_string()))]
+    Models(#[from] ModelError),
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -294,6 +334,17 @@ impl CliError {
             CliError::NodeElsewhere { dataflow, .. } => {
                 format!("`dataflow ps {dataflow}` shows how it stands now")
             }
+            CliError::BadModel { what, .. } => match *what {
+                "repository" => "name it as the Hub does: `owner/name`, `owner/name@revision`".to_owned(),
+                "revision" => "name a branch, a tag, a ref such as `refs/pr/1`, or a commit".to_owned(),
+                _ => "write paths as the repository has them: `config.json`, `*.safetensors`, `onnx/*`".to_owned(),
+            },
+            CliError::BrokenOff { .. } => "the same command goes on from there".to_owned(),
+            CliError::NotInCache { near, .. } => match near {
+                Some(near) => format!("did you mean `{near}`? `dataflow models ls` shows what is there"),
+                None => "`dataflow models ls` shows what is there".to_owned(),
+            },
+            CliError::Models(error) => harmless_text(&error.remedy()),
             CliError::Watch { .. } => {
                 "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
                  `--follow`, `dataflow logs` needs none"
@@ -312,6 +363,9 @@ impl CliError {
             | CliError::Several { .. }
             | CliError::NoLogs { .. }
             | CliError::PathNotText { .. }
+            | CliError::BadModel { .. }
+            | CliError::NotInCache { .. }
+            | CliError::Models(ModelError::BadName { .. } | ModelError::BadPins { .. })
             | CliError::UnknownNode { .. } => Exit::WrongInput,
             CliError::Up(error) => error.class().into(),
             CliError::Run(error) => error.class().into(),

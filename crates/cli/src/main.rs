@@ -10,6 +10,7 @@ mod json;
 mod load;
 mod log;
 mod logs;
+mod models;
 mod output;
 mod process;
 mod ps;
@@ -58,6 +59,7 @@ fn run(command: &Command) -> Result<Exit, CliError> {
         Command::Restart(arguments) => wish::restart(arguments),
         Command::Ps(arguments) => ps::run(arguments),
         Command::Logs(arguments) => logs::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
     }

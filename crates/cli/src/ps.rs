@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use dataflow_descriptor::harmless_text;
 use dataflow_ids::QueuePolicy;
 use dataflow_runtime::client::{Client, ClientError, Silence};
 use dataflow_runtime::registry::{self, FoundRun};
 use dataflow_wire::client::{ClientReply, ClientRequest};
-use dataflow_wire::status::{DataflowStatus, EdgeStatus, NodeStatus};
+use dataflow_wire::status::{DataflowStatus, EdgeStatus, ModelStatus, NodeStatus};
 use serde_json::{Value, json};
 
 use crate::arguments::PsArguments;
 use crate::error::{CliError, Exit};
+use crate::models::view;
 use crate::style::Style;
 use crate::text::{self, Side, count};
 use crate::{json, output, running, silence};
@@ -180,6 +182,11 @@ fn lines(status: &DataflowStatus, here: &Path, style: Style) -> Vec<String> {
     )];
     lines.push(String::new());
     lines.extend(heading_and_rows(nodes(&status.nodes), style));
+    if !status.models.is_empty() {
+        lines.push(String::new());
+        lines.extend(heading_and_rows(models(&status.models), style));
+        lines.extend(model_details(&status.models, style));
+    }
     if !status.edges.is_empty() {
         lines.push(String::new());
         lines.extend(heading_and_rows(edges(&status.edges), style));
@@ -233,6 +240,70 @@ fn nodes(nodes: &[NodeStatus]) -> Vec<String> {
     text::table(&sides, &rows)
 }
 
+fn models(models: &[ModelStatus]) -> Vec<String> {
+    use Side::{Left, Right};
+    let heading = [
+        "MODEL",
+        "STATE",
+        "THERE",
+        "SIZE",
+        "RATE",
+        "LEFT",
+        "REPOSITORY",
+        "COMMIT",
+    ];
+    let sides = [Left, Left, Right, Right, Right, Right, Left, Left];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for model in models {
+        let view = &model.view;
+        let none = || "–".to_owned();
+        let is_known = !view.files.is_empty();
+        let known = |text: String| if is_known { text } else { none() };
+        rows.push(vec![
+            model.model.to_string(),
+            view::state(view.state).to_owned(),
+            known(format!(
+                "{} %",
+                view::percent(view.bytes_done, view.bytes_total)
+            )),
+            known(text::bytes(view.bytes_total)),
+            view.bytes_per_second
+                .map_or_else(none, |rate| format!("{}/s", text::bytes(rate))),
+            view.time_left.map_or_else(none, text::rough_duration),
+            harmless_text(&format!("{}@{}", model.repo, model.revision)),
+            view.commit.as_deref().map_or_else(none, view::commit),
+        ]);
+    }
+    text::table(&sides, &rows)
+}
+
+/// What a table has no room for: the files that are transferred, what is waited for, and why one cannot be had.
+fn model_details(models: &[ModelStatus], style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for model in models {
+        let (name, view) = (&model.model, &model.view);
+        let files = view::in_transfer(view).map(|file| {
+            format!(
+                "{name}: {}: {}",
+                harmless_text(&file.path),
+                view::of_file(file)
+            )
+        });
+        lines.extend(files);
+        if let Some(because) = &view.because {
+            lines.push(format!("{name}: {}", harmless_text(because)));
+        }
+        if let Some(failure) = &view.failure {
+            lines.push(style.wrong(&format!("{name}: {}", harmless_text(&failure.what))));
+            lines.push(format!("{name}: {}", harmless_text(&failure.remedy)));
+        }
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
+}
+
 fn edges(edges: &[EdgeStatus]) -> Vec<String> {
     use Side::{Left, Right};
     let heading = [
@@ -283,7 +354,9 @@ fn edges(edges: &[EdgeStatus]) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use dataflow_ids::{DataflowName, EdgeId, Epoch, InputId, LifeCycle, NodeId, OutputId};
+    use dataflow_ids::{
+        DataflowName, EdgeId, Epoch, InputId, LifeCycle, ModelName, NodeId, OutputId, RepoKind,
+    };
     use dataflow_wire::status::{EdgeCounts, LogLosses, Phase, Waiting, WaitingFor};
 
     use super::*;
@@ -315,7 +388,13 @@ mod tests {
                 node_status("camera", LifeCycle::Running, None),
                 node_status("detector", LifeCycle::Backoff, Some("exit code 3")),
             ],
-            models: Vec::new(),
+            models: vec![ModelStatus {
+                model: ModelName::new("detector").unwrap(),
+                repo: "acme/tiny-detector".to_owned(),
+                kind: RepoKind::Model,
+                revision: "main".to_owned(),
+                view: view::tests::view(),
+            }],
             edges: vec![EdgeStatus {
                 edge: EdgeId(0),
                 source: node("camera"),
@@ -350,6 +429,11 @@ vision stopping for 3 m 12 s (pid 4700, run vision-1, vision.yml)
 NODE      STATE       FOR   PID  RESTARTS   SENT  RECEIVED  BECAUSE
 camera    running  12.3 s  4711         0  1,200         0
 detector  backoff  12.3 s     –         0  1,200         0  exit code 3
+
+MODEL     STATE     THERE    SIZE       RATE  LEFT  REPOSITORY               COMMIT
+detector  fetching   42 %  1.0 GB  12.0 MB/s  48 s  acme/tiny-detector@main  0123456789ab
+
+detector: model.safetensors: 43 %, 430.0 MB of 1.0 GB
 
 EDGE                           QUEUE      SENT  DELIVERED  DROPPED  LOST  QUEUED  HELD
 camera/image → detector/image  block 10  1,200      1,190        0     0      10     0  sender waits

@@ -16,6 +16,8 @@ enum Target {
     Nothing,
     /// A build, with its whole process group.
     Build(Pid),
+    /// A command that leaves everything right wherever it ends.
+    Command,
     /// The check of what a run needs.
     Preparation(Interruption),
     /// The runtime of `up -d`, which understands signals as this process does.
@@ -62,7 +64,7 @@ pub(crate) enum Heard {
     Stop,
     /// Every process of the dataflow is killed.
     Force,
-    /// Everything has ended, and nobody wants to wait for a reader.
+    /// Nobody wants to wait any more: for a command, or for the reader of what has ended.
     Leave,
 }
 
@@ -154,6 +156,11 @@ impl Signals {
         self.go_to(process(pid).map(Target::Runtime));
     }
 
+    /// From now on a signal only says that nobody waits for this command.
+    pub(crate) fn go_to_command(&self) {
+        self.lock().target = Target::Command;
+    }
+
     /// From now on signals break off the preparation of a run; one that came before does at once.
     pub(crate) fn go_to_preparation(&self, interruption: Interruption) {
         self.go_to(Some(Target::Preparation(interruption)));
@@ -193,7 +200,7 @@ impl Signals {
         let forces = came == Came::Interrupt && state.interrupts > 1;
         match &state.target {
             Target::Nothing => return None,
-            Target::Report => return Some(Heard::Leave),
+            Target::Command | Target::Report => return Some(Heard::Leave),
             Target::Build(group) if forces => {
                 let _ = kill_process_group(*group, Signal::KILL);
             }
@@ -220,7 +227,7 @@ impl Target {
     fn end(&self, came: Came) {
         // A process that has ended needs no signal.
         match self {
-            Target::Nothing | Target::Report => {}
+            Target::Nothing | Target::Command | Target::Report => {}
             Target::Build(group) => {
                 let _ = kill_process_group(*group, Signal::TERM);
             }

@@ -19,6 +19,16 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// A time of which only the order matters, as one that is left: `48 s`, `3 m 12 s`, `2 h 05 m`, `3 days`.
+pub(crate) fn rough_duration(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..86_400 => duration(Duration::from_secs(seconds)),
+        _ => counted(seconds / 86_400, "day"),
+    }
+}
+
 /// A count with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -25,6 +25,7 @@ pub use dataflow::{
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 pub use nearest::nearest;
+pub use source::harmless_text;
 
 /// What a check gives: the description, when it has no errors, and every diagnostic.
 #[derive(Debug, Clone)]

@@ -132,8 +132,8 @@ pub(crate) fn harmless(character: char) -> char {
     }
 }
 
-/// A text whose every character is [`harmless`].
-pub(crate) fn harmless_text(text: &str) -> String {
+/// A text that no terminal obeys: control characters, and marks that reorder or hide text, are replaced.
+pub fn harmless_text(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use dataflow_ids::{Epoch, LifeCycle, NodeId};
-use dataflow_wire::status::{Phase, Report, Waiting};
+use dataflow_wire::status::{ModelStatus, Phase, Report, Waiting};
 
 use crate::logs::LogStream;
 
@@ -34,6 +34,8 @@ pub enum RunEvent {
         /// Why, in one line, when there is more to say than the state.
         because: Option<String>,
     },
+    /// A model that the dataflow wants stands otherwise: another state, or further, a few times a second.
+    Model(Box<ModelStatus>),
     /// The dataflow has changed its phase.
     Phase(Phase),
     /// Whom the stop has waited for, for a second or longer.

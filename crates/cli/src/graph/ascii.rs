@@ -24,24 +24,25 @@ pub(super) fn draw(dataflow: &Dataflow) -> String {
     }
     for node in order.iter().map(|node| &dataflow.nodes[*node]) {
         lines.push(String::new());
-        lines.extend(boxed(node));
+        lines.extend(boxed(dataflow, node));
         lines.extend(outputs(dataflow, node, &places));
     }
     lines.join("\n") + "\n"
 }
 
-/// The node's name in a box, its timers beside it.
-fn boxed(node: &Node) -> Vec<String> {
+/// The node's name in a box, its timers and its models beside it.
+fn boxed(dataflow: &Dataflow, node: &Node) -> Vec<String> {
     let bar = format!("+{}+", "-".repeat(node.id.as_str().len() + 2));
-    let timers: Vec<String> = node
-        .inputs
-        .iter()
-        .filter_map(|input| match input.source {
-            InputSource::Timer(period) => Some(format!("{} <-- {}", input.id, timer_label(period))),
-            InputSource::Edge(_) => None,
-        })
-        .collect();
-    let name = format!("| {} |  {}", node.id, timers.join(", "));
+    let timers = node.inputs.iter().filter_map(|input| match input.source {
+        InputSource::Timer(period) => Some(format!("{} <-- {}", input.id, timer_label(period))),
+        InputSource::Edge(_) => None,
+    });
+    let models = dataflow.models.iter();
+    let models = models.filter(|model| node.models.contains(&model.index));
+    let models =
+        models.map(|model| format!("model {} <-- {}@{}", model.name, model.repo, model.revision));
+    let beside: Vec<String> = timers.chain(models).collect();
+    let name = format!("| {} |  {}", node.id, beside.join(", "));
     vec![bar.clone(), name.trim_end().to_owned(), bar]
 }
 

@@ -1,6 +1,6 @@
 //! The graph for programs.
 
-use dataflow_descriptor::{Dataflow, Edge, Input, InputSource, Node, Program};
+use dataflow_descriptor::{Dataflow, Edge, Input, InputSource, Model, Node, Program};
 use serde_json::{Value, json};
 
 /// Draws it.
@@ -8,13 +8,27 @@ pub(super) fn draw(dataflow: &Dataflow) -> String {
     let graph = json!({
         "name": dataflow.name,
         "file": dataflow.file.to_string_lossy(),
-        "nodes": dataflow.nodes.iter().map(node).collect::<Value>(),
+        "models": dataflow.models.iter().map(model).collect::<Value>(),
+        "nodes": dataflow.nodes.iter().map(|it| node(dataflow, it)).collect::<Value>(),
         "edges": dataflow.edges.iter().map(edge).collect::<Value>(),
     });
     format!("{graph:#}\n")
 }
 
-fn node(node: &Node) -> Value {
+fn model(model: &Model) -> Value {
+    json!({
+        "name": model.name,
+        "repo": model.repo,
+        "kind": model.kind,
+        "revision": model.revision,
+        "files": model.files,
+        "variable": model.environment_variable(),
+    })
+}
+
+fn node(dataflow: &Dataflow, node: &Node) -> Value {
+    let models = dataflow.models.iter();
+    let models = models.filter(|model| node.models.contains(&model.index));
     json!({
         "id": node.id,
         "path": node.path.to_string_lossy(),
@@ -25,6 +39,7 @@ fn node(node: &Node) -> Value {
         "args": node.args,
         "inputs": node.inputs.iter().map(input).collect::<Value>(),
         "outputs": node.outputs,
+        "models": models.map(|model| &model.name).collect::<Vec<_>>(),
         "restart": node.restart.on,
     })
 }

@@ -8,7 +8,8 @@ use std::io::{self, BufRead, BufReader, Write, stdout};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dataflow_wire::status::{Report, Waiting};
+use dataflow_runtime::RunEvent;
+use dataflow_wire::status::{ModelStatus, Report, Waiting};
 use serde::{Deserialize, Serialize};
 
 use super::show::Started;
@@ -24,6 +25,8 @@ pub(super) enum News {
     Started(Started),
     /// A stop during the start waits for somebody.
     Waiting(Vec<Waiting>),
+    /// A model stands like this.
+    Model(Box<ModelStatus>),
     /// Every node is ready. Nothing follows.
     Up,
     /// It ended before it was up, or at once after it. Nothing follows.
@@ -69,6 +72,7 @@ pub(super) fn start(
         match serde_json::from_str(&text) {
             Ok(News::Started(started)) => begun = Some(started),
             Ok(News::Waiting(waiting)) => speaker.say(Said::Waiting(waiting)),
+            Ok(News::Model(status)) => speaker.say(Said::Event(RunEvent::Model(status))),
             Ok(News::Up) => {
                 if let Some(started) = begun {
                     speaker.say(Said::UpInBackground(started));

@@ -2,6 +2,7 @@
 
 mod background;
 mod build;
+mod downloads;
 mod show;
 mod speaker;
 
@@ -98,11 +99,13 @@ fn run_here(
 ) -> Result<Report, CliError> {
     let interruption = Interruption::default();
     signals.go_to_preparation(interruption.clone());
-    let draws = ground.terminal.is_some();
+    // Where downloads have their bars, no node draws.
+    let terminal = ground.terminal.filter(|_| dataflow.models.is_empty());
+    let draws = terminal.is_some();
     let options = RunOptions {
         force_after: arguments.force_after.force_after,
         log_bytes_max: Some(arguments.log_mb * MB),
-        terminal: ground.terminal,
+        terminal,
         interruption,
         ..RunOptions::default()
     };

@@ -8,11 +8,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use dataflow_descriptor::Dataflow;
 use dataflow_ids::{LifeCycle, NodeId};
 use dataflow_runtime::RunEvent;
-use dataflow_wire::status::{Phase, Report, Waiting};
+use dataflow_wire::status::{ModelStatus, Phase, Report, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::background;
+use super::downloads::{self, Downloads};
 use super::speaker::Said;
 use crate::arguments::UpArguments;
 use crate::style::Style;
@@ -36,6 +37,8 @@ pub(super) struct Show {
     reader: Reader,
     /// The run that goes on in this process, once it has begun.
     started: Option<Started>,
+    /// What is known of its models.
+    downloads: Downloads,
 }
 
 /// A run that has begun.
@@ -79,13 +82,18 @@ impl Started {
 impl Show {
     /// What these arguments ask for.
     pub(super) fn of(arguments: &UpArguments) -> Show {
+        let (reader, downloads) = match (arguments.background, arguments.json) {
+            (true, _) => (Reader::Starter, Downloads::for_programs()),
+            (false, true) => (Reader::Program, Downloads::for_programs()),
+            (false, false) => (
+                Reader::Person(Style::of(&stdout())),
+                Downloads::for_people(),
+            ),
+        };
         Show {
-            reader: match (arguments.background, arguments.json) {
-                (true, _) => Reader::Starter,
-                (false, true) => Reader::Program,
-                (false, false) => Reader::Person(Style::of(&stdout())),
-            },
+            reader,
             started: None,
+            downloads,
         }
     }
 
@@ -183,7 +191,11 @@ impl Show {
         }
     }
 
-    fn event(&self, event: &RunEvent) {
+    fn event(&mut self, event: &RunEvent) {
+        if let RunEvent::Model(status) = event {
+            self.model(status);
+            return;
+        }
         match (self.reader, &self.started) {
             (Reader::Person(style), _) => self.event_for_people(event, style),
             (Reader::Program, _) => event_for_programs(event),
@@ -195,6 +207,33 @@ impl Show {
                 _ => {}
             },
             (Reader::Starter, None) => {}
+        }
+    }
+
+    /// How a model stands.
+    fn model(&mut self, status: &ModelStatus) {
+        let Reader::Person(style) = self.reader else {
+            match self.reader {
+                Reader::Starter => {
+                    background::tell(&background::News::Model(Box::new(status.clone())))
+                }
+                _ => self
+                    .downloads
+                    .show(status)
+                    .iter()
+                    .for_each(|text| line(text)),
+            }
+            return;
+        };
+        let Some(said) = self.downloads.show(status) else {
+            return;
+        };
+        match downloads::remedy(status) {
+            None => self.own(&said),
+            Some(remedy) => {
+                self.own(&style.wrong(&said));
+                self.own(&format!("help: {remedy}"));
+            }
         }
     }
 
@@ -215,7 +254,7 @@ impl Show {
         match event {
             RunEvent::Log {
                 node, line: text, ..
-            } => line(&format!("{} | {text}", self.name(node, style))),
+            } => self.line(&format!("{} | {text}", self.name(node, style))),
             RunEvent::State {
                 node,
                 to,
@@ -228,6 +267,7 @@ impl Show {
                     None => text.to_owned(),
                 };
                 let said = match to {
+                    LifeCycle::Downloading => style.faint(&why("waits for its models")),
                     LifeCycle::Backoff => style.wrong(&why("ended, and will start again")),
                     LifeCycle::Parked => style.faint("is parked until it is restarted"),
                     LifeCycle::Failed => style.wrong(&why("failed")),
@@ -236,7 +276,7 @@ impl Show {
                     }
                     _ => return,
                 };
-                line(&format!("{} | {said}", self.name(node, style)));
+                self.line(&format!("{} | {said}", self.name(node, style)));
             }
             RunEvent::Phase(Phase::Running) => {
                 if let Some(started) = &self.started {
@@ -245,12 +285,13 @@ impl Show {
                 }
             }
             RunEvent::Waiting(waiting) => self.waiting(waiting),
-            RunEvent::Phase(_) | RunEvent::Ended(_) => {}
+            RunEvent::Model(_) | RunEvent::Phase(_) | RunEvent::Ended(_) => {}
         }
     }
 
     /// How it ended. In the background a waiting `up -d` says it.
-    fn ended(&self, report: &Report) {
+    fn ended(&mut self, report: &Report) {
+        self.downloads.clear();
         match self.reader {
             Reader::Person(_) => {
                 for text in report::lines(report) {
@@ -280,7 +321,12 @@ impl Show {
             0 => String::new(),
             width => format!("{:width$} = ", ""),
         };
-        line(&format!("{}{}", style.faint(&margin), style.strong(text)));
+        self.line(&format!("{}{}", style.faint(&margin), style.strong(text)));
+    }
+
+    /// A line for people, above the bars.
+    fn line(&self, text: &str) {
+        self.downloads.above(|| line(text));
     }
 
     fn name(&self, node: &NodeId, style: Style) -> String {
@@ -313,8 +359,8 @@ fn event_for_programs(event: &RunEvent) {
         }),
         RunEvent::Phase(phase) => json!({"event": "phase", "phase": phase}),
         RunEvent::Waiting(waiting) => json!({"event": "waiting", "waiting": json::plain(waiting)}),
-        // Written once the run has returned, with everything before it.
-        RunEvent::Ended(_) => return,
+        // Written at its own pace; and the end once the run has returned, with everything before it.
+        RunEvent::Model(_) | RunEvent::Ended(_) => return,
     };
     line(&value.to_string());
 }

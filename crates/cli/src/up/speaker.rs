@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataflow_runtime::RunEvent;
-use dataflow_wire::status::{Report, Waiting};
+use dataflow_wire::status::{ModelState, Report, Waiting};
 
 use super::show::{Show, Started};
 use crate::error::CliError;
@@ -185,6 +185,14 @@ fn droppable_bytes(said: &Said) -> Option<usize> {
         Said::Event(RunEvent::Log { line, .. }) => Some(line.len()),
         Said::Event(RunEvent::State { because, .. }) => {
             Some(because.as_ref().map_or(0, String::len))
+        }
+        // Of what comes on, the next word says more; how it ends is said once.
+        Said::Event(RunEvent::Model(status)) => {
+            let comes_on = matches!(
+                status.view.state,
+                ModelState::Resolving | ModelState::Fetching
+            );
+            comes_on.then(|| status.view.files.iter().map(|file| file.path.len()).sum())
         }
         Said::Event(_) | Said::Waiting(_) => Some(0),
         _ => None,

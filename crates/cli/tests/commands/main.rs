@@ -4,6 +4,7 @@
 
 mod answers;
 mod ground;
+mod models;
 mod names;
 mod signals;
 mod starting;

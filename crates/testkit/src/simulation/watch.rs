@@ -235,6 +235,7 @@ impl Watch {
                         .trace(|| format!("r{} waits: {waiting:?}", self.run));
                     self.check(!waiting.is_empty(), "waiting", || "for nobody".to_owned());
                 }
+                RunEvent::Model(_) => {}
                 RunEvent::Ended(report) => self.told = Some(report),
             }
         }

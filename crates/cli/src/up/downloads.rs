@@ -1,0 +1,82 @@
+//! What an `up` shows of its models: bars below the nodes' lines on a terminal, a line now and then without one.
+
+use std::io::stdout;
+use std::time::Instant;
+
+use dataflow_descriptor::harmless_text;
+use dataflow_wire::status::{ModelState, ModelStatus};
+use indicatif::ProgressDrawTarget;
+
+use crate::models::bars::{self, Bars};
+use crate::models::lines::{self, Lines};
+use crate::models::pace::Pace;
+
+/// Shows how downloads stand.
+#[derive(Debug)]
+pub(super) enum Downloads {
+    /// To a person at a terminal.
+    Bars(Bars),
+    /// To a person, or into a log.
+    Lines(Lines),
+    /// To a program.
+    Paced(Pace),
+}
+
+impl Downloads {
+    /// For people who read standard output.
+    pub(super) fn for_people() -> Downloads {
+        match bars::can_be_drawn(&stdout()) {
+            true => Downloads::Bars(Bars::on(ProgressDrawTarget::stdout())),
+            false => Downloads::Lines(Lines::default()),
+        }
+    }
+
+    /// For a program.
+    pub(super) fn for_programs() -> Downloads {
+        Downloads::Paced(Pace::default())
+    }
+
+    /// A model stands like this now. Gives the line that is to be said of it, if one is.
+    pub(super) fn show(&mut self, status: &ModelStatus) -> Option<String> {
+        let (name, view) = (format!("model {}", status.model), &status.view);
+        let now = Instant::now();
+        match self {
+            Downloads::Bars(bars) => {
+                let was_shown = bars.has(&name);
+                bars.show(&name, view);
+                let is_news = match view.state {
+                    // Of one that was there before, nothing was shown and nothing needs to be said.
+                    ModelState::Ready => was_shown,
+                    ModelState::Failed => true,
+                    _ => false,
+                };
+                is_news.then(|| lines::end(&name, view))
+            }
+            Downloads::Lines(lines) => lines.next(&name, view, now),
+            Downloads::Paced(pace) => pace
+                .is_due(&name, view, now)
+                .then(|| crate::models::pace::event(status.model.as_str(), view).to_string()),
+        }
+    }
+
+    /// Writes something where it does not tear a bar.
+    pub(super) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Downloads::Bars(bars) if !bars.is_empty() => bars.above(write),
+            _ => write(),
+        }
+    }
+
+    /// Nothing will be downloaded any more.
+    pub(super) fn clear(&mut self) {
+        if let Downloads::Bars(bars) = self {
+            bars.clear();
+        }
+    }
+}
+
+/// What to do about a model that cannot be had.
+pub(super) fn remedy(status: &ModelStatus) -> Option<String> {
+    let failure = status.view.failure.as_ref()?;
+    Some(harmless_text(&failure.remedy))
+}
