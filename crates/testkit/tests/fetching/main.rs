@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
 mod fresh;
+mod pinned;
 mod refusals;
+mod resumed;
+mod silent;
 mod support;
+mod together;

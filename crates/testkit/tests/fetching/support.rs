@@ -173,6 +173,21 @@ impl Fetch {
         Some(event)
     }
 
+    /// Waits until it is as far as wanted, and gives how far it is then.
+    pub(crate) fn wait_for(
+        &mut self,
+        mut is_far: impl FnMut(&FetchProgress) -> bool,
+    ) -> FetchProgress {
+        let waiting = async {
+            match self.progress.wait_for(|progress| is_far(progress)).await {
+                Ok(progress) => progress.clone(),
+                Err(_) => panic!("the fetch has ended: {:?}", self.events.try_recv()),
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(waiting)
+    }
+
     /// How it ends. Nothing is said afterwards.
     pub(crate) fn end(&mut self) -> Result<PathBuf, ModelError> {
         let end = loop {

@@ -30,6 +30,29 @@ pub(super) struct Transfer {
     pub(super) places: Vec<usize>,
 }
 
+/// An answer whose body is the file, or a part of it.
+struct Come {
+    answer: Answer,
+    /// It begins with the file's first byte, and not where we go on.
+    is_from_start: bool,
+    /// So many bytes of it belong to the file.
+    bytes_max: u64,
+}
+
+/// None has come.
+enum NotCome {
+    /// What is there does not fit to what the server has.
+    BeginAnew(Setback),
+    /// For this reason.
+    For(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for NotCome {
+    fn from(error: E) -> Self {
+        NotCome::For(error.into())
+    }
+}
+
 impl Transfer {
     /// Transfers the file, verifies it and admits it to the cache. What is there is gone on from. A file that comes with
     /// another content is put aside, and transferred once more from its start.
@@ -88,14 +111,25 @@ impl Transfer {
         );
         patience.reached(writer.length());
         while writer.length() < self.plan.size {
-            let setback = match self.ask(&mut writer).await {
-                Ok((answer, bytes_max)) => {
+            let setback = match self.ask(&writer).await {
+                Ok(Come {
+                    answer,
+                    is_from_start,
+                    bytes_max,
+                }) => {
+                    if is_from_start {
+                        writer = self.restart(writer).await?;
+                    }
                     let setback;
                     (writer, setback) = self.take(writer, answer, bytes_max).await?;
                     patience.reached(writer.length());
                     setback.map(Failure::Setback)
                 }
-                Err(failure) => Some(failure),
+                Err(NotCome::BeginAnew(setback)) => {
+                    writer = self.restart(writer).await?;
+                    Some(Failure::Setback(setback))
+                }
+                Err(NotCome::For(failure)) => Some(failure),
             };
             if let Some(failure) = setback {
                 patience.after(failure).await?;
@@ -104,9 +138,8 @@ impl Transfer {
         Ok(writer)
     }
 
-    /// Asks for what is missing. Gives the answer and how many bytes of it belong to the file. Afterwards the writer
-    /// stands where the answer begins.
-    async fn ask(&self, writer: &mut Writer) -> Result<(Answer, u64), Failure> {
+    /// Asks for what is missing.
+    async fn ask(&self, writer: &Writer) -> Result<Come, NotCome> {
         let hub = self.shared.hub().await?;
         let asked = Asked {
             have_bytes: writer.length(),
@@ -122,33 +155,34 @@ impl Transfer {
             content_range: answer.header("content-range"),
             content_encoding: answer.header("content-encoding"),
         };
-        match asked.meaning(&head) {
-            Meaning::Other => Err(self.refusal(&hub, &answer)),
-            Meaning::Wrong(wrong) => Err(Setback::wrong(&answer.host, wrong.to_string()).into()),
+        let wrong = |why: String| Setback::wrong(&answer.host, why);
+        let (is_from_start, bytes_max) = match asked.meaning(&head) {
+            Meaning::Other => return Err(self.refusal(&hub, &answer).into()),
+            Meaning::Wrong(why) => return Err(wrong(why.to_string()).into()),
             Meaning::BeginAnew | Meaning::Complete => {
-                self.restart(writer)?;
                 let why = "it has no such part of the file".to_owned();
-                Err(Setback::wrong(&answer.host, why).into())
+                return Err(NotCome::BeginAnew(wrong(why)));
             }
-            Meaning::Append { bytes_max } => {
-                self.check_linked(&answer)?;
-                Ok((answer, bytes_max))
-            }
-            Meaning::FromStart => {
-                self.check_linked(&answer)?;
-                self.restart(writer)?;
-                Ok((answer, self.plan.size))
-            }
-        }
+            Meaning::Append { bytes_max } => (false, bytes_max),
+            Meaning::FromStart => (true, self.plan.size),
+        };
+        self.check_linked(&answer)?;
+        Ok(Come {
+            answer,
+            is_from_start,
+            bytes_max,
+        })
     }
 
     /// Forgets what is there.
-    fn restart(&self, writer: &mut Writer) -> Result<(), ModelError> {
-        if writer.length() > 0 {
-            writer.restart()?;
-            self.board.done(&self.places, 0);
+    async fn restart(&self, mut writer: Box<Writer>) -> Result<Box<Writer>, ModelError> {
+        if writer.length() == 0 {
+            return Ok(writer);
         }
-        Ok(())
+        let restart = move || writer.restart().map(|()| writer);
+        let writer = work::done(&self.shared.pool, "begin anew", restart).await?;
+        self.board.done(&self.places, 0);
+        Ok(writer)
     }
 
     /// When the Hub sends us away for a large file, it says what we shall find there: before gigabytes come that are not

@@ -1,0 +1,108 @@
+//! With `dataflow.lock`, the same commit is used until somebody asks for another; and then nobody is asked at all.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use dataflow_ids::RepoKind;
+use dataflow_runtime::models::{ModelOrder, pins};
+use dataflow_testkit::hub::FakeHub;
+
+use crate::support::{Site, detector, order};
+
+fn pinned(site: &Site) -> (ModelOrder, PathBuf) {
+    let path = site.cache.path().join("dataflow.lock");
+    let mut order = order();
+    order.pins = Some(path.clone());
+    (order, path)
+}
+
+fn commit(path: &std::path::Path) -> Option<String> {
+    let pins = pins::read(path).unwrap();
+    pins.commit(RepoKind::Model, "acme/tiny-detector", "main")
+        .map(str::to_owned)
+}
+
+#[test]
+fn a_commit_is_pinned_and_stays_until_an_update_moves_it() {
+    let first = detector(1_000);
+    let second = detector(1_000).next_commit().file("new.txt", b"new");
+    let (one, two) = (first.commit(), second.commit());
+    assert_ne!(one, two);
+    let hub = FakeHub::start([first]).unwrap();
+    let site = Site::new(&hub);
+    let (order, path) = pinned(&site);
+    let snapshot = site.fetch(order.clone()).unwrap();
+    assert_eq!(commit(&path).as_deref(), Some(one.as_str()));
+    hub.put(second);
+    assert_eq!(site.fetch(order.clone()).unwrap(), snapshot);
+    assert_eq!(commit(&path).as_deref(), Some(one.as_str()));
+    let update = ModelOrder {
+        is_update: true,
+        ..order.clone()
+    };
+    let moved = site.fetch(update).unwrap();
+    assert!(moved.ends_with(&two));
+    assert_eq!(commit(&path).as_deref(), Some(two.as_str()));
+    assert_eq!(site.fetch(order).unwrap(), moved);
+    assert_eq!(
+        hub.transfers("model.safetensors").len(),
+        1,
+        "the same content does not come twice"
+    );
+}
+
+#[test]
+fn what_is_pinned_and_there_needs_nobody_and_no_time() {
+    let hub = FakeHub::start([detector(100_000)]).unwrap();
+    let site = Site::new(&hub);
+    let (order, _) = pinned(&site);
+    let snapshot = site.fetch(order.clone()).unwrap();
+    let asked = (
+        hub.requests().len(),
+        hub.connections(dataflow_testkit::hub::Listener::Hub),
+    );
+    let fetcher = site.fetcher();
+    let began = Instant::now();
+    let again = crate::support::begin(&fetcher, order).end().unwrap();
+    let took = began.elapsed();
+    assert_eq!(again, snapshot);
+    assert_eq!(
+        (
+            hub.requests().len(),
+            hub.connections(dataflow_testkit::hub::Listener::Hub)
+        ),
+        asked
+    );
+    assert!(took < Duration::from_millis(250), "{took:?}");
+}
+
+#[test]
+fn a_pin_is_kept_on_another_machine_whose_cache_is_empty() {
+    let first = detector(1_000);
+    let one = first.commit();
+    let both = first.next_commit().file("new.txt", b"new");
+    let hub = FakeHub::start([both]).unwrap();
+    let site = Site::new(&hub);
+    let (order, path) = pinned(&site);
+    pins::pin(&path, RepoKind::Model, "acme/tiny-detector", "main", &one).unwrap();
+    let snapshot = site.fetch(order).unwrap();
+    assert!(snapshot.ends_with(&one));
+    assert!(!snapshot.join("new.txt").exists());
+    assert_eq!(
+        site.names("refs"),
+        [""; 0],
+        "what main is today, nobody has said"
+    );
+}
+
+#[test]
+fn a_spoiled_lock_file_is_named_and_nobody_is_asked() {
+    let hub = FakeHub::start([detector(10)]).unwrap();
+    let site = Site::new(&hub);
+    let (order, path) = pinned(&site);
+    std::fs::write(&path, "{\n  <<<<<<< HEAD\n").unwrap();
+    let error = site.fetch(order).unwrap_err();
+    assert_eq!(error.code(), "bad-lock-file", "{error}");
+    assert!(error.to_string().contains("dataflow.lock:2"), "{error}");
+    assert_eq!(hub.requests().len(), 0);
+}

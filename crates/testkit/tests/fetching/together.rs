@@ -1,0 +1,154 @@
+//! Several fetches at once: one transfer for all, and the limits hold over all of them.
+
+use std::time::{Duration, Instant};
+
+use dataflow_runtime::models::ModelOrder;
+use dataflow_testkit::hub::{FakeHub, Repository};
+
+use crate::support::{Fetch, Site, begin, content, detector, order, read};
+
+const LARGE: usize = 2_000_000;
+
+#[test]
+fn two_fetchers_on_one_cache_make_one_transfer_and_the_other_shows_its_progress() {
+    let hub = FakeHub::start([detector(LARGE)]).unwrap();
+    let site = Site::new(&hub);
+    hub.throttle(Some(2_000_000));
+    let (one, two) = (site.fetcher(), site.fetcher());
+    let mut fetches = [begin(&one, order()), begin(&two, order())];
+    let is_waiting = |fetch: &mut Fetch| {
+        let progress = fetch.wait_for(|progress| {
+            let is_far = |place: usize| {
+                let file = progress.files.get(place);
+                file.is_some_and(|file| file.done_bytes > 600_000)
+            };
+            is_far(1)
+        });
+        progress
+            .because
+            .is_some_and(|because| because.contains("another process fetches"))
+    };
+    let waiting = fetches.iter_mut().map(is_waiting).filter(|it| *it).count();
+    assert_eq!(waiting, 1, "one fetches, and one sees how far it is");
+    hub.throttle(None);
+    for fetch in &mut fetches {
+        let snapshot = fetch.end().unwrap();
+        assert_eq!(read(&snapshot, "model.safetensors"), content(LARGE));
+    }
+    assert_eq!(hub.transfers("model.safetensors").len(), 1);
+}
+
+#[test]
+fn when_the_one_that_fetches_goes_the_other_goes_on_from_there() {
+    let hub = FakeHub::start([detector(LARGE)]).unwrap();
+    let site = Site::new(&hub);
+    hub.throttle(Some(2_000_000));
+    let (one, two) = (site.fetcher(), site.fetcher());
+    let mut first = begin(&one, order());
+    first.wait_for(|progress| {
+        progress
+            .files
+            .get(1)
+            .is_some_and(|file| file.done_bytes > 600_000)
+    });
+    let mut second = begin(&two, order());
+    second.wait_for(|progress| progress.because.is_some());
+    drop(first);
+    hub.throttle(None);
+    second.end().unwrap();
+    let transfers = hub.transfers("model.safetensors");
+    assert_eq!(transfers.len(), 2);
+    assert!(transfers[1].range_start() > 0, "it goes on");
+}
+
+/// A model of so many large files, none like the other.
+fn many(files: u8, bytes: usize) -> Repository {
+    (0..files).fold(
+        Repository::model("acme/tiny-detector"),
+        |repository, number| {
+            let mut content = content(bytes);
+            content[0] = number;
+            repository.large_file(&format!("part-{number}.bin"), content)
+        },
+    )
+}
+
+#[track_caller]
+fn takes_at_least(site: &Site, order: ModelOrder, least: Duration) {
+    let began = Instant::now();
+    site.fetch(order).unwrap();
+    let took = began.elapsed();
+    assert!(took >= least, "{took:?} and not {least:?}");
+}
+
+#[test]
+fn so_many_files_come_at_once_and_no_more() {
+    let hub = FakeHub::start([many(4, 300_000)]).unwrap();
+    hub.throttle(Some(600_000));
+    let mut site = Site::new(&hub);
+    site.limits.files = 2;
+    // Four files of half a second, two at once; what the sockets hold comes at once.
+    takes_at_least(&site, order(), Duration::from_millis(700));
+}
+
+#[test]
+fn so_many_connections_are_used_and_no_more() {
+    let hub = FakeHub::start([many(3, 200_000)]).unwrap();
+    hub.throttle(Some(600_000));
+    let mut site = Site::new(&hub);
+    (site.limits.files, site.limits.connections) = (3, 1);
+    takes_at_least(&site, order(), Duration::from_millis(700));
+}
+
+#[test]
+fn the_cap_of_the_bandwidth_holds_over_all_transfers() {
+    let hub = FakeHub::start([many(4, 500_000)]).unwrap();
+    let mut site = Site::new(&hub);
+    site.limits.bytes_per_second = Some(2_000_000);
+    takes_at_least(&site, order(), Duration::from_millis(850));
+}
+
+#[test]
+fn progress_is_told_at_most_five_times_a_second() {
+    let hub = FakeHub::start([detector(LARGE)]).unwrap();
+    hub.throttle(Some(1_500_000));
+    let site = Site::new(&hub);
+    let began = Instant::now();
+    let mut fetch = site.begin(order());
+    let mut told = 0;
+    fetch.wait_for(|progress| {
+        told += 1;
+        progress.files.len() == 3 && progress.files.iter().all(|file| file.is_verified)
+    });
+    let most = began.elapsed().as_millis() / 200 + 3;
+    assert!(
+        u128::from(told as u32) <= most,
+        "{told} times, at most {most}"
+    );
+    assert!(told > 3);
+}
+
+#[test]
+fn a_content_with_two_paths_comes_once_and_stands_at_both() {
+    let repository = Repository::model("acme/tiny-detector")
+        .large_file("a.bin", content(5_000))
+        .large_file("b/c.bin", content(5_000))
+        .file("empty.txt", b"");
+    let hub = FakeHub::start([repository]).unwrap();
+    let site = Site::new(&hub);
+    let mut fetch = site.begin(order());
+    let snapshot = fetch.end().unwrap();
+    assert_eq!(read(&snapshot, "a.bin"), content(5_000));
+    assert_eq!(read(&snapshot, "b/c.bin"), content(5_000));
+    assert_eq!(read(&snapshot, "empty.txt"), b"");
+    assert!(
+        fetch
+            .progress
+            .borrow()
+            .files
+            .iter()
+            .all(|file| file.is_verified)
+    );
+    let both = hub.transfers("a.bin").len() + hub.transfers("b/c.bin").len();
+    assert_eq!(both, 1);
+}
