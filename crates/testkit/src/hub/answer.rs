@@ -1,5 +1,6 @@
 //! What is answered: a status, header lines and a body, before anything is written.
 
+use std::io;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -12,23 +13,24 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// In their order. `Content-Length` is not among them: it is `length`.
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Body,
+    /// What follows the head.
+    pub(super) body: Vec<Piece>,
 }
 
-/// What follows the head.
+/// A piece of a body.
 #[derive(Debug, Clone)]
-pub(super) enum Body {
+pub(super) enum Piece {
     Bytes(Vec<u8>),
     /// A part of a file.
     Part(Content, Range<u64>),
 }
 
-impl Body {
+impl Piece {
     /// How many bytes it has.
-    pub(super) fn length(&self) -> u64 {
+    fn length(&self) -> u64 {
         match self {
-            Body::Bytes(bytes) => bytes.len() as u64,
-            Body::Part(_, part) => part.end - part.start,
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::Part(_, part) => part.end - part.start,
         }
     }
 }
@@ -39,7 +41,7 @@ impl Answer {
         Answer {
             status,
             headers: Vec::new(),
-            body: Body::Bytes(text.as_bytes().to_vec()),
+            body: vec![Piece::Bytes(text.as_bytes().to_vec())],
         }
         .with("Content-Type", "text/plain; charset=utf-8")
     }
@@ -49,7 +51,7 @@ impl Answer {
         Answer {
             status,
             headers: Vec::new(),
-            body: Body::Bytes(page.as_bytes().to_vec()),
+            body: vec![Piece::Bytes(page.as_bytes().to_vec())],
         }
         .with("Content-Type", "text/html; charset=utf-8")
     }
@@ -59,7 +61,7 @@ impl Answer {
         Answer {
             status,
             headers: Vec::new(),
-            body: Body::Bytes(value.to_string().into_bytes()),
+            body: vec![Piece::Bytes(value.to_string().into_bytes())],
         }
         .with("Content-Type", "application/json; charset=utf-8")
     }
@@ -72,6 +74,50 @@ impl Answer {
             answer = answer.with("X-Error-Code", code);
         }
         answer
+    }
+
+    /// How many bytes its body has.
+    pub(super) fn length(&self) -> u64 {
+        self.body.iter().map(Piece::length).sum()
+    }
+
+    /// Its body, in memory.
+    pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        for piece in &self.body {
+            match piece {
+                Piece::Bytes(bytes) => all.extend_from_slice(bytes),
+                Piece::Part(content, part) => {
+                    let begin = all.len();
+                    let length = usize::try_from(piece.length()).map_err(io::Error::other)?;
+                    all.resize(begin + length, 0);
+                    content
+                        .open()?
+                        .read_exact_at(&mut all[begin..], part.start)?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes away what is more than `length` bytes of its body.
+    pub(super) fn shorten(&mut self, length: u64) {
+        let mut left = length;
+        for piece in &mut self.body {
+            let keep = piece.length().min(left);
+            left -= keep;
+            match piece {
+                Piece::Bytes(bytes) => bytes.truncate(usize::try_from(keep).unwrap_or(usize::MAX)),
+                Piece::Part(_, part) => part.end = part.start + keep,
+            }
+        }
+    }
+
+    /// The value of a header line, by its name as it was written.
+    pub(super) fn header_mut(&mut self, name: &str) -> Option<&mut String> {
+        let mut lines = self.headers.iter_mut();
+        let (_, value) = lines.find(|(have, _)| have == name)?;
+        Some(value)
     }
 
     /// With one more header line.

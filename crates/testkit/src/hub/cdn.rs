@@ -1,47 +1,54 @@
 //! What the CDN answers: large files, to whoever has a link that still works.
 
 use super::answer::Answer;
-use super::files::part_of;
+use super::files::{Source, part_of};
 use super::record::Stage;
 use super::request::Head;
-use super::routes::Routed;
+use super::routes::{Routed, nothing};
 use super::shared::Shared;
 
 /// Answers a request.
 pub(super) fn answer(shared: &Shared, head: &Head) -> Routed {
-    let link = head
+    let found = head
         .query("Signature")
         .and_then(|signature| usize::from_str_radix(&signature, 16).ok())
-        .and_then(|number| shared.state().links.get(number).cloned())
-        .filter(|link| {
-            let large = link.file.large.as_ref();
-            large.is_some_and(|large| head.parts().last() == Some(&large.sha256))
+        .and_then(|number| Some((number, shared.state().links.get(number).cloned()?)))
+        .and_then(|(number, link)| {
+            let etag = link.file.large.as_ref()?;
+            (head.parts().last() == Some(&etag.sha256))
+                .then(|| (number, format!("\"{}\"", etag.cdn_etag), link.clone()))
         });
-    let Some(link) = link else {
-        return Routed {
-            stage: Stage::Other,
-            file: None,
-            answer: denied("InvalidKey", "Unknown Key"),
-        };
+    let Some((number, etag, link)) = found else {
+        return nothing(denied("InvalidKey", "Unknown Key"));
     };
-    let answer = if link.is_expired(shared.settings.link_lifetime) {
-        denied("AccessDenied", "Request has expired")
-    } else {
-        let large = link.file.large.as_ref();
-        let etag = large.map_or_else(String::new, |large| format!("\"{}\"", large.cdn_etag));
-        let disposition = head.query("response-content-disposition");
-        part_of(&link.file.content, &etag, head)
-            .with(
+    if link.is_expired(shared.settings.link_lifetime) {
+        return Routed {
+            stage: Stage::Content,
+            file: Some(link.path),
+            answer: denied("AccessDenied", "Request has expired"),
+            source: None,
+            link: Some(number),
+        };
+    }
+    let disposition = head.query("response-content-disposition");
+    let source = Source {
+        content: link.file.content.clone(),
+        etag,
+        headers: vec![
+            (
                 "Content-Disposition",
-                &disposition.unwrap_or_default().replace('+', " "),
-            )
-            .with("Cache-Control", "public, max-age=31536000")
-            .with("X-Cache", "Hit from cloudfront")
+                disposition.unwrap_or_default().replace('+', " "),
+            ),
+            ("Cache-Control", "public, max-age=31536000".to_owned()),
+            ("X-Cache", "Hit from cloudfront".to_owned()),
+        ],
     };
     Routed {
         stage: Stage::Content,
         file: Some(link.path),
-        answer,
+        answer: part_of(&source, head),
+        source: Some(source),
+        link: Some(number),
     }
 }
 

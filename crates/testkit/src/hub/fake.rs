@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use super::connection;
+use super::fault::{Attempts, Fault, Place};
 use super::record::{Listener, Request, Stage};
 use super::repository::Repository;
 use super::settings::{Encryption, Settings};
@@ -156,10 +157,12 @@ impl FakeHub {
         requests
     }
 
-    /// How many bytes of a file were sent, all transfers together.
+    /// How many bytes of a file were sent, all transfers together: the bodies of answers with 200 or 206. What a client
+    /// that has gone did not read is among them, as far as the system took it.
     #[must_use]
     pub fn sent_bytes(&self, path: &str) -> u64 {
-        let transfers = self.transfers(path);
+        let mut transfers = self.transfers(path);
+        transfers.retain(|request| matches!(request.status, Some(200 | 206)));
         transfers.iter().map(|request| request.sent_bytes).sum()
     }
 
@@ -186,6 +189,27 @@ impl FakeHub {
     pub fn wait_until(&self, limit: Duration, is_so: impl Fn(&[Request]) -> bool) -> bool {
         self.shared
             .wait_until(limit, |state| is_so(&state.records.requests))
+    }
+
+    /// Lets something go wrong: `hub.script("model.safetensors", 1, Fault::NoHttp)` spoils the first transfer of a
+    /// file, `hub.script(Stage::Tree, 2.., …)` each page of a listing but the first, `hub.script(Place::Anywhere, ..,
+    /// Fault::Mute)` everything. What is said for one request more than once all happens, in the order in which it
+    /// was said.
+    pub fn script(&self, place: impl Into<Place>, attempts: impl Into<Attempts>, fault: Fault) {
+        let (place, attempts) = (place.into(), attempts.into());
+        self.shared
+            .change(|state| state.script.add(place, attempts, fault));
+    }
+
+    /// From now on nothing goes wrong any more, and attempts are counted from 1 again.
+    pub fn clear_script(&self) {
+        self.shared.change(|state| state.script.clear());
+    }
+
+    /// Answers that are silent because of a [`Fault::Stall`] go on, and those that will be, if their requests have
+    /// come already.
+    pub fn release(&self) {
+        self.shared.release();
     }
 
     /// No link to the CDN that was given out so far works any more.

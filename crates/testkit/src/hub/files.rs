@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::answer::{Answer, Body};
+use super::answer::{Answer, Piece};
 use super::content::{Content, hexadecimal};
 use super::repository::{Repository, StoredFile};
 use super::request::{Asked, Head, encode};
@@ -14,7 +14,7 @@ use super::shared::{Shared, State};
 /// How long a link says that it works when its lifetime has no end.
 const LINK_SAYS: Duration = Duration::from_secs(3600);
 
-/// Says where a file is.
+/// Says where a file is, and gives a link to the CDN out for a large one.
 pub(super) fn resolve(
     shared: &Shared,
     state: &mut State,
@@ -23,7 +23,7 @@ pub(super) fn resolve(
     path: &str,
     file: &Arc<StoredFile>,
     head: &Head,
-) -> Answer {
+) -> (Answer, Option<usize>) {
     let Some(large) = &file.large else {
         let location = format!(
             "/api/resolve-cache/{}/{}/{commit}/{}?{}=&etag=%22{}%22",
@@ -34,14 +34,13 @@ pub(super) fn resolve(
             hexadecimal(&file.blob)
         );
         // Its length is that of this sentence, not the file's.
-        return Answer::text(
-            307,
-            &format!("Temporary Redirect. Redirecting to {location}"),
-        )
-        .with("Location", &location)
-        .with("Accept-Ranges", "bytes")
-        .with("Vary", "Origin, Accept")
-        .with("X-Repo-Commit", commit);
+        let sentence = format!("Temporary Redirect. Redirecting to {location}");
+        let answer = Answer::text(307, &sentence)
+            .with("Location", &location)
+            .with("Accept-Ranges", "bytes")
+            .with("Vary", "Origin, Accept")
+            .with("X-Repo-Commit", commit);
+        return (answer, None);
     };
     let link = state.give_link(path, file);
     let lifetime = shared.settings.link_lifetime.unwrap_or(LINK_SAYS);
@@ -55,28 +54,50 @@ pub(super) fn resolve(
         large.sha256,
         encode(path.rsplit('/').next().unwrap_or(path)),
     );
-    Answer::text(302, &format!("Found. Redirecting to {location}"))
+    let answer = Answer::text(302, &format!("Found. Redirecting to {location}"))
         .with("Location", &location)
         .with("Accept-Ranges", "bytes")
         .with("Vary", "Origin, Accept")
         .with("X-Repo-Commit", commit)
         .with("X-Linked-Size", &file.content.size_bytes().to_string())
-        .with("X-Linked-Etag", &format!("\"{}\"", large.sha256))
+        .with("X-Linked-Etag", &format!("\"{}\"", large.sha256));
+    (answer, Some(link))
 }
 
-/// A small file itself.
-pub(super) fn cached(file: &StoredFile, commit: &str, head: &Head) -> Answer {
-    let etag = format!("\"{}\"", hexadecimal(&file.blob));
-    part_of(&file.content, &etag, head)
-        .with("X-Repo-Commit", commit)
-        .with("Content-Security-Policy", "default-src 'none'; sandbox")
+/// What a file's content is served from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) content: Content,
+    /// In quotes.
+    pub(super) etag: String,
+    /// Header lines that come with it.
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
+impl Source {
+    /// A small file, from the hub.
+    pub(super) fn cached(file: &StoredFile, commit: &str) -> Source {
+        Source {
+            content: file.content.clone(),
+            etag: format!("\"{}\"", hexadecimal(&file.blob)),
+            headers: vec![
+                ("X-Repo-Commit", commit.to_owned()),
+                (
+                    "Content-Security-Policy",
+                    "default-src 'none'; sandbox".to_owned(),
+                ),
+            ],
+        }
+    }
 }
 
 /// A file, or the part of it that is asked for.
-pub(super) fn part_of(content: &Content, etag: &str, head: &Head) -> Answer {
-    let size = content.size_bytes();
+pub(super) fn part_of(source: &Source, head: &Head) -> Answer {
+    let size = source.content.size_bytes();
     // Whoever holds a part of another version gets the whole of this one.
-    let is_same = head.header("if-range").is_none_or(|have| have == etag);
+    let is_same = head
+        .header("if-range")
+        .is_none_or(|have| have == source.etag);
     let (status, part) = match head.range(size) {
         Asked::Part(first, last) if is_same => (206, first..last + 1),
         Asked::Unsatisfiable if is_same => {
@@ -86,14 +107,17 @@ pub(super) fn part_of(content: &Content, etag: &str, head: &Head) -> Answer {
         _ => (200, 0..size),
     };
     let range = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));
-    let answer = Answer {
+    let mut answer = Answer {
         status,
         headers: Vec::new(),
-        body: Body::Part(content.clone(), part),
+        body: vec![Piece::Part(source.content.clone(), part)],
     }
     .with("Content-Type", "application/octet-stream")
     .with("Accept-Ranges", "bytes")
-    .with("ETag", etag);
+    .with("ETag", &source.etag);
+    for (name, value) in &source.headers {
+        answer = answer.with(name, value);
+    }
     if status == 206 {
         answer.with("Content-Range", &range)
     } else {

@@ -35,6 +35,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! And it is as nasty as the world: [`FakeHub::script`] lets each answer go wrong in one of the ways of [`Fault`], the
+//! first time, each time or whenever a test wants.
+//!
 //! From a terminal, a folder is served so:
 //!
 //! ```text
@@ -45,20 +48,29 @@ mod answer;
 mod cdn;
 mod connection;
 mod content;
+mod date;
+mod delivery;
 mod fake;
+mod fault;
 mod files;
 mod git;
+mod gzip;
 mod listing;
 mod record;
 mod repository;
 mod request;
 mod routes;
+mod script;
+mod sending;
 mod settings;
 mod shared;
+mod stream;
 mod tls;
+mod wrong;
 
 pub use content::Content;
 pub use fake::{FakeHub, FakeHubError};
+pub use fault::{Attempts, Ending, Fault, Place, RetryAfter, WrongRange};
 pub use record::{Listener, Request, Stage};
 pub use repository::{Repository, Storage};
 pub use settings::{Encryption, PAGE_FILES, Settings};

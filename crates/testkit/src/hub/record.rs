@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::fault::Fault;
+
 /// Which of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Listener {
@@ -49,6 +51,8 @@ pub struct Request {
     pub status: Option<u16>,
     /// Bytes of the answer's body that were given to the system to send. What the client has not read is among them.
     pub sent_bytes: u64,
+    /// What went wrong with the answer, because a test wanted it.
+    pub faults: Vec<Fault>,
 }
 
 impl Request {

@@ -6,7 +6,7 @@ use dataflow_ids::RepoKind;
 
 use super::answer::Answer;
 use super::cdn;
-use super::files;
+use super::files::{self, Source};
 use super::listing;
 use super::record::{Listener, Stage};
 use super::repository::{Access, Files, Repository};
@@ -20,7 +20,27 @@ pub(super) struct Routed {
     /// The file's path in its repository.
     pub(super) file: Option<String>,
     pub(super) answer: Answer,
+    /// What the file's content is served from, when it is.
+    pub(super) source: Option<Source>,
+    /// The link to the CDN that was given or used.
+    pub(super) link: Option<usize>,
 }
+
+impl From<Answer> for Routed {
+    /// An answer; what it is about is said by others.
+    fn from(answer: Answer) -> Routed {
+        Routed {
+            stage: Stage::Other,
+            file: None,
+            answer,
+            source: None,
+            link: None,
+        }
+    }
+}
+
+/// The path that redirects to itself, on each listener.
+pub(super) const LOOP: &str = "/-/loop";
 
 /// What a target of the hub means.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +68,10 @@ pub(super) fn answer(shared: &Shared, listener: Listener, head: &Head) -> Routed
     if !matches!(head.method.as_str(), "GET" | "HEAD") {
         return nothing(Answer::refusal(405, None, "Method Not Allowed"));
     }
+    if head.target == LOOP {
+        let here = format!("{}{LOOP}", shared.addresses.of(listener));
+        return nothing(Answer::text(302, "Found").with("Location", &here));
+    }
     if listener != Listener::Hub {
         return cdn::answer(shared, head);
     }
@@ -62,8 +86,8 @@ pub(super) fn answer(shared: &Shared, listener: Listener, head: &Head) -> Routed
         Target::Cached { path, .. } => (Stage::Content, Some(path.clone())),
     };
     let mut state = shared.state();
-    let answer = match allowed(shared, &state, kind, &name, &target, head) {
-        Err(refusal) => *refusal,
+    let routed = match allowed(shared, &state, kind, &name, &target, head) {
+        Err(refusal) => Routed::from(*refusal),
         Ok(repository) => {
             let repository = repository.clone();
             inside(shared, &mut state, &repository, &target, head)
@@ -72,17 +96,13 @@ pub(super) fn answer(shared: &Shared, listener: Listener, head: &Head) -> Routed
     Routed {
         stage,
         file,
-        answer,
+        ..routed
     }
 }
 
 /// An answer that is about nothing that the Hub has.
-fn nothing(answer: Answer) -> Routed {
-    Routed {
-        stage: Stage::Other,
-        file: None,
-        answer,
-    }
+pub(super) fn nothing(answer: Answer) -> Routed {
+    Routed::from(answer)
 }
 
 /// The repository and what is wanted of it.
@@ -237,7 +257,7 @@ fn inside(
     repository: &Repository,
     target: &Target,
     head: &Head,
-) -> Answer {
+) -> Routed {
     let revision = match target {
         Target::Information { revision } => revision.as_deref().unwrap_or("main"),
         Target::Tree { revision, .. } | Target::Resolve { revision, .. } => revision,
@@ -245,18 +265,31 @@ fn inside(
     };
     let Some((commit, all)) = repository.resolve(revision) else {
         let message = format!("Invalid rev id: {revision}");
-        return Answer::refusal(404, Some("RevisionNotFound"), &message);
+        return Answer::refusal(404, Some("RevisionNotFound"), &message).into();
     };
     match target {
-        Target::Information { .. } => listing::information(repository, &commit, all, head),
-        Target::Tree { folder, .. } => listing::tree(shared, all, &commit, folder, head),
+        Target::Information { .. } => listing::information(repository, &commit, all, head).into(),
+        Target::Tree { folder, .. } => listing::tree(shared, all, &commit, folder, head).into(),
         Target::Resolve { path, .. } => match entry(all, path) {
-            Err(refusal) => *refusal.with_commit(&commit),
-            Ok(file) => files::resolve(shared, state, repository, &commit, path, &file, head),
+            Err(refusal) => refusal.with("X-Repo-Commit", &commit).into(),
+            Ok(file) => {
+                let (answer, link) =
+                    files::resolve(shared, state, repository, &commit, path, &file, head);
+                Routed {
+                    link,
+                    ..answer.into()
+                }
+            }
         },
         Target::Cached { path, .. } => match entry(all, path) {
-            Err(refusal) => *refusal.with_commit(&commit),
-            Ok(file) => files::cached(&file, &commit, head),
+            Err(refusal) => refusal.with("X-Repo-Commit", &commit).into(),
+            Ok(file) => {
+                let source = Source::cached(&file, &commit);
+                Routed {
+                    source: Some(source.clone()),
+                    ..files::part_of(&source, head).into()
+                }
+            }
         },
     }
 }
@@ -269,11 +302,4 @@ fn entry(all: &Files, path: &str) -> Result<Arc<super::repository::StoredFile>, 
             "Entry not found",
         ))
     })
-}
-
-impl Answer {
-    /// With the commit that was looked at.
-    fn with_commit(self, commit: &str) -> Box<Answer> {
-        Box::new(self.with("X-Repo-Commit", commit))
-    }
 }

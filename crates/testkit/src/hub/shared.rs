@@ -7,9 +7,14 @@ use std::time::{Duration, Instant};
 
 use dataflow_ids::RepoKind;
 
+use super::record::Listener;
 use super::record::Records;
 use super::repository::{Repository, StoredFile};
+use super::script::Script;
 use super::settings::Settings;
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What all threads share.
 #[derive(Debug)]
@@ -30,6 +35,17 @@ pub(super) struct Addresses {
     pub(super) plain: String,
 }
 
+impl Addresses {
+    /// Where a listener is.
+    pub(super) fn of(&self, listener: Listener) -> &str {
+        match listener {
+            Listener::Hub => &self.hub,
+            Listener::Cdn => &self.cdn,
+            Listener::Plain => &self.plain,
+        }
+    }
+}
+
 /// What changes.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -37,10 +53,13 @@ pub(super) struct State {
     /// Each link to the CDN that was given out; its place is its signature.
     pub(super) links: Vec<Link>,
     pub(super) records: Records,
+    pub(super) script: Script,
     /// How fast each answer is sent, at most.
     pub(super) bytes_per_second: Option<u64>,
     connections: BTreeMap<u64, TcpStream>,
     last_connection: u64,
+    /// Requests before this place in the records are not silent any more.
+    released: usize,
     is_stopped: bool,
 }
 
@@ -112,6 +131,22 @@ impl Shared {
         !self.wait_until(time, |state| state.is_stopped) && !self.state().is_stopped
     }
 
+    /// Waits until the Hub ends.
+    pub(super) fn wait_for_the_end(&self) {
+        while self.rest(LONG) {}
+    }
+
+    /// Waits until a request is told to go on. `false` when the Hub ends before.
+    pub(super) fn wait_for_release(&self, record: usize) -> bool {
+        self.wait_until(LONG, |state| state.released > record || state.is_stopped)
+            && !self.state().is_stopped
+    }
+
+    /// The requests that came until now go on, also those that are about to fall silent.
+    pub(super) fn release(&self) {
+        self.change(|state| state.released = state.records.requests.len());
+    }
+
     /// A connection begins. `None` when the Hub ends.
     pub(super) fn connected(&self, stream: &TcpStream) -> Option<u64> {
         self.change(|state| {
@@ -162,6 +197,13 @@ impl State {
             is_expired: false,
         });
         self.links.len() - 1
+    }
+
+    /// A link works no more.
+    pub(super) fn expire_link(&mut self, number: usize) {
+        if let Some(link) = self.links.get_mut(number) {
+            link.is_expired = true;
+        }
     }
 
     /// No link that was given out so far works any more.
