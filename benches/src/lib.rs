@@ -1,7 +1,8 @@
-//! What the benches share: the clock, the figures, the controls, and one measured dataflow.
+//! What the benches share: the clock, the figures, the controls, one measured dataflow, and the pools.
 
 pub mod arguments;
 pub mod clock;
 pub mod controls;
 pub mod figures;
 pub mod measured;
+pub mod pools;

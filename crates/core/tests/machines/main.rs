@@ -5,6 +5,7 @@ mod flow;
 mod lifecycle;
 mod lifecycle_rules;
 mod placement;
+mod pool;
 mod restart;
 mod stats;
 mod wishes;

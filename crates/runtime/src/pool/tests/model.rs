@@ -171,7 +171,7 @@ fn check_bounded(preemptions_max: usize, model: impl Fn() + Send + Sync + 'stati
 /// Two threads submit, at the same time, a job and the one that it waits for, to a pool whose only thread is about to
 /// become idle.
 fn neither_of_two_jobs_is_stranded(machinery: Modelled) {
-    check_bounded(3, move || {
+    check_bounded(2, move || {
         let pool = pool(machinery, 1, 2, 0);
         let (_, first) = submit(&pool, || ());
         block_on(first).unwrap();
