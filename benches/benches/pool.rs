@@ -36,12 +36,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     println!(
-        "a job that waits for the next one, all 2 core threads busy, 4 at most: how many of those that it waits"
+        "a job that waits for the next one, 2 core threads, 4 at most: in how many trials the next one"
     );
-    println!("for have not begun after {} ms", STRANDED_AFTER.as_millis());
+    println!("has not begun after {} ms", STRANDED_AFTER.as_millis());
+    println!("                         core threads busy   one busy, one idle");
     for (name, make) in CONTENDERS {
-        let (stranded, of) = stranded(make, 1_000);
-        println!("  {name:<22} {stranded:>4} of {of:>5}");
+        let [busy, idle] = [Other::Busy, Other::Idle].map(|other| {
+            let (stranded, of) = stranded(make, other, 1_000);
+            format!("{stranded:>4} of {of:>5}")
+        });
+        println!("  {name:<22} {busy}        {idle}");
     }
 
     println!("\nfrom the call to the job's first instruction, medians of {rounds} rounds");
@@ -97,8 +101,17 @@ fn blocked(began: &Sender<()>) -> (Sender<()>, Box<dyn FnOnce() + Send>) {
     (gate, Box::new(job))
 }
 
+/// What the second core thread does when the job comes that waits for the next one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Other {
+    /// It runs that job already.
+    Busy,
+    /// It has run a job, and both come at once.
+    Idle,
+}
+
 /// Of `trials`, in how many the job that another waits for does not begin. Fewer are tried when it is clear.
-fn stranded(make: Make, trials: usize) -> (usize, usize) {
+fn stranded(make: Make, other: Other, trials: usize) -> (usize, usize) {
     let mut stranded = 0;
     for trial in 0..trials {
         if stranded == STRANDED_ENOUGH {
@@ -106,29 +119,35 @@ fn stranded(make: Make, trials: usize) -> (usize, usize) {
         }
         let pool = make(2, 4, 10);
         let (began, begun) = channel();
-        let gates: Vec<_> = (0..2)
-            .map(|_| {
-                let (gate, job) = blocked(&began);
-                pool.run(job);
-                begun.recv().expect("a thread that stays takes it");
-                gate
-            })
-            .collect();
+        let (_busy, job) = blocked(&began);
+        pool.run(job);
+        begun.recv().expect("it is the first");
+        if other == Other::Idle {
+            begin(pool.as_ref());
+            // It has said that it runs; a moment later it is idle.
+            thread::sleep(Duration::from_millis(1));
+        }
+        let (gate, first) = blocked(&began);
+        pool.run(first);
+        if other == Other::Busy {
+            begun.recv().expect("a thread that stays takes it");
+        }
+        let (second_began, second_begun) = channel();
         pool.run(Box::new(move || {
-            let _ = began.send(());
+            let _ = second_began.send(());
         }));
-        let second = begun.recv_timeout(STRANDED_AFTER);
-        stranded += usize::from(second.is_err());
+        let is_stranded = second_begun.recv_timeout(STRANDED_AFTER).is_err();
+        stranded += usize::from(is_stranded);
         // Now the first may end, and what was stranded is run.
-        drop(gates);
-        if second.is_err() {
-            let _ = begun.recv();
+        drop(gate);
+        if is_stranded {
+            let _ = second_begun.recv();
         }
     }
     (stranded, trials)
 }
 
-/// Samples of the time until a job begins.
+/// The time until a job begins, in nanoseconds.
 fn begin(pool: &dyn Runs) -> u64 {
     let (began, begun) = channel();
     let called_ns = now_ns();

@@ -238,25 +238,22 @@ impl<J> Roster<J> {
         Order::Wait { may_expire }
     }
 
-    /// A thread's job has ended. It has the first of the queue now, or is idle, which is returned.
-    pub fn finish(&mut self, worker: WorkerId, end: JobEnd) -> bool {
-        if self.busy.remove(&worker).is_none() {
-            return true;
-        }
+    /// A thread's job has ended. It is given the first one of the queue, which it has to run, or is idle.
+    pub fn finish(&mut self, worker: WorkerId, end: JobEnd) -> Option<(Arc<str>, J)> {
+        self.busy.remove(&worker)?;
         match end {
             JobEnd::Completed => self.completed += 1,
             JobEnd::Panicked => self.panicked += 1,
         }
-        match self.queue.pop_front() {
-            Some((name, job)) => {
-                self.give(worker, name, job);
-                false
+        let next = self.queue.pop_front();
+        match &next {
+            Some((name, _)) => {
+                let name = Arc::clone(name);
+                self.busy.insert(worker, Work { name, job: None });
             }
-            None => {
-                self.idle.push(worker);
-                true
-            }
+            None => self.idle.push(worker),
         }
+        next
     }
 
     /// A thread has waited for as long as it may. Whether it ends: it does not if it was given a job in the meantime,

@@ -122,13 +122,20 @@ impl World {
         }
     }
 
+    fn finish(&mut self, worker: WorkerId, end: JobEnd) {
+        if let Some((_, job)) = self.roster.finish(worker, end) {
+            self.ran.push(job);
+            self.at_work.insert(worker);
+        }
+    }
+
     fn step(&mut self, step: Step) {
         let nth = |number: usize| self.workers.get(number).copied();
         match step {
             Step::Submit { starts } => self.submit(starts),
             Step::Finish(number, end) => {
                 if let Some(worker) = nth(number).filter(|worker| self.at_work.remove(worker)) {
-                    self.roster.finish(worker, end);
+                    self.finish(worker, end);
                 }
             }
             Step::Expire(number) => {
@@ -193,7 +200,7 @@ proptest! {
         while !world.roster.is_drained() {
             world.look_for_orders();
             for worker in std::mem::take(&mut world.at_work) {
-                world.roster.finish(worker, JobEnd::Completed);
+                world.finish(worker, JobEnd::Completed);
                 world.check();
             }
         }

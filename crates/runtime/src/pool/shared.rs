@@ -136,23 +136,12 @@ impl<M: Machinery> Shared<M> {
 
     /// What a thread of the pool does: one order after the other.
     fn work(self: Arc<Self>, worker: WorkerId, bell: &M::Bell) {
-        let mut called: Option<Arc<str>> = None;
         let mut state = self.machinery.lock(&self.state);
         loop {
             match state.roster.order(worker) {
                 Order::Run(name, job) => {
                     drop(state);
-                    if called.as_ref() != Some(&name) {
-                        self.machinery.call_this_thread(&name);
-                    }
-                    let ran = job();
-                    let is_idle = self.finish(worker, ran.end);
-                    called = Some(name).filter(|_| !is_idle);
-                    if is_idle {
-                        self.machinery.call_this_thread(self.name);
-                    }
-                    ran.result.show();
-                    drop(ran);
+                    self.run(worker, name, job);
                     state = self.machinery.lock(&self.state);
                 }
                 Order::Wait { may_expire } => {
@@ -170,12 +159,32 @@ impl<M: Machinery> Shared<M> {
         self.tell_if_drained(state);
     }
 
-    /// Whether the thread has nothing to do then.
-    fn finish(self: &Arc<Self>, worker: WorkerId, end: JobEnd) -> bool {
+    /// Runs a job, and all that follow it out of the queue. A result is shown when its thread is accounted for.
+    fn run(self: &Arc<Self>, worker: WorkerId, mut name: Arc<str>, mut job: Job) {
+        self.machinery.call_this_thread(&name);
+        loop {
+            let ran = job();
+            let next = self.finish(worker, ran.end);
+            if next.is_none() {
+                self.machinery.call_this_thread(self.name);
+            }
+            ran.result.show();
+            let Some((next_name, next_job)) = next else {
+                return;
+            };
+            if next_name != name {
+                self.machinery.call_this_thread(&next_name);
+            }
+            (name, job) = (next_name, next_job);
+        }
+    }
+
+    /// What the thread has to do next, if there is something.
+    fn finish(self: &Arc<Self>, worker: WorkerId, end: JobEnd) -> Option<(Arc<str>, Job)> {
         let mut state = self.machinery.lock(&self.state);
-        let is_idle = state.roster.finish(worker, end);
+        let next = state.roster.finish(worker, end);
         self.reinforce(&mut state);
-        is_idle
+        next
     }
 
     /// Takes no more jobs; the threads leave when they have done what is there.

@@ -52,6 +52,21 @@ fn of_1000_jobs_behind_one_that_waits_for_them_none_is_stranded() {
     }
 }
 
+/// And a pool whose threads say only by themselves that they are busy gives the idle one to both.
+#[test]
+fn nor_is_one_when_both_come_at_once_for_the_only_idle_thread() {
+    let pool = pool(1, 2, 10);
+    done(pool.submit("leaves an idle thread", || ()).unwrap().result);
+    for _ in 0..1_000 {
+        let (release, first) = blocked();
+        let first = pool.submit("waits for the second", first).unwrap();
+        let second = pool.submit("second", move || drop(release)).unwrap();
+        assert_eq!((first.how, second.how), (Start::Started, Start::Started));
+        done(second.result);
+        done(first.result);
+    }
+}
+
 #[test]
 fn a_job_is_started_queued_or_given_back() {
     let pool = pool(0, 2, 2);
