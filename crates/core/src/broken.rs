@@ -53,6 +53,10 @@ pub enum Rule {
     SegmentsAreKept,
     /// A cycle in which somebody works counts as being at rest.
     BusyCycleIsAtRest,
+    /// What a fetch says that was given up counts for the one after it.
+    LateFetchIsBelieved,
+    /// A node starts when one of its models is there.
+    OneModelIsEnough,
 }
 
 impl Rule {

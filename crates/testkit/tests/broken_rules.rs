@@ -33,6 +33,7 @@ fn look_for(rule: Rule) -> &'static str {
         | Rule::CrashIsTheEnd => "restarts",
         Rule::SegmentsAreKept => "I-5",
         Rule::BusyCycleIsAtRest => "a cycle ends at rest",
+        Rule::LateFetchIsBelieved | Rule::OneModelIsEnough => "models",
     }
 }
 

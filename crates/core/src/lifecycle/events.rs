@@ -15,6 +15,17 @@ pub struct NodeSettings {
     pub restart: RestartPolicy,
     /// Where its jitter begins.
     pub seed: u64,
+    /// What must be there before its first incarnation starts.
+    pub needs: Needs,
+}
+
+/// What must be there before a node starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Its models: it waits for [`NodeEvent::ModelsReady`].
+    Models,
 }
 
 /// Whether a program uses the node library.
@@ -37,8 +48,16 @@ pub enum NodeEvent {
         /// Why not, in one line.
         why: String,
     },
-    /// The node may start. Ignored unless it was placed and not stopped since.
+    /// The node may start, as soon as its models are there. Ignored unless it was placed and not stopped since.
     Start,
+    /// Its models are there. What was there once is not waited for again.
+    ModelsReady,
+    /// One of its models cannot be had. A node that waits for its models, or has not come to that, has failed before
+    /// it began.
+    ModelsFailed {
+        /// Which one and why not, in one line.
+        why: String,
+    },
     /// Its process runs.
     Spawned {
         /// Which incarnation.

@@ -5,7 +5,7 @@ mod wishes;
 
 use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, Sequence, StopMode};
 
-use super::events::{NodeCommand, NodeEvent, NodeSettings, Program};
+use super::events::{Needs, NodeCommand, NodeEvent, NodeSettings, Program};
 use crate::broken::{Rule, is_broken};
 use crate::random::Random;
 use crate::restart::RestartTracker;
@@ -17,6 +17,8 @@ pub struct NodeMachine {
     program: Program,
     state: LifeCycle,
     epoch: Epoch,
+    /// What it still waits for before it starts.
+    needs: Needs,
     /// There from the command to spawn until the process is reaped.
     incarnation: Option<Incarnation>,
     intent: Intent,
@@ -73,6 +75,7 @@ impl NodeMachine {
             program: settings.program,
             state: LifeCycle::Declared,
             epoch: Epoch::NONE,
+            needs: settings.needs,
             incarnation: None,
             intent: Intent::Run,
             stop_begun: false,
@@ -164,13 +167,25 @@ impl NodeMachine {
             NodeEvent::NoPlace { why } => {
                 if self.state == LifeCycle::Declared {
                     let how = format!("no place for it: {why}");
-                    commands.push(NodeCommand::FailUp { why: how.clone() });
-                    self.finish(End::Crashed { how: how.clone() }, how, &mut commands);
+                    self.fail_before_it_began(how, &mut commands);
                 }
             }
-            NodeEvent::Start => {
-                if self.state == LifeCycle::Placed {
+            NodeEvent::Start => match (self.state, self.needs) {
+                (LifeCycle::Placed, Needs::Nothing) => self.start(now, None, &mut commands),
+                (LifeCycle::Placed, Needs::Models) => {
+                    self.go(LifeCycle::Downloading, None, &mut commands);
+                }
+                _ => {}
+            },
+            NodeEvent::ModelsReady => {
+                self.needs = Needs::Nothing;
+                if self.state == LifeCycle::Downloading {
                     self.start(now, None, &mut commands);
+                }
+            }
+            NodeEvent::ModelsFailed { why } => {
+                if self.epoch == Epoch::NONE && self.needs == Needs::Models {
+                    self.fail_before_it_began(why, &mut commands);
                 }
             }
             NodeEvent::Spawned { epoch, pid } => self.spawned(now, epoch, pid, &mut commands),
@@ -261,6 +276,11 @@ impl NodeMachine {
             end: self.end.clone(),
             because,
         });
+    }
+
+    fn fail_before_it_began(&mut self, how: String, commands: &mut Vec<NodeCommand>) {
+        commands.push(NodeCommand::FailUp { why: how.clone() });
+        self.finish(End::Crashed { how: how.clone() }, how, commands);
     }
 
     fn start(&mut self, now: Time, because: Option<String>, commands: &mut Vec<NodeCommand>) {

@@ -5,7 +5,7 @@ mod exit;
 mod machine;
 mod transitions;
 
-pub use events::{Kill, NodeCommand, NodeEvent, NodeSettings, Program, Refusal, Wish};
+pub use events::{Kill, Needs, NodeCommand, NodeEvent, NodeSettings, Program, Refusal, Wish};
 pub use exit::Exit;
 pub use machine::NodeMachine;
 pub use transitions::transition_allowed;

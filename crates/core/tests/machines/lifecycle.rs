@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::lifecycle::{
-    Exit, Kill, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, transition_allowed,
+    Exit, Kill, Needs, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program,
+    transition_allowed,
 };
 use dataflow_ids::{
     EdgeId, End, Epoch, Forcer, LifeCycle, RestartOn, RestartPolicy, Sequence, StopMode,
@@ -31,6 +32,8 @@ fn event() -> impl Strategy<Value = NodeEvent> {
     prop_oneof![
         12 => Just(NodeEvent::Placed),
         12 => Just(NodeEvent::Start),
+        12 => Just(NodeEvent::ModelsReady),
+        1 => Just(NodeEvent::ModelsFailed { why: "gated".into() }),
         12 => epoch().prop_map(|epoch| NodeEvent::Spawned { epoch, pid: 4711 }),
         1 => epoch().prop_map(|epoch| NodeEvent::SpawnFailed { epoch, cause: "no such file".into() }),
         12 => epoch().prop_map(|epoch| NodeEvent::Connected { epoch }),
@@ -118,8 +121,9 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
         ]),
         0..5_u32,
         any::<u64>(),
+        prop::sample::select(vec![Needs::Nothing, Needs::Models]),
     )
-        .prop_map(|(program, on, restarts_max, seed)| NodeSettings {
+        .prop_map(|(program, on, restarts_max, seed, needs)| NodeSettings {
             program,
             restart: RestartPolicy {
                 on,
@@ -127,6 +131,7 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
                 ..RestartPolicy::default()
             },
             seed,
+            needs,
         })
 }
 
@@ -136,14 +141,16 @@ struct Observer {
     spawned: u32,
     is_stopped: bool,
     is_forced: bool,
+    has_models: bool,
     end: Option<End>,
     closed: (u32, u32),
     failed_up: u32,
 }
 
 impl Observer {
-    fn new() -> Self {
+    fn new(needs: Needs) -> Self {
         Observer {
+            has_models: needs == Needs::Nothing,
             state: LifeCycle::Declared,
             spawned: 0,
             is_stopped: false,
@@ -165,6 +172,7 @@ impl Observer {
                 | NodeEvent::Park { kill: Some(_) }
                 | NodeEvent::Restart { kill: Some(_) }
         );
+        self.has_models |= *event == NodeEvent::ModelsReady;
     }
 
     fn see(&mut self, command: &NodeCommand) {
@@ -172,6 +180,7 @@ impl Observer {
         match command {
             NodeCommand::Spawn { epoch } => {
                 assert!(!self.is_stopped, "a stop wins over every start");
+                assert!(self.has_models, "nobody starts without his models");
                 self.spawned += 1;
                 assert_eq!(*epoch, Epoch(self.spawned), "epochs grow by one");
             }
@@ -180,7 +189,7 @@ impl Observer {
             NodeCommand::CloseOutputs => self.closed.1 += 1,
             NodeCommand::FailUp { .. } => {
                 self.failed_up += 1;
-                assert_eq!(self.spawned, 1, "only a first incarnation fails the up");
+                assert!(self.spawned <= 1, "only a first incarnation fails the up");
                 assert!(!self.is_stopped, "a stopped node fails no up");
             }
             NodeCommand::Report { from, to, end, .. } => {
@@ -231,8 +240,8 @@ proptest! {
         settings in settings(),
         events in prop::collection::vec((event(), 0..40_u64), 0..80),
     ) {
+        let mut observer = Observer::new(settings.needs);
         let mut machine = NodeMachine::new(settings);
-        let mut observer = Observer::new();
         let mut now = Time::START;
         for (event, seconds) in events {
             now = now.after(Duration::from_secs(seconds));

@@ -1,12 +1,18 @@
 //! The rules of section 7 of the design, one by one.
 
 use dataflow_core::Time;
-use dataflow_core::lifecycle::{Exit, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program};
+use dataflow_core::lifecycle::{
+    Exit, Needs, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, Refusal, Wish,
+};
 use dataflow_ids::{
     EdgeId, End, Epoch, Forcer, LifeCycle, RestartOn, RestartPolicy, Sequence, StopMode,
 };
 
 fn machine(program: Program, on: RestartOn) -> NodeMachine {
+    machine_with(program, on, Needs::Nothing)
+}
+
+fn machine_with(program: Program, on: RestartOn, needs: Needs) -> NodeMachine {
     NodeMachine::new(NodeSettings {
         program,
         restart: RestartPolicy {
@@ -14,6 +20,7 @@ fn machine(program: Program, on: RestartOn) -> NodeMachine {
             ..RestartPolicy::default()
         },
         seed: 1,
+        needs,
     })
 }
 
@@ -52,6 +59,78 @@ fn exited(epoch: Epoch, exit: Exit) -> NodeEvent {
 
 fn crashed(how: &str) -> Option<End> {
     Some(End::Crashed { how: how.into() })
+}
+
+fn downloading() -> NodeMachine {
+    let mut node = machine_with(Program::UsesLibrary, RestartOn::Always, Needs::Models);
+    let commands = tell_all(&mut node, &[NodeEvent::Placed, NodeEvent::Start]);
+    assert_eq!((commands, node.state()), (vec![], LifeCycle::Downloading));
+    node
+}
+
+#[test]
+fn a_node_starts_when_its_models_are_there_and_no_restart_waits_for_them_again() {
+    let mut node = downloading();
+    let spawn = |epoch| vec![NodeCommand::Spawn { epoch }];
+    let told = tell_all(&mut node, &[NodeEvent::ModelsReady]);
+    assert_eq!((told, node.state()), (spawn(ONE), LifeCycle::Starting));
+    let crash = [
+        NodeEvent::Spawned { epoch: ONE, pid: 7 },
+        NodeEvent::Ready { epoch: ONE },
+        exited(ONE, Exit::Code(1)),
+    ];
+    tell_all(&mut node, &crash);
+    let told = tell_all(&mut node, &[NodeEvent::BackoffElapsed { epoch: ONE }]);
+    assert_eq!((told, node.state()), (spawn(TWO), LifeCycle::Starting));
+}
+
+#[test]
+fn models_that_are_there_early_are_not_waited_for() {
+    let mut node = machine_with(Program::UsesLibrary, RestartOn::Always, Needs::Models);
+    let early = [NodeEvent::Placed, NodeEvent::ModelsReady, NodeEvent::Start];
+    let told = tell_all(&mut node, &early);
+    assert_eq!(told, [NodeCommand::Spawn { epoch: ONE }]);
+}
+
+#[test]
+fn a_model_that_cannot_be_had_fails_the_up_unless_the_node_has_its_models() {
+    let why = "model detector is gated".to_owned();
+    let failed = NodeEvent::ModelsFailed { why: why.clone() };
+    let mut node = downloading();
+    let told = tell_all(&mut node, std::slice::from_ref(&failed));
+    let close = [NodeCommand::CloseInputs, NodeCommand::CloseOutputs];
+    assert_eq!(told[0], NodeCommand::FailUp { why: why.clone() });
+    assert_eq!(told[1..], close);
+    assert_eq!(node.end(), crashed(&why).as_ref());
+
+    let mut has_them = downloading();
+    tell_all(&mut has_them, &[NodeEvent::ModelsReady]);
+    let told = tell_all(&mut has_them, &[failed]);
+    assert_eq!((told, has_them.end()), (vec![], None));
+}
+
+#[test]
+fn a_node_that_waits_for_its_models_ends_with_the_stop_at_once() {
+    let force = NodeEvent::Force {
+        by: Forcer::DownForce,
+    };
+    for stop in [NodeEvent::StopBegun, GRACEFUL, force] {
+        let mut node = downloading();
+        let told = tell_all(&mut node, &[stop, NodeEvent::ModelsReady]);
+        let close = [NodeCommand::CloseInputs, NodeCommand::CloseOutputs];
+        assert_eq!(told, close, "and it is not started after that");
+        assert_eq!(node.end(), Some(&End::Drained));
+    }
+}
+
+#[test]
+fn a_node_that_waits_for_its_models_cannot_be_parked_and_is_started_anyway() {
+    let mut node = downloading();
+    assert_eq!(node.refuses(Wish::Park), Some(Refusal::NotStarted));
+    assert_eq!(tell_all(&mut node, &[PARK, RESTART]), []);
+    assert_eq!(node.state(), LifeCycle::Downloading);
+    let told = tell_all(&mut node, &[NodeEvent::ModelsReady]);
+    assert_eq!(told, [NodeCommand::Spawn { epoch: ONE }]);
 }
 
 #[test]

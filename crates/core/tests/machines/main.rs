@@ -2,6 +2,7 @@
 
 mod drain;
 mod flow;
+mod jobs;
 mod lifecycle;
 mod lifecycle_rules;
 mod placement;

@@ -3,7 +3,7 @@
 use dataflow_core::Time;
 use dataflow_core::flow::FlowEvent;
 use dataflow_core::lifecycle::{
-    Exit, Kill, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, Refusal, Wish,
+    Exit, Kill, Needs, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program, Refusal, Wish,
 };
 use dataflow_core::outcome::Outcome;
 use dataflow_ids::{End, Epoch, Forcer, LifeCycle, OnFailure, RestartOn, RestartPolicy, StopMode};
@@ -45,6 +45,7 @@ fn node(program: Program, until: usize) -> NodeMachine {
             ..RestartPolicy::default()
         },
         seed: 1,
+        needs: Needs::Nothing,
     });
     let up = [
         NodeEvent::Placed,

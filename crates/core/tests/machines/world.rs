@@ -11,7 +11,9 @@ use dataflow_core::drain::{Afterwards, DrainCommand, DrainEvent, DrainLedger, Re
 use dataflow_core::flow::{
     CycleIndex, FlowCommand, FlowEdge, FlowEvent, FlowMachine, Graph, Phase, Role,
 };
-use dataflow_core::lifecycle::{Exit, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program};
+use dataflow_core::lifecycle::{
+    Exit, Needs, NodeCommand, NodeEvent, NodeMachine, NodeSettings, Program,
+};
 use dataflow_core::outcome::Outcome;
 use dataflow_core::quiesce::{
     Activity, CycleReading, EdgePosition, MemberReading, QuiescenceWatch, Verdict,
@@ -132,6 +134,7 @@ impl World {
                     program,
                     restart: scenario.restart,
                     seed: random.draw(),
+                    needs: Needs::Nothing,
                 }),
                 mailbox: VecDeque::from([NodeEvent::Placed]),
                 process: None,

@@ -16,7 +16,10 @@ impl NodeMachine {
         if self.ends_for_good() {
             return Some(Refusal::Stopping);
         }
-        let is_before_its_start = matches!(self.state, LifeCycle::Declared | LifeCycle::Placed);
+        let is_before_its_start = matches!(
+            self.state,
+            LifeCycle::Declared | LifeCycle::Placed | LifeCycle::Downloading
+        );
         (wish == Wish::Park && is_before_its_start).then_some(Refusal::NotStarted)
     }
 
