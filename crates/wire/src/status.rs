@@ -320,6 +320,17 @@ pub enum ModelState {
     Cancelled,
 }
 
+impl ModelState {
+    /// Whether nothing follows by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            ModelState::Ready | ModelState::Failed | ModelState::Cancelled
+        )
+    }
+}
+
 /// One file of a model at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFile {

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use dataflow_core::Time;
 use dataflow_core::random::Random;
-use dataflow_ids::{Epoch, NodeIndex};
+use dataflow_ids::{Epoch, ModelIndex, NodeIndex};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::process::Launcher;
@@ -32,6 +32,8 @@ pub(crate) enum TaskName {
     Server,
     /// One connection on it.
     Client,
+    /// Looks how a model stands.
+    Model(ModelIndex),
 }
 
 /// A task has panicked. Nothing else of the runtime is touched.
@@ -128,25 +130,37 @@ impl Env {
     /// Runs a future on the control arbiter. A panic in it becomes an event for the root.
     pub(crate) fn spawn(&self, task: TaskName, future: impl Future<Output = ()> + 'static) -> Task {
         let panics = self.panics.clone();
-        let guarded = async move {
-            let mut future = pin!(future);
-            poll_fn(|context| {
-                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-                    Ok(poll) => poll,
-                    Err(panic) => {
-                        let what = panic_text(&*panic);
-                        // A root that is gone has ended the run.
-                        let _ = panics.send(TaskPanicked { task, what });
-                        Poll::Ready(())
-                    }
-                }
-            })
-            .await;
-        };
-        #[expect(clippy::disallowed_methods, reason = "this is the one way to spawn")]
-        let handle = actix_rt::spawn(guarded);
-        Task(Some(handle))
+        spawn_guarded(future, move |what| {
+            // A root that is gone has ended the run.
+            let _ = panics.send(TaskPanicked { task, what });
+        })
     }
+}
+
+/// Runs a future on the current arbiter. If it panics, `panicked` hears what it said.
+pub(crate) fn spawn_guarded(
+    future: impl Future<Output = ()> + 'static,
+    panicked: impl FnOnce(String) + 'static,
+) -> Task {
+    let guarded = async move {
+        let mut future = pin!(future);
+        let mut panicked = Some(panicked);
+        poll_fn(
+            |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+                Ok(poll) => poll,
+                Err(panic) => {
+                    if let Some(panicked) = panicked.take() {
+                        panicked(panic_text(&*panic));
+                    }
+                    Poll::Ready(())
+                }
+            },
+        )
+        .await;
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the one way to spawn")]
+    let handle = actix_rt::spawn(guarded);
+    Task(Some(handle))
 }
 
 /// A running task. Dropping it aborts the task.

@@ -152,10 +152,10 @@ pub enum ModelError {
         /// What the system says.
         why: String,
     },
-    /// A part of this program has panicked.
+    /// A part of this program has panicked, or has ended without a word.
     #[error("dataflow itself has failed: {why}")]
     Internal {
-        /// What it panicked with.
+        /// What it panicked with, or what it was.
         why: String,
     },
     /// Nobody wants it any more.

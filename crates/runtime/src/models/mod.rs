@@ -4,13 +4,19 @@ pub mod cache;
 mod environment;
 mod error;
 mod fetch;
+mod none;
 pub mod pins;
 mod seam;
+mod service;
 
 pub use environment::{HubSettings, Token};
 pub use error::ModelError;
 pub use fetch::{FetchLimits, HubFetcher};
+pub use none::NoModels;
 pub use seam::{
     FetchEpoch, FetchEvent, FetchProgress, FetchSink, Fetcher, Fetching, FileProgress, LetGo,
-    ModelOrder, Models, Wanted,
+    ModelOrder, ModelWatch, Models, Wanted,
 };
+#[cfg(any(test, feature = "faults"))]
+pub use service::ActorFault;
+pub use service::{LocalModels, ModelService};

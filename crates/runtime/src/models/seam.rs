@@ -3,9 +3,11 @@
 //! Whoever wants a model holds a [`Wanted`], which tells how it stands without asking anybody, and lets go of it by
 //! dropping it. The service decides; a [`Fetcher`] does, on threads of its own, and says what happens.
 
-use dataflow_core::models::{Listing, ModelSpec};
-use dataflow_wire::status::ModelView;
 use std::path::PathBuf;
+
+pub use dataflow_core::models::FetchEpoch;
+use dataflow_core::models::{Listing, ModelSpec};
+use dataflow_wire::status::{ModelState, ModelView};
 use tokio::sync::{mpsc, watch};
 
 use super::error::ModelError;
@@ -48,21 +50,56 @@ impl Wanted {
         }
     }
 
-    /// How it stands: the last value, at once.
+    /// How it stands: the last value, at once. What nobody can finish any more has failed.
     #[must_use]
     pub fn view(&self) -> ModelView {
-        self.view.borrow().clone()
+        view_of(&self.view)
     }
 
     /// Waits until it stands otherwise than when this was called last. `false` when nothing will change any more.
     pub async fn changed(&mut self) -> bool {
         self.view.changed().await.is_ok()
     }
+
+    /// To look and to wait without holding the want.
+    #[must_use]
+    pub fn watch(&self) -> ModelWatch {
+        ModelWatch(self.view.clone())
+    }
 }
 
-/// The number of a download, and which attempt at it: what is said with an older one is not heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchEpoch(pub u64);
+/// Looks at somebody's want. Holding it wants nothing.
+#[derive(Debug, Clone)]
+pub struct ModelWatch(watch::Receiver<ModelView>);
+
+impl ModelWatch {
+    /// As [`Wanted::view`].
+    #[must_use]
+    pub fn view(&self) -> ModelView {
+        view_of(&self.0)
+    }
+
+    /// As [`Wanted::changed`].
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+fn view_of(receiver: &watch::Receiver<ModelView>) -> ModelView {
+    // In this order: what was said last is looked at after it is known that nothing follows.
+    let is_over = receiver.has_changed().is_err();
+    let view = receiver.borrow().clone();
+    if !is_over || view.state.is_final() {
+        return view;
+    }
+    let why = "what fetches models has ended".to_owned();
+    let failure = Some(ModelError::Internal { why }.failure());
+    ModelView {
+        state: ModelState::Failed,
+        failure,
+        ..view
+    }
+}
 
 /// What fetches.
 pub trait Fetcher {

@@ -1,0 +1,87 @@
+//! Models on a thread of their own: whatever happens there delays nobody else.
+
+use std::rc::Rc;
+use std::time::Duration;
+use std::{io, thread};
+
+#[cfg(any(test, feature = "faults"))]
+use super::door::ActorFault;
+use super::door::{Door, Request};
+use super::serve::Service;
+use crate::models::{
+    FetchLimits, Fetcher, HubFetcher, HubSettings, ModelError, ModelOrder, Models, Wanted,
+};
+use crate::pool::{Pool, PoolSettings};
+
+/// What the thread is called.
+const THREAD: &str = "dataflow-models";
+/// Where files are hashed and written.
+const POOL: PoolSettings = PoolSettings {
+    name: "models-pool",
+    core: 0,
+    // As many as there may be transfers, and some that link, look and verify.
+    max: 8,
+    keep_alive: Duration::from_secs(10),
+    queue_max: 1024,
+};
+
+/// A service of models on a thread of its own, with an event loop of its own. Dropping it cancels every fetch, and
+/// waits for nobody.
+#[derive(Debug)]
+pub struct ModelService {
+    door: Door,
+}
+
+impl ModelService {
+    /// Starts everything that it takes to fetch from the Hub of these settings. Nobody is asked for anything yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] when the system gives no threads.
+    pub fn for_hub(settings: HubSettings, limits: FetchLimits) -> Result<ModelService, ModelError> {
+        let refused = |why: String| ModelError::Internal { why };
+        let pool = Pool::new(POOL).map_err(|error| refused(error.to_string()))?;
+        let fetcher = HubFetcher::new(settings, limits, pool)?;
+        ModelService::start(move || fetcher)
+            .map_err(|error| refused(format!("no thread for models: {error}")))
+    }
+
+    /// Starts the thread. What fetches is made on it, by `make`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn start<F: Fetcher + 'static>(
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> io::Result<ModelService> {
+        let (door, requests) = Door::new();
+        let serve = move || {
+            actix_rt::System::new().block_on(async {
+                Service::new(Rc::new(make()), requests).run().await;
+            });
+        };
+        // Nobody waits for its end: it may be in the middle of anything, and the cache is right at every moment.
+        thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(serve)?;
+        Ok(ModelService { door })
+    }
+
+    /// Lets something go wrong in the actor's next handler, which comes at once.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn strike(&self, fault: ActorFault) {
+        self.door.send(Request::Strike(fault));
+    }
+}
+
+impl Models for ModelService {
+    fn want(&self, order: ModelOrder) -> Wanted {
+        self.door.want(order)
+    }
+}
+
+impl Drop for ModelService {
+    fn drop(&mut self) {
+        self.door.send(Request::End);
+    }
+}
