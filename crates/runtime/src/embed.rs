@@ -21,6 +21,7 @@ use crate::env::WallClock;
 use crate::error::RunError;
 use crate::events::RunEvent;
 use crate::logs::LogSink;
+use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::Launcher;
 use crate::root::{RootRef, RootTask, Start};
@@ -30,6 +31,8 @@ pub use crate::supervision::Counts;
 pub struct Surroundings {
     /// Starts the nodes. Closed when the run has ended.
     pub launcher: Rc<dyn Launcher>,
+    /// Where models come from: [`NoModels`](crate::models::NoModels) for nodes that need none.
+    pub models: Rc<dyn Models>,
     /// The seed of every random choice. It counts, and not that of the options.
     pub seed: u64,
     /// The run's name: part of the names of its memory, and the nodes' `DATAFLOW_RUN`.
@@ -81,6 +84,7 @@ pub fn embed(
         wall_clock: WallClock::Beginning(surroundings.begins_at),
         pid: surroundings.pid,
         launcher: surroundings.launcher,
+        models: surroundings.models,
         capabilities: surroundings.capabilities,
         output_memory_bytes: surroundings.output_memory_bytes,
         listener: None,

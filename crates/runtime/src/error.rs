@@ -7,6 +7,7 @@ use dataflow_ids::{DataflowName, NodeId};
 use dataflow_wire::status::Report;
 
 use crate::logs::LogsError;
+use crate::models::ModelError;
 use crate::registry::RegistryError;
 
 /// What an error says about whose turn it is: it decides the exit code.
@@ -102,6 +103,13 @@ pub enum UpError {
     /// [`Interruption::interrupt`](crate::Interruption::interrupt) was called.
     #[error("interrupted: nothing was started")]
     Interrupted,
+    /// What says where models come from is wrong.
+    #[error("models cannot be fetched: {source}; {remedy}", remedy = source.remedy())]
+    Models {
+        /// What is wrong.
+        #[from]
+        source: ModelError,
+    },
     /// The limit of open descriptors is too low.
     #[error(
         "this dataflow needs {need} open descriptors in the runtime's process, and the limit is {limit}: raise \
@@ -145,6 +153,7 @@ impl UpError {
             | UpError::ProgramNotExecutable { .. }
             | UpError::PythonUnusable { .. }
             | UpError::PythonWithoutModule { .. }
+            | UpError::Models { .. }
             | UpError::TooFewDescriptors { .. }
             | UpError::TooFewDescriptorsForNode { .. } => ErrorClass::Input,
             UpError::Registry(_)

@@ -15,6 +15,7 @@ use crate::env::{WallClock, system_time};
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
 use crate::logs::{self, LOG_BYTES_MAX, LogWriter, RunFolder};
+use crate::models::{FetchLimits, HubSettings, ModelService, Models, NoModels};
 use crate::options::RunOptions;
 use crate::process::ProcessLauncher;
 use crate::registry::{Claim, Registry, RegistryError};
@@ -29,6 +30,8 @@ pub struct Run {
     claim: Claim,
     folder: RunFolder,
     descriptor_limit: DescriptorLimit,
+    /// `None` when no node needs any.
+    models: Option<ModelService>,
     controls: Controls,
     control: UnboundedReceiver<Control>,
 }
@@ -55,6 +58,8 @@ pub(crate) fn prepare_in(
     })?;
     limits::check_descriptors(&dataflow, descriptor_limit)?;
 
+    let models = models(&dataflow)?;
+
     let folder = RunFolder::create(&dataflow.folder, &dataflow.name)?;
     let claimed = claim(registry, &dataflow, &folder).and_then(|claim| {
         let nodes = dataflow.nodes.iter().map(|node| node.id.clone()).collect();
@@ -75,9 +80,20 @@ pub(crate) fn prepare_in(
         claim,
         folder,
         descriptor_limit,
+        models,
         controls: Controls::new(to_root),
         control,
     })
+}
+
+/// What fetches models, if a node needs any. Nobody is asked for one yet.
+fn models(dataflow: &Dataflow) -> Result<Option<ModelService>, UpError> {
+    if dataflow.nodes.iter().all(|node| node.models.is_empty()) {
+        return Ok(None);
+    }
+    let settings = HubSettings::from_environment()?;
+    let service = ModelService::for_hub(settings, FetchLimits::default())?;
+    Ok(Some(service))
 }
 
 fn claim(registry: &Registry, dataflow: &Dataflow, folder: &RunFolder) -> Result<Claim, UpError> {
@@ -124,9 +140,14 @@ impl Run {
             mut claim,
             folder,
             descriptor_limit,
+            models,
             control,
             ..
         } = self;
+        let models: Rc<dyn Models> = match models {
+            Some(service) => Rc::new(service),
+            None => Rc::new(NoModels),
+        };
         let refused = |what| move |source| RunError::System { what, source };
         let log_bytes_max = options.log_bytes_max.unwrap_or(LOG_BYTES_MAX);
         let (logs, writer) = LogWriter::start(folder.path(), log_bytes_max, events.clone())
@@ -145,6 +166,7 @@ impl Run {
                 wall_clock: WallClock::System,
                 pid: std::process::id(),
                 launcher: Rc::new(launcher),
+                models,
                 capabilities: machine::capabilities(),
                 output_memory_bytes: machine::output_memory_bytes(),
                 listener,

@@ -8,8 +8,11 @@ use dataflow_core::Time;
 use dataflow_core::broken::{Rule, is_broken};
 use dataflow_core::drain::{Afterwards, DrainCommand, DrainEvent, DrainLedger, Receiver};
 use dataflow_core::flow::{CycleIndex, CycleMember, FlowCommand, FlowEvent, FlowMachine};
+use dataflow_core::models::{Needs, Standing};
 use dataflow_core::quiesce::{QuiescenceWatch, Verdict};
-use dataflow_ids::{EdgeId, End, Epoch, Forcer, LifeCycle, NodeIndex, Sequence, StopMode};
+use dataflow_ids::{
+    EdgeId, End, Epoch, Forcer, LifeCycle, ModelIndex, NodeIndex, Sequence, StopMode,
+};
 
 use super::ActorName;
 use super::node::NodeMessage;
@@ -34,6 +37,11 @@ pub(crate) enum DataflowMessage {
     /// How the placement went: fine, or which node has no place and why.
     Placed {
         result: Result<(), (NodeIndex, String)>,
+    },
+    /// A model has come to its end: it is there, or cannot be had and why.
+    ModelChanged {
+        model: ModelIndex,
+        result: Result<(), String>,
     },
     /// A node has changed its state.
     NodeChanged {
@@ -74,6 +82,7 @@ pub(crate) enum DataflowMessage {
 crate::message_kinds!(DataflowMessage {
     Up,
     Placed,
+    ModelChanged,
     NodeChanged,
     UpFailed,
     EdgeClosed,
@@ -94,6 +103,7 @@ crate::message_kinds!(DataflowMessage {
 pub(crate) struct Lead {
     pub(crate) flow: Rc<FlowMachine>,
     pub(crate) drain: Rc<DrainLedger>,
+    pub(crate) needs: Rc<Needs>,
     watches: BTreeMap<CycleIndex, QuiescenceWatch>,
     pub(crate) stop_began: Option<Time>,
     force_at: Option<Time>,
@@ -102,10 +112,11 @@ pub(crate) struct Lead {
 }
 
 impl Lead {
-    pub(crate) fn new(flow: FlowMachine, drain: DrainLedger) -> Lead {
+    pub(crate) fn new(flow: FlowMachine, drain: DrainLedger, needs: Needs) -> Lead {
         Lead {
             flow: Rc::new(flow),
             drain: Rc::new(drain),
+            needs: Rc::new(needs),
             watches: BTreeMap::new(),
             stop_began: None,
             force_at: None,
@@ -122,6 +133,10 @@ pub(crate) enum DataflowCommand {
     Place,
     /// Tell every node that it is placed.
     TellPlaced,
+    /// Want every model that some node needs.
+    WantModels,
+    /// Tell a node how it stands with its models, if that is known.
+    TellModels { node: NodeIndex },
     /// Tell a node that no peer has what it needs.
     TellNoPlace { node: NodeIndex, why: String },
     /// What the order of the dataflow asks for.
@@ -177,6 +192,11 @@ impl DataflowActor {
                     .fact(SchedulerMessage::Place { nodes });
             }
             DataflowCommand::TellPlaced => self.tell_all(|| NodeMessage::Placed),
+            DataflowCommand::WantModels => {
+                let wanted = root.memory().lead.read().needs.wanted();
+                root.want_models(&wanted);
+            }
+            DataflowCommand::TellModels { node } => self.tell_models(node),
             DataflowCommand::TellNoPlace { node, why } => {
                 let handle = root.handles().node(node);
                 handle.fact(NodeMessage::NoPlace { why });
@@ -242,6 +262,15 @@ impl DataflowActor {
         });
     }
 
+    fn tell_models(&self, node: NodeIndex) {
+        let this = self.root.handles().node(node);
+        match self.root.memory().lead.read().needs.standing(node) {
+            Standing::Waiting => {}
+            Standing::Ready => this.fact(NodeMessage::ModelsReady),
+            Standing::Failed { why } => this.fact(NodeMessage::ModelsFailed { why }),
+        }
+    }
+
     fn retell(&self, node: NodeIndex) {
         let root = &self.root;
         let lead = root.memory().lead.read();
@@ -255,6 +284,7 @@ impl DataflowActor {
         if let Some(by) = lead.flow.forced() {
             this.fact(NodeMessage::Force { by });
         }
+        self.tell_models(node);
         // These two are looked at again by whoever takes them.
         this.fact(NodeMessage::InputsClosed);
         let mut outputs = root.edge_ids_from(node).into_iter();
@@ -272,6 +302,8 @@ impl DataflowActor {
             FlowCommand::Up => {}
             FlowCommand::StopBegun => {
                 self.tell_all(|| NodeMessage::StopBegun);
+                // Who waits for a model ends now; who has it needs the fetch no more.
+                root.let_go_of_models();
                 self.look_who_waits_after(WAITING_FIRST);
             }
             FlowCommand::StopNode { node, mode } => {
@@ -388,6 +420,9 @@ impl Deciding<'_> {
             }
             DataflowMessage::Placed { result: Ok(()) } => {
                 self.commands.push(DataflowCommand::TellPlaced);
+                if !self.lead.needs.wanted().is_empty() && self.lead.stop_began.is_none() {
+                    self.commands.push(DataflowCommand::WantModels);
+                }
                 self.flow(FlowEvent::Start);
             }
             DataflowMessage::Placed {
@@ -396,6 +431,15 @@ impl Deciding<'_> {
                 node: *node,
                 why: why.clone(),
             }),
+            DataflowMessage::ModelChanged { model, result } => {
+                let needs = Rc::make_mut(&mut self.lead.needs);
+                let told = match result {
+                    Ok(()) => needs.ready(*model),
+                    Err(why) => needs.failed(*model, why.clone()),
+                };
+                let told = told.into_iter();
+                (self.commands).extend(told.map(|node| DataflowCommand::TellModels { node }));
+            }
             DataflowMessage::NodeChanged { node, state, end } => self.flow(FlowEvent::NodeState {
                 node: *node,
                 state: *state,

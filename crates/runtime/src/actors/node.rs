@@ -15,8 +15,12 @@ pub(crate) enum NodeMessage {
     Placed,
     /// No peer has what the node needs.
     NoPlace { why: String },
-    /// Start it.
+    /// Start it, as soon as its models are there.
     Start,
+    /// Its models are there.
+    ModelsReady,
+    /// One of its models cannot be had.
+    ModelsFailed { why: String },
     /// Its process runs.
     Spawned { epoch: Epoch, pid: u32 },
     /// Its process could not be started.
@@ -64,6 +68,8 @@ crate::message_kinds!(NodeMessage {
     Placed,
     NoPlace,
     Start,
+    ModelsReady,
+    ModelsFailed,
     Spawned,
     SpawnFailed,
     Connected,
@@ -89,6 +95,8 @@ impl NodeMessage {
             NodeMessage::Placed => NodeEvent::Placed,
             NodeMessage::NoPlace { ref why } => NodeEvent::NoPlace { why: why.clone() },
             NodeMessage::Start => NodeEvent::Start,
+            NodeMessage::ModelsReady => NodeEvent::ModelsReady,
+            NodeMessage::ModelsFailed { ref why } => NodeEvent::ModelsFailed { why: why.clone() },
             NodeMessage::Spawned { epoch, pid } => NodeEvent::Spawned { epoch, pid },
             NodeMessage::SpawnFailed { epoch, ref cause } => NodeEvent::SpawnFailed {
                 epoch,

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use dataflow_core::drain::DrainLedger;
 use dataflow_core::flow::{FlowEdge, FlowMachine, Graph};
-use dataflow_core::lifecycle::{NodeMachine, NodeSettings, Program};
+use dataflow_core::lifecycle::{Needs, NodeMachine, NodeSettings, Program};
+use dataflow_core::models;
 use dataflow_core::placement::{Capabilities, Ledger, PeerId};
 use dataflow_core::stats::Statistics;
 use dataflow_descriptor::{Dataflow, Node, Program as Runs};
@@ -102,13 +103,20 @@ pub(super) fn memory(env: &Env, dataflow: &Dataflow, capabilities: Capabilities)
             program: program(node),
             restart: node.restart,
             seed: env.random(),
+            needs: match node.models.is_empty() {
+                true => Needs::Nothing,
+                false => Needs::Models,
+            },
         })
     };
+    let nodes = dataflow.nodes.iter();
+    let needs = nodes.map(|node| (node.index, node.models.iter().copied()));
     let this_machine = PeerId("this machine".to_owned());
     Memory {
         lead: Committed::new(Lead::new(
             FlowMachine::new(graph, dataflow.on_failure),
             DrainLedger::new(env.random()),
+            models::Needs::new(needs),
         )),
         nodes: (dataflow.nodes.iter())
             .map(|node| Committed::new(machine(node)))

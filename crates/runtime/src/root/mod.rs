@@ -9,6 +9,7 @@ mod cast;
 mod clients;
 mod conversation;
 mod edges;
+mod models;
 mod process;
 mod pump;
 mod segments;
@@ -55,6 +56,7 @@ pub(crate) use task::{RootTask, Start};
 pub(crate) use timer::Purpose;
 pub(crate) use wishes::Aim;
 
+use models::ModelTable;
 use table::{Process, Table};
 use timer::Timers;
 use topology::Topology;
@@ -150,6 +152,7 @@ pub(crate) struct Root {
     /// The process that runs it, for people.
     pid: u32,
     table: RefCell<Table>,
+    models: ModelTable,
     timers: Timers,
     /// Where commands connect to.
     listener: Option<Rc<AsyncFd<OwnedFd>>>,
@@ -236,6 +239,10 @@ impl Root {
         because: Option<String>,
     ) {
         let id = self.spec(node).id.clone();
+        let because = match to {
+            LifeCycle::Downloading => because.or_else(|| self.models_awaited(node)),
+            _ => because,
+        };
         tracing::info!(node = %id, %from, %to, %epoch, because = because.as_deref(), "node changed");
         let state = to;
         self.handles
@@ -330,7 +337,7 @@ impl Root {
     }
 
     /// Whether a node without a process waits for nothing but what the table and the leader know: the end of that
-    /// process, or of the tokens of its outputs. A wait, a placement, a start is gone with the message that said it.
+    /// process, or of the tokens of its outputs, or its models. A wait, a placement, a start is gone with the message that said it.
     fn can_be_told_again(&self, node: NodeIndex) -> bool {
         let machine = self.memory.node(node).read();
         let table = self.table.borrow();
@@ -340,6 +347,6 @@ impl Root {
             }
             Process::None | Process::Starting { .. } | Process::Running(_) => false,
         };
-        machine.end().is_some() || is_in_table
+        machine.end().is_some() || is_in_table || machine.state() == LifeCycle::Downloading
     }
 }

@@ -84,6 +84,9 @@ impl Root {
         for (key, value) in self.dataflow.env.iter().chain(&spec.env) {
             set(key, value.as_ref());
         }
+        for (key, path) in &self.model_variables(node) {
+            set(key, path);
+        }
         set("DATAFLOW_NODE", spec.id.as_str().as_ref());
         set("DATAFLOW_RUN", self.run.as_ref());
         ChildConfig {

@@ -55,7 +55,7 @@ impl Root {
                 .map(|(node, counts)| self.node_status(node.index, counts))
                 .collect(),
             edges: self.edge_statuses(readings),
-            models: Vec::new(),
+            models: self.model_statuses(),
             waiting,
         }
     }
@@ -102,10 +102,12 @@ impl Root {
         }
     }
 
-    /// Why a node that starts is not ready, as far as that can be seen from here.
+    /// Why a node that is to start is not ready, as far as that can be seen from here.
     fn silence(&self, node: NodeIndex, state: LifeCycle) -> Option<String> {
-        if state != LifeCycle::Starting {
-            return None;
+        match state {
+            LifeCycle::Starting => {}
+            LifeCycle::Downloading => return self.models_awaited(node),
+            _ => return None,
         }
         let table = self.table.borrow();
         let process = &table.node(node).process;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::cast::{Mailboxes, memory};
 use super::edges::make_table;
+use super::models::ModelTable;
 use super::timer::Timers;
 use super::topology::Topology;
 use super::{Progress, Root, RootEvent, RootRef, clients};
@@ -25,6 +26,7 @@ use crate::env::{Env, Task, TaskName, TaskPanicked, WallClock};
 use crate::error::RunError;
 use crate::events::RunEvent;
 use crate::logs::LogSink;
+use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::{Launcher, watched};
 use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
@@ -42,6 +44,8 @@ pub(crate) struct Start {
     /// The process that runs it, for people.
     pub(crate) pid: u32,
     pub(crate) launcher: Rc<dyn Launcher>,
+    /// Where models come from.
+    pub(crate) models: Rc<dyn Models>,
     /// What this machine offers to nodes.
     pub(crate) capabilities: Capabilities,
     /// What the outputs of a node may take that says nothing about it.
@@ -113,6 +117,7 @@ impl RootTask {
             output_memory_bytes,
             pid: start.pid,
             table: RefCell::new(table),
+            models: ModelTable::new(start.models),
             timers: Timers::default(),
             listener: listener.map(Rc::new),
             logs: Rc::new(RefCell::new(start.logs)),
@@ -251,6 +256,10 @@ impl RootTask {
                 let goes_on = self.root.pump_panicked(node, epoch, place);
                 (format!("log of {}", self.root.spec(node).id), goes_on)
             }
+            TaskName::Model(model) => {
+                let goes_on = self.root.model_task_panicked(model);
+                ("look at a model".to_owned(), goes_on)
+            }
             TaskName::Server => {
                 self.server_panics += 1;
                 self.server = serve(&self.root);
@@ -316,6 +325,7 @@ impl RootTask {
         }
         self.server.take();
         self.tending.take();
+        root.let_go_of_models();
         root.env.launcher().close();
         for (actor, counts) in self.supervisor.end() {
             tracing::debug!(%actor, ?counts, "actor ended");
@@ -329,6 +339,7 @@ impl Drop for RootTask {
         // A run that was given up halfway: actors without an end would keep the root, and all that it holds.
         self.supervisor.end();
         self.root.kill_all();
+        self.root.let_go_of_models();
         self.root.env.launcher().close();
     }
 }

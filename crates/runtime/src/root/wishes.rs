@@ -75,9 +75,13 @@ impl Root {
     pub(crate) fn aim(&self, node: NodeIndex, wish: Wish) -> Aim {
         let machine = self.memory.node(node).read();
         let epoch = match (wish, machine.state()) {
-            (Wish::Restart, LifeCycle::Stopping | LifeCycle::Declared | LifeCycle::Placed) => {
-                machine.epoch().next()
-            }
+            (
+                Wish::Restart,
+                LifeCycle::Stopping
+                | LifeCycle::Declared
+                | LifeCycle::Placed
+                | LifeCycle::Downloading,
+            ) => machine.epoch().next(),
             _ => machine.epoch(),
         };
         Aim { wish, epoch }

@@ -28,6 +28,7 @@ fn beginning() -> SystemTime {
 fn embedded(project: &Project, name: &str) -> (Embedded, mpsc::Receiver<RunEvent>) {
     let surroundings = Surroundings {
         launcher: Rc::new(ProcessLauncher::new(None).unwrap()),
+        models: Rc::new(crate::models::NoModels),
         seed: 7,
         run: name.to_owned(),
         pid: 4711,

@@ -1,0 +1,248 @@
+//! The models of a dataflow: wanted, watched, and given to the nodes that need them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use dataflow_core::models::ModelSpec;
+use dataflow_descriptor::Model;
+use dataflow_ids::{ModelIndex, NodeIndex};
+use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
+
+use super::Root;
+use crate::actors::DataflowMessage;
+use crate::env::{Task, TaskName};
+use crate::events::RunEvent;
+use crate::models::{ModelOrder, Models as Source, Wanted};
+
+/// The file beside the YAML that pins revisions to commits.
+const PINS: &str = "dataflow.lock";
+
+/// What the root holds for the models of the dataflow.
+pub(super) struct ModelTable {
+    source: Rc<dyn Source>,
+    rows: RefCell<BTreeMap<ModelIndex, ModelRow>>,
+}
+
+/// What the root holds for one model that was wanted.
+struct ModelRow {
+    want: Want,
+    /// Whether the task that watches it has panicked.
+    has_panicked: bool,
+}
+
+enum Want {
+    /// It is wanted, and the task watches it.
+    Held { wanted: Wanted, _watches: Task },
+    /// It is wanted no more. How it stood last.
+    LetGo(Box<ModelView>),
+}
+
+impl ModelRow {
+    fn view(&self) -> ModelView {
+        match &self.want {
+            Want::Held { wanted, .. } => wanted.view(),
+            Want::LetGo(view) => (**view).clone(),
+        }
+    }
+}
+
+impl ModelTable {
+    pub(super) fn new(source: Rc<dyn Source>) -> ModelTable {
+        ModelTable {
+            source,
+            rows: RefCell::default(),
+        }
+    }
+
+    /// How a model stands.
+    fn view(&self, model: ModelIndex) -> ModelView {
+        let rows = self.rows.borrow();
+        rows.get(&model).map(ModelRow::view).unwrap_or_default()
+    }
+}
+
+impl Root {
+    /// From now on these models are wanted. What is wanted already, or was, is not wanted again.
+    pub(crate) fn want_models(self: &Rc<Self>, models: &BTreeSet<ModelIndex>) {
+        for model in models {
+            if self.models.rows.borrow().contains_key(model) {
+                continue;
+            }
+            let Some(described) = self.dataflow.models.get(model.0 as usize) else {
+                continue;
+            };
+            let wanted = self.models.source.want(self.order(described));
+            let watches = self.watch_model(*model, &wanted);
+            let want = Want::Held {
+                wanted,
+                _watches: watches,
+            };
+            let row = ModelRow {
+                want,
+                has_panicked: false,
+            };
+            self.models.rows.borrow_mut().insert(*model, row);
+        }
+    }
+
+    fn order(&self, model: &Model) -> ModelOrder {
+        let files: BTreeSet<&String> = model.files.iter().collect();
+        ModelOrder {
+            spec: ModelSpec {
+                kind: model.kind,
+                repo: model.repo.clone(),
+                revision: model.revision.clone(),
+                files: files.into_iter().cloned().collect(),
+            },
+            pins: Some(self.dataflow.folder.join(PINS)),
+            is_update: false,
+        }
+    }
+
+    /// Tells everybody how a model stands whenever that changes, until it has come to its end.
+    fn watch_model(self: &Rc<Self>, model: ModelIndex, wanted: &Wanted) -> Task {
+        let mut watch = wanted.watch();
+        let root = Rc::downgrade(self);
+        self.env.spawn(TaskName::Model(model), async move {
+            loop {
+                let goes_on = watch.changed().await;
+                #[cfg(test)]
+                crate::supervision::faults::task_step("model");
+                let Some(root) = root.upgrade() else {
+                    return;
+                };
+                let view = watch.view();
+                let is_over = !goes_on || view.state.is_final();
+                root.model_changed(model, view);
+                if is_over {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// A model stands otherwise. Its end is a fact, which the leader hears; everything else is for people.
+    fn model_changed(self: &Rc<Self>, model: ModelIndex, view: ModelView) {
+        let Some(described) = self.dataflow.models.get(model.0 as usize) else {
+            return;
+        };
+        let name = &described.name;
+        let result = match (view.state, &view.failure) {
+            (ModelState::Ready, _) => Some(Ok(())),
+            (ModelState::Failed | ModelState::Cancelled, failure) => {
+                let why = failure.as_ref().map_or_else(
+                    || "it was cancelled".to_owned(),
+                    |failure| format!("{}; {}", failure.what, failure.remedy),
+                );
+                Some(Err(format!("model `{name}` cannot be had: {why}")))
+            }
+            _ => None,
+        };
+        if let Some(result) = result {
+            tracing::info!(model = %name, ?result, "model has come to its end");
+            let changed = DataflowMessage::ModelChanged { model, result };
+            self.handles.dataflow.fact(changed);
+        }
+        // Who follows a node sees how its models come.
+        self.node_changes.send_modify(|count| *count += 1);
+        let status = Box::new(status_of(described, view));
+        // A caller that listens no more is no reason to stop.
+        let _ = self.events.send(RunEvent::Model(status));
+    }
+
+    /// The task that watches a model has panicked: another one goes on, once. Gives whether it does.
+    pub(super) fn model_task_panicked(self: &Rc<Self>, model: ModelIndex) -> bool {
+        let mut rows = self.models.rows.borrow_mut();
+        let Some(row) = rows.get_mut(&model) else {
+            return true;
+        };
+        let is_first = !std::mem::replace(&mut row.has_panicked, true);
+        if let Want::Held { wanted, _watches } = &mut row.want
+            && is_first
+        {
+            *_watches = self.watch_model(model, wanted);
+        }
+        is_first
+    }
+
+    /// Nobody who has not started yet will start any more: what is not there is wanted no more.
+    pub(crate) fn let_go_of_models(&self) {
+        let mut let_go = Vec::new();
+        for row in self.models.rows.borrow_mut().values_mut() {
+            let mut view = row.view();
+            if !view.state.is_final() {
+                view.state = ModelState::Cancelled;
+            }
+            let want = Want::LetGo(Box::new(view));
+            let_go.push(std::mem::replace(&mut row.want, want));
+        }
+        // Whatever their drops do finds nothing borrowed.
+        drop(let_go);
+    }
+
+    /// How all models stand, in the order of the description.
+    pub(super) fn model_statuses(&self) -> Vec<ModelStatus> {
+        let models = self.dataflow.models.iter();
+        models
+            .map(|model| status_of(model, self.models.view(model.index)))
+            .collect()
+    }
+
+    /// What a node finds in its environment about its models.
+    pub(super) fn model_variables(&self, node: NodeIndex) -> Vec<(String, OsString)> {
+        let models = self.spec(node).models.iter();
+        let described = models.filter_map(|model| self.dataflow.models.get(model.0 as usize));
+        described
+            .filter_map(|model| {
+                let path: PathBuf = self.models.view(model.index).path?;
+                Some((model.environment_variable(), path.into_os_string()))
+            })
+            .collect()
+    }
+
+    /// Which models a node waits for, and how far they are, in one line.
+    pub(super) fn models_awaited(&self, node: NodeIndex) -> Option<String> {
+        let mut awaited = Vec::new();
+        for model in &self.spec(node).models {
+            let described = self.dataflow.models.get(model.0 as usize)?;
+            let view = self.models.view(*model);
+            if view.state != ModelState::Ready {
+                awaited.push(format!("{}{}", described.name, how_far(&view)));
+            }
+        }
+        let word = match awaited.len() {
+            0 => return None,
+            1 => "model",
+            _ => "models",
+        };
+        Some(format!("waiting for {word} {}", awaited.join(", ")))
+    }
+}
+
+/// How far a model is, in a few words that follow its name.
+fn how_far(view: &ModelView) -> String {
+    // Wide enough for any number of bytes.
+    let percent = (u128::from(view.bytes_done) * 100).checked_div(u128::from(view.bytes_total));
+    let far = match (view.state, percent) {
+        (ModelState::Fetching, Some(percent)) => format!(" {percent} %"),
+        (ModelState::Resolving, _) => " (resolving)".to_owned(),
+        _ => String::new(),
+    };
+    match &view.because {
+        Some(because) => format!("{far} ({because})"),
+        None => far,
+    }
+}
+
+fn status_of(model: &Model, view: ModelView) -> ModelStatus {
+    ModelStatus {
+        model: model.name.clone(),
+        repo: model.repo.clone(),
+        kind: model.kind,
+        revision: model.revision.clone(),
+        view,
+    }
+}
