@@ -4,6 +4,7 @@
 pub mod actor;
 pub mod hub;
 pub mod launcher;
+pub mod models;
 pub mod node;
 pub mod process;
 pub mod simulation;

@@ -10,6 +10,7 @@ use dataflow_core::placement::Capabilities;
 use dataflow_descriptor::{Dataflow, Environment, check_text};
 use dataflow_ids::{End, Forcer, LifeCycle, NodeId, StopMode};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
+use dataflow_runtime::models::NoModels;
 use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_runtime::{Controls, RunError, RunOptions};
 use dataflow_testkit::launcher::{FakeLauncher, FakeProcess, Program, programs};
@@ -59,6 +60,7 @@ fn play<F: Future<Output = ()>>(
         let launcher = FakeLauncher::new(choose);
         let surroundings = Surroundings {
             launcher: Rc::new(launcher.clone()),
+            models: Rc::new(NoModels),
             seed: 7,
             run: "run".to_owned(),
             pid: 1,

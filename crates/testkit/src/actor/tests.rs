@@ -12,6 +12,7 @@ use dataflow_descriptor::{Environment, check_text};
 use dataflow_runtime::RunOptions;
 use dataflow_runtime::actor::{AskError, Behaviour, Fault, Handle, Reply, When};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
+use dataflow_runtime::models::NoModels;
 use dataflow_wire::status::Outcome;
 
 use super::Kit;
@@ -168,6 +169,7 @@ async fn run(kit: &Kit, strike: impl FnOnce(&Inspector)) {
     });
     let surroundings = Surroundings {
         launcher: Rc::new(launcher),
+        models: Rc::new(NoModels),
         seed: kit.random(),
         run: "one".to_owned(),
         pid: 1,

@@ -16,6 +16,7 @@
 //! use dataflow_ids::StopMode;
 //! use dataflow_runtime::RunOptions;
 //! use dataflow_runtime::embed::{Surroundings, embed};
+//! use dataflow_runtime::models::NoModels;
 //! use dataflow_testkit::launcher::{FakeLauncher, programs};
 //! use dataflow_testkit::virtual_time;
 //! use dataflow_wire::status::Outcome;
@@ -31,6 +32,7 @@
 //!     let launcher = FakeLauncher::new(move |_| Ok(programs::connects_after(ten_minutes)));
 //!     let surroundings = Surroundings {
 //!         launcher: Rc::new(launcher.clone()),
+//!         models: Rc::new(NoModels),
 //!         seed: 7,
 //!         run: "one-1".to_owned(),
 //!         pid: 1,

@@ -9,6 +9,7 @@ use dataflow_core::placement::Capabilities;
 use dataflow_ids::{Forcer, NodeId, NodeIndex, StopMode};
 use dataflow_runtime::actor::{Injected, When};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
+use dataflow_runtime::models::NoModels;
 use dataflow_runtime::{RunError, RunOptions};
 use dataflow_wire::status::{Phase, Report};
 use tokio::task::JoinHandle;
@@ -62,6 +63,7 @@ impl Driver {
             };
             let surroundings = Surroundings {
                 launcher: Rc::new(launcher),
+                models: Rc::new(NoModels),
                 seed: world.seed.wrapping_add(run as u64),
                 run: run_name(world.seed, run),
                 pid: 1,

@@ -12,12 +12,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use dataflow_core::placement::Capabilities;
 use dataflow_descriptor::{Dataflow, Environment, check_text};
 use dataflow_ids::End;
-use dataflow_runtime::actor::{Counts, Fault, Injected, What, When};
+use dataflow_runtime::actor::{AnyActor, Counts, Fault, Injected, What, When};
 use dataflow_runtime::embed::{Embedded, Inspector, Surroundings, embed};
+use dataflow_runtime::models::{LocalModels, Models, NoModels};
 use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_runtime::{Controls, RunError, RunOptions};
 use dataflow_shm::edge::EdgeReading;
 use dataflow_testkit::launcher::{FakeLauncher, Program};
+use dataflow_testkit::models::{FakeFetcher, Script};
 use dataflow_testkit::virtual_time;
 use dataflow_wire::status::{Outcome, Report};
 
@@ -26,6 +28,9 @@ use super::scenarios::bystander;
 /// Longer than any scenario takes, on the virtual clock. Who takes that long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(3600);
 
+/// Longer than it takes to build an actor again that has panicked twice.
+const REBUILT_AFTER: Duration = Duration::from_secs(5);
+
 /// Who a person is, in a scenario.
 pub(crate) struct Person {
     pub(crate) controls: Controls,
@@ -33,11 +38,16 @@ pub(crate) struct Person {
 
 pub(crate) type Drive = fn(Person) -> Pin<Box<dyn Future<Output = ()>>>;
 
+/// A model by its name, and what comes of it.
+pub(crate) type Model = (&'static str, fn() -> Script);
+
 /// A dataflow, what its processes do, and what a person does to it.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) nodes: &'static str,
+    /// What comes of its models, each by its name.
+    pub(crate) models: &'static [Model],
     pub(crate) launch: fn(&LaunchOrder) -> Result<Program, LaunchError>,
     pub(crate) drive: Drive,
     /// A fault that belongs to the scenario: an actor, a kind, and how often it panics there.
@@ -98,20 +108,39 @@ pub(crate) fn ending(report: &Report) -> Ending {
     }
 }
 
-fn dataflow(name: &str, nodes: &str) -> Dataflow {
-    let text = format!("name: {name}\nnodes:\n{nodes}");
+fn dataflow(name: &str, models: &[Model], nodes: &str) -> Dataflow {
+    let described = models
+        .iter()
+        .map(|(model, _)| format!("  {model}: {{ repo: {model} }}\n"));
+    let mut models: String = described.collect();
+    if !models.is_empty() {
+        models.insert_str(0, "models:\n");
+    }
+    let text = format!("name: {name}\n{models}nodes:\n{nodes}");
     let checked = check_text(&text, "flow.yml", "/", &Environment::of_this_process());
     let diagnostics = checked.diagnostics;
     (checked.dataflow).unwrap_or_else(|| panic!("{name}: {diagnostics:?}"))
 }
 
+/// A service of these models.
+fn service(models: &'static [Model]) -> Rc<LocalModels> {
+    let fetcher = FakeFetcher::new(|order| {
+        let mut scripts = models.iter();
+        let found = scripts.find(|(model, _)| *model == order.spec.repo);
+        found.expect("the model is one of the scenario's").1()
+    });
+    Rc::new(LocalModels::new(Rc::new(fetcher)))
+}
+
 fn begin(
     name: &str,
-    nodes: &str,
+    dataflow: Dataflow,
     launcher: &FakeLauncher,
+    models: Rc<dyn Models>,
 ) -> (Embedded, mpsc::Receiver<dataflow_runtime::RunEvent>) {
     let surroundings = Surroundings {
         launcher: Rc::new(launcher.clone()),
+        models,
         seed: 7,
         run: name.to_owned(),
         pid: 4711,
@@ -125,13 +154,19 @@ fn begin(
         begins_at: UNIX_EPOCH,
     };
     let (to_test, events) = mpsc::channel();
-    let run = embed(dataflow(name, nodes), surroundings, to_test).expect("there is memory for it");
+    let run = embed(dataflow, surroundings, to_test).expect("there is memory for it");
     (run, events)
 }
 
-fn inject(inspector: &Inspector, actor: &str, when: When, fault: Fault) -> Injected {
-    let mut actors = inspector.actors().into_iter();
-    let actor = actors.find(|found| found.name() == actor);
+/// Every actor of a dataflow and of its models.
+fn actors(inspector: &Inspector, models: &LocalModels) -> Vec<Box<dyn AnyActor>> {
+    let mut actors = inspector.actors();
+    actors.push(models.actor());
+    actors
+}
+
+fn inject(actors: &[Box<dyn AnyActor>], actor: &str, when: When, fault: Fault) -> Injected {
+    let actor = actors.iter().find(|found| found.name() == actor);
     actor.expect("there is such an actor").inject(when, fault)
 }
 
@@ -139,18 +174,22 @@ fn inject(inspector: &Inspector, actor: &str, when: When, fault: Fault) -> Injec
 pub(crate) fn play(scenario: &Scenario, strikes: &[Strike]) -> Played {
     virtual_time::run(async {
         let launcher = FakeLauncher::new(scenario.launch);
-        let (run, _events) = begin(scenario.name, scenario.nodes, &launcher);
+        let models = service(scenario.models);
+        let described = dataflow(scenario.name, scenario.models, scenario.nodes);
+        let held: Rc<dyn Models> = Rc::<LocalModels>::clone(&models);
+        let (run, _events) = begin(scenario.name, described, &launcher, held);
         let inspector = run.inspector();
+        let actors = actors(&inspector, &models);
         if let Some((actor, kind, times)) = scenario.fault {
             let when = When::kind(kind).times(times);
-            inject(&inspector, actor, when, Fault::PanicBefore);
+            inject(&actors, actor, when, Fault::PanicBefore);
         }
         let injected: Vec<Injected> = (strikes.iter())
-            .map(|strike| inject(&inspector, &strike.actor, strike.when, strike.fault))
+            .map(|strike| inject(&actors, &strike.actor, strike.when, strike.fault))
             .collect();
         let met = Rc::new(RefCell::new(BTreeSet::new()));
         let mut kinds = BTreeMap::new();
-        for actor in inspector.actors() {
+        for actor in &actors {
             kinds.insert(actor.name().to_owned(), actor.kinds());
             let met = Rc::clone(&met);
             actor.watch(Box::new(move |seen| {
@@ -171,10 +210,15 @@ pub(crate) fn play(scenario: &Scenario, strikes: &[Strike]) -> Played {
             watch_bystander(),
         );
         person.abort();
+        // The models hear that nobody wants them any more.
+        virtual_time::advance(REBUILT_AFTER).await;
         let met = met.borrow().clone();
+        let mut mailboxes = inspector.mailboxes();
+        let actor = models.actor();
+        mailboxes.push((actor.name().to_owned(), actor.counts()));
         Played {
             result,
-            mailboxes: inspector.mailboxes(),
+            mailboxes,
             audit: inspector.audit().map_err(|mismatch| mismatch.to_string()),
             left: launcher.processes().len(),
             struck: injected.iter().map(Injected::struck).sum(),
@@ -188,7 +232,8 @@ pub(crate) fn play(scenario: &Scenario, strikes: &[Strike]) -> Played {
 /// The other dataflow, and all that is known of it at its end.
 async fn watch_bystander() -> String {
     let launcher = FakeLauncher::new(bystander::launch);
-    let (run, _events) = begin("bystander", bystander::NODES, &launcher);
+    let described = dataflow("bystander", &[], bystander::NODES);
+    let (run, _events) = begin("bystander", described, &launcher, Rc::new(NoModels));
     let inspector = run.inspector();
     let report = tokio::time::timeout(HANGS_AFTER, run.run()).await;
     let report = report

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use dataflow_core::lifecycle::Exit;
 use dataflow_ids::{Forcer, NodeId, StopMode};
+use dataflow_runtime::models::ModelError;
 use dataflow_runtime::process::{LaunchError, LaunchOrder};
 use dataflow_testkit::launcher::{Program, programs};
+use dataflow_testkit::models::{Ending, Script};
 use dataflow_testkit::process::{Afterwards, Behaviour, CrashPoint, Lingers};
 
 use super::play::{Person, Scenario};
@@ -16,6 +18,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "by-itself",
         nodes: LINE,
+        models: &[],
         launch: line,
         drive: |_| Box::pin(async {}),
         fault: None,
@@ -23,6 +26,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "stopped",
         nodes: LINE,
+        models: &[],
         launch: line_that_waits,
         drive: |person| Box::pin(stop(person, StopMode::Graceful)),
         fault: None,
@@ -30,6 +34,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "stopped-now",
         nodes: LINE,
+        models: &[],
         launch: |order| {
             play_line(order, |behaviour| {
                 behaviour.messages = u64::MAX;
@@ -42,6 +47,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "slow-to-release",
         nodes: LINE,
+        models: &[],
         launch: |order| {
             play_line(order, |behaviour| {
                 behaviour.chunk_one_in = 1;
@@ -56,6 +62,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "restarted",
         nodes: LINE,
+        models: &[],
         launch: |order| {
             let epoch = order.epoch.0;
             play_line(order, |behaviour| {
@@ -71,6 +78,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "exhausted",
         nodes: LINE,
+        models: &[],
         launch: |order| {
             let is_filter = order.node.as_str() == "filter";
             play_line(order, |behaviour| {
@@ -85,6 +93,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "not-there",
         nodes: LINE,
+        models: &[],
         launch: |order| match order.node.as_str() {
             "sink" => Err(programs::missing(order)),
             _ => line(order),
@@ -97,6 +106,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         nodes: "  - { id: small, path: /bin/true }
   - { id: large, path: /bin/true, requires: { memory_gb: 64 } }
 ",
+        models: &[],
         launch: |_| Ok(programs::exits(Exit::Code(0))),
         drive: |_| Box::pin(async {}),
         fault: None,
@@ -104,6 +114,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "forced",
         nodes: LINE,
+        models: &[],
         launch: line_for_ever,
         drive: |person| {
             Box::pin(async move {
@@ -119,6 +130,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "forced-after",
         nodes: LINE,
+        models: &[],
         launch: line_for_ever,
         drive: |person| {
             Box::pin(async move {
@@ -135,6 +147,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
   - { id: there, path: /bin/true, inputs: { in: source/out, back: back/out }, outputs: [out] }
   - { id: back, path: /bin/true, inputs: { in: there/out }, outputs: [out] }
 ",
+        models: &[],
         launch: line,
         drive: |_| Box::pin(async {}),
         fault: None,
@@ -144,6 +157,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         nodes: "  - { id: there, path: /bin/true, inputs: { in: back/out }, outputs: [out] }
   - { id: back, path: /bin/true, inputs: { in: there/out }, outputs: [out] }
 ",
+        models: &[],
         launch: line,
         drive: |person| Box::pin(stop(person, StopMode::Graceful)),
         fault: None,
@@ -151,6 +165,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "parked",
         nodes: LINE,
+        models: &[],
         launch: line_that_waits,
         drive: |person| {
             Box::pin(async move {
@@ -176,6 +191,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     restart: { policy: on-failure, max: 2, window: 60s, backoff: 100ms..200ms }
   - { id: sink, path: /bin/true, inputs: { in: source/out } }
 ",
+        models: &[],
         launch: |order| {
             let is_first = order.epoch.0 == 1;
             let is_source = order.node.as_str() == "source";
@@ -196,12 +212,77 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "given-up",
         nodes: LINE,
+        models: &[],
         launch: line_that_waits,
         drive: |person| Box::pin(stop(person, StopMode::Graceful)),
         // Twice over one message: it is dead-lettered, and its actor is told to look for itself.
         fault: Some(("node 1", "Running", 2)),
     },
+    Scenario {
+        name: "with-models",
+        nodes: LINE_WITH_MODELS,
+        models: &[("small", one_second), ("large", one_minute)],
+        launch: line,
+        drive: |_| Box::pin(async {}),
+        fault: None,
+    },
+    Scenario {
+        name: "without-its-model",
+        nodes: LINE_WITH_MODELS,
+        models: &[("small", one_second), ("large", gone)],
+        launch: line_that_waits,
+        drive: |_| Box::pin(async {}),
+        fault: None,
+    },
+    Scenario {
+        name: "stopped-before-its-model-came",
+        nodes: LINE_WITH_MODELS,
+        models: &[("small", one_second), ("large", never)],
+        launch: line_that_waits,
+        drive: |person| Box::pin(stop(person, StopMode::Graceful)),
+        fault: None,
+    },
+    Scenario {
+        name: "a-word-of-a-fetch-lost",
+        nodes: LINE_WITH_MODELS,
+        models: &[("small", one_second), ("large", one_minute)],
+        launch: line,
+        drive: |_| Box::pin(async {}),
+        // Twice over one message: it is dead-lettered, and the actor looks at what stands.
+        fault: Some(("models", "Fetched", 2)),
+    },
 ];
+
+fn one_second() -> Script {
+    Script::finishes_after(Duration::from_secs(1))
+}
+
+fn one_minute() -> Script {
+    Script::finishes_after(Duration::from_secs(60))
+}
+
+fn never() -> Script {
+    Script::ends_after(Duration::ZERO, Ending::Hangs)
+}
+
+fn gone() -> Script {
+    let error = ModelError::RevisionNotFound {
+        repo: "large".to_owned(),
+        revision: "main".to_owned(),
+    };
+    Script::ends_after(Duration::from_secs(3), Ending::Fails(error))
+}
+
+/// As [`LINE`]; the last two wait for models.
+const LINE_WITH_MODELS: &str = "  - { id: source, path: /bin/true, outputs: [out] }
+  - id: filter
+    path: /bin/true
+    models: [small]
+    inputs: { in: { source: source/out, queue_policy: block } }
+    outputs: [out]
+    restart: { policy: on-failure, max: 2, window: 60s, backoff: 100ms..200ms }
+  - { id: sink, path: /bin/true, models: [large, small], inputs: { in: filter/out } }
+";
 
 /// Three nodes in a row; the second may be restarted.
 const LINE: &str = "  - { id: source, path: /bin/true, outputs: [out] }

@@ -19,7 +19,7 @@ const WAYS: &[(Fault, u64)] = &[
     (Fault::PanicAfter, 2),
 ];
 
-/// Which of the four kinds of actors.
+/// Which of the five kinds of actors.
 fn class(actor: &str) -> &str {
     actor.split(' ').next().unwrap_or(actor)
 }
@@ -206,12 +206,17 @@ fn the_keeper_of_statistics_may_panic_over_every_message() {
 }
 
 #[test]
+fn the_actor_of_models_may_panic_over_every_message() {
+    strike_class("models");
+}
+
+#[test]
 fn every_message_of_every_actor_comes_in_some_scenario() {
     let survey = &*SURVEY;
     let classes: Vec<&str> = survey.kinds.keys().map(String::as_str).collect();
     assert_eq!(
         classes,
-        ["dataflow", "node", "scheduler", "stats"],
+        ["dataflow", "models", "node", "scheduler", "stats"],
         "each is struck above"
     );
     let missing = survey.missing();

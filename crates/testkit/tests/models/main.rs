@@ -1,0 +1,5 @@
+//! Models on virtual time: the service that fetches them, and runs whose nodes wait for them.
+
+mod runs;
+mod service;
+mod support;
