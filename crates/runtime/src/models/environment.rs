@@ -85,12 +85,18 @@ impl HubSettings {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, ModelError> {
-    // An empty one is this folder, as in Python.
-    let path = match path.as_os_str().is_empty() {
+    let path = or_here(path);
+    let absolute = std::path::absolute(path).map_err(unreadable(path))?;
+    // Without a `/` at its end.
+    Ok(absolute.components().collect())
+}
+
+/// An empty path is this folder, as in Python.
+fn or_here(path: &Path) -> &Path {
+    match path.as_os_str().is_empty() {
         true => Path::new("."),
         false => path,
-    };
-    std::path::absolute(path).map_err(unreadable(path))
+    }
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelError + use<> {
@@ -157,19 +163,20 @@ impl Environment<'_> {
             .get("HF_TOKEN_PATH")
             .map_or_else(|| home.join("token"), PathBuf::from);
         let path = self.expand(&path);
-        let facts = match fs::metadata(&path) {
+        let path = or_here(&path);
+        let facts = match fs::metadata(path) {
             Ok(facts) => facts,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(&path)(error)),
+            Err(error) => return Err(unreadable(path)(error)),
         };
         if !facts.is_file() || facts.len() > TOKEN_BYTES_MAX {
             let error = io::Error::other("it is no file, or too large for a token");
-            return Err(unreadable(&path)(error));
+            return Err(unreadable(path)(error));
         }
-        match fs::read(&path) {
+        match fs::read(path) {
             Ok(content) => token(&content, &path.display().to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unreadable(&path)(error)),
+            Err(error) => Err(unreadable(path)(error)),
         }
     }
 

@@ -2,5 +2,6 @@
 
 mod admitting;
 mod crashes;
+mod hostile;
 mod looking;
 mod removing;
