@@ -28,6 +28,7 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
   dataflow logs -f                            what its nodes say
   dataflow restart detector                   start one node again; what is queued for it is kept
   dataflow down                               stop it; nothing that was sent is lost
+  dataflow models pull flow.yml               fetch the models that it needs
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
 Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),

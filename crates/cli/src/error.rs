@@ -219,6 +219,14 @@ pub(crate) enum CliError {
     /// A model cannot be had, or the cache cannot be used.
     #[error("{}", harmless_text(&.0.to_string()))]
     Models(#[from] ModelError),
+    /// An option that says of a repository what a description says itself.
+    #[error("`{option}` is for a repository, and {} says itself what it wants", .file.display())]
+    OptionOfRepositories {
+        /// The option.
+        option: &'static str,
+        /// The description.
+        file: PathBuf,
+    },
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -345,6 +353,9 @@ impl CliError {
                 None => "`dataflow models ls` shows what is there".to_owned(),
             },
             CliError::Models(error) => harmless_text(&error.remedy()),
+            CliError::OptionOfRepositories { .. } => {
+                "leave the option out, or pull the repository by its own name".to_owned()
+            }
             CliError::Watch { .. } => {
                 "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
                  `--follow`, `dataflow logs` needs none"
@@ -364,6 +375,7 @@ impl CliError {
             | CliError::NoLogs { .. }
             | CliError::PathNotText { .. }
             | CliError::BadModel { .. }
+            | CliError::OptionOfRepositories { .. }
             | CliError::NotInCache { .. }
             | CliError::Models(ModelError::BadName { .. } | ModelError::BadPins { .. })
             | CliError::UnknownNode { .. } => Exit::WrongInput,

@@ -5,6 +5,8 @@ use dataflow_ids::RepoKind;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  dataflow models pull flow.yml               fetch what a dataflow needs, before it runs
+  dataflow models pull acme/tiny-detector     fetch a repository of the Hub
   dataflow models ls                          what is in the cache
   dataflow models verify                      read everything again, and compare every hash
   dataflow models rm acme/tiny-detector       remove it from the cache
@@ -19,12 +21,42 @@ pub(crate) struct ModelsArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
+    /// Fetch models: each file is there when its hash is right, and not before
+    Pull(PullArguments),
     /// Show what is in the cache
     Ls(LsArguments),
     /// Read what is in the cache again, and compare every hash
     Verify(VerifyArguments),
     /// Remove a repository, or one revision of it, from the cache
     Rm(RmArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow models pull flow.yml                           what its nodes want, at the commits of dataflow.lock
+  dataflow models pull --update flow.yml                  what the Hub has now, and pin that
+  dataflow models pull acme/tiny-detector                 all files of its branch `main`
+  dataflow models pull acme/tiny-detector@v1.0 --file '*.json' --file '*.safetensors'
+  dataflow models pull acme/faces --kind dataset
+
+Ctrl-C ends it at once. What was fetched is kept, and the next pull goes on from there.
+Exit codes: 0 all are there, 1 one cannot be had, 2 the input is wrong.")]
+pub(crate) struct PullArguments {
+    /// A description (FLOW.yml), or a repository of the Hub (OWNER/NAME, OWNER/NAME@REVISION)
+    #[arg(required = true, value_name = "FLOW.yml|REPO[@REVISION]")]
+    pub(crate) what: Vec<String>,
+    /// Of a repository, only the files that this pattern means; can be repeated
+    #[arg(long = "file", value_name = "PATTERN")]
+    pub(crate) files: Vec<String>,
+    /// What kind of repository it is
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
+    /// Ask the Hub what each revision means now, and pin that in dataflow.lock
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// Write one JSON object a line: progress, and at the end what became of each
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,11 +12,27 @@ use super::view;
 /// How many files of one model have a bar; the model's own counts all.
 const FILES_SHOWN_MAX: usize = 4;
 /// The room of a name, in characters.
-const NAME_WIDTH: usize = 28;
+const NAME_WIDTH: usize = 26;
+
+/// The width of a bar.
+const BAR_WIDTH: usize = 16;
+/// How wide a terminal is that does not say so.
+const COLUMNS_DEFAULT: usize = 80;
+
+/// Which stream the terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    Output,
+    Error,
+    /// No terminal at all.
+    #[cfg(test)]
+    None,
+}
 
 /// Bars at the lower end of a terminal, below what is written.
 #[derive(Debug)]
 pub(crate) struct Bars {
+    terminal: Terminal,
     all: MultiProgress,
     models: BTreeMap<String, ModelBars>,
 }
@@ -35,9 +51,16 @@ pub(crate) fn can_be_drawn(stream: &impl IsTerminal) -> bool {
 
 impl Bars {
     /// No bars yet, on this terminal.
-    pub(crate) fn on(terminal: ProgressDrawTarget) -> Bars {
+    pub(crate) fn on(terminal: Terminal) -> Bars {
+        let target = match terminal {
+            Terminal::Output => ProgressDrawTarget::stdout(),
+            Terminal::Error => ProgressDrawTarget::stderr(),
+            #[cfg(test)]
+            Terminal::None => ProgressDrawTarget::hidden(),
+        };
         Bars {
-            all: MultiProgress::with_draw_target(terminal),
+            terminal,
+            all: MultiProgress::with_draw_target(target),
             models: BTreeMap::new(),
         }
     }
@@ -51,6 +74,7 @@ impl Bars {
             self.remove(name);
             return;
         }
+        let columns = self.terminal.columns();
         let model = self
             .models
             .entry(name.to_owned())
@@ -62,7 +86,7 @@ impl Bars {
             &model.whole,
             view.bytes_done,
             view.bytes_total,
-            view::detailed(view),
+            fitting_beside(&view::detailed(view), columns),
         );
         let shown: Vec<_> = view::in_transfer(view).take(FILES_SHOWN_MAX).collect();
         model.files.retain(|path, bar| {
@@ -78,7 +102,8 @@ impl Bars {
                 self.all
                     .insert_after(&above, bar(&format!("  {}", fitting(&file.path))))
             });
-            draw(bar, file.bytes_done, file.bytes_total, view::of_file(file));
+            let said = fitting_beside(&view::of_file(file), columns);
+            draw(bar, file.bytes_done, file.bytes_total, said);
             above = bar.clone();
         }
     }
@@ -117,7 +142,7 @@ impl Bars {
 }
 
 fn bar(name: &str) -> ProgressBar {
-    let template = format!("{{prefix:{}}} {{bar:24}} {{wide_msg}}", NAME_WIDTH + 2);
+    let template = format!("{{prefix:{}}} {{bar:{BAR_WIDTH}}} {{msg}}", NAME_WIDTH + 2);
     let style = ProgressStyle::with_template(&template).expect("the template above is one");
     ProgressBar::hidden()
         .with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
@@ -129,6 +154,35 @@ fn draw(bar: &ProgressBar, done: u64, total: u64, said: String) {
     bar.set_length(total.max(1));
     bar.set_message(said);
     bar.set_position(done);
+}
+
+impl Terminal {
+    fn columns(self) -> usize {
+        let size = match self {
+            Terminal::Output => rustix::termios::tcgetwinsize(std::io::stdout()),
+            Terminal::Error => rustix::termios::tcgetwinsize(std::io::stderr()),
+            #[cfg(test)]
+            Terminal::None => return 120,
+        };
+        let columns = size.map_or(0, |size| usize::from(size.ws_col));
+        if columns == 0 {
+            COLUMNS_DEFAULT
+        } else {
+            columns
+        }
+    }
+}
+
+/// What is said beside a bar, in the room that is left of a line; the last column stays free, so that whatever the
+/// terminal writes there itself, as `^C`, does not begin another line.
+fn fitting_beside(text: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1 + "^C".len());
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    short.push('…');
+    short
 }
 
 /// A name in the room that names have: of a longer one, its end tells more.
@@ -148,7 +202,7 @@ mod tests {
 
     #[test]
     fn bars_come_with_what_is_transferred_and_go_with_it() {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden());
+        let mut bars = Bars::on(Terminal::None);
         let mut view = view::tests::view();
         bars.show("detector", &view);
         let shown = |bars: &Bars| -> Vec<(String, u64, String)> {
@@ -163,7 +217,7 @@ mod tests {
                 (
                     "detector".to_owned(),
                     430_000_512,
-                    "42 %, 430.0 MB of 1.0 GB, 12.0 MB/s, 48 s left".to_owned()
+                    "42 %, 12.0 MB/s, 48 s left, 430.0 MB of 1.0 GB".to_owned()
                 ),
                 (
                     "  model.safetensors".to_owned(),
@@ -185,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_repository_of_many_files_does_not_fill_the_terminal() {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden());
+        let mut bars = Bars::on(Terminal::None);
         let mut view = view::tests::view();
         let file = view.files[1].clone();
         view.files = (0..100)
@@ -200,13 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_beside_a_bar_ends_before_the_line_does() {
+        let said = "42 %, 12.0 MB/s, 48 s left, 430.0 MB of 1.0 GB";
+        assert_eq!(fitting_beside(said, 120), said);
+        let narrow = fitting_beside(said, 80);
+        assert_eq!(narrow, "42 %, 12.0 MB/s, 48 s left, 430…");
+        assert!(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1 + narrow.chars().count() <= 78);
+        assert_eq!(fitting_beside(said, 3), "…");
+    }
+
+    #[test]
     fn a_long_name_shows_its_end() {
         assert_eq!(fitting("short"), "short");
         let long = fitting("a-folder/with/many/parts/model-00001-of-00003.safetensors");
-        assert_eq!(
-            long,
-            "…00001-of-00003.safetensors".replace("…", "…-").to_owned()
-        );
+        assert_eq!(long, "…0001-of-00003.safetensors");
         assert_eq!(long.chars().count(), NAME_WIDTH);
         assert_eq!(fitting("\u{1b}[2J"), "\u{fffd}[2J");
     }

@@ -8,10 +8,12 @@ pub(crate) mod lines;
 mod ls;
 pub(crate) mod pace;
 mod progress;
+mod pull;
 mod repository;
 mod rm;
 mod verify;
 pub(crate) mod view;
+mod wanted;
 
 use crate::error::{CliError, Exit};
 
@@ -24,6 +26,7 @@ use self::arguments::{ModelsArguments, ModelsCommand};
 /// [`CliError`] when the input is wrong, or the cache cannot be used.
 pub(crate) fn run(arguments: &ModelsArguments) -> Result<Exit, CliError> {
     match &arguments.command {
+        ModelsCommand::Pull(arguments) => pull::run(arguments),
         ModelsCommand::Ls(arguments) => ls::run(arguments),
         ModelsCommand::Verify(arguments) => verify::run(arguments),
         ModelsCommand::Rm(arguments) => rm::run(arguments),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dataflow_wire::status::{ModelState, ModelView};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::json;
 
@@ -13,10 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a model stands, for programs.
 pub(crate) fn event(name: &str, view: &ModelView) -> Value {
-    let mut value = json::plain(view);
-    value["event"] = "model".into();
-    value["model"] = name.into();
-    value
+    json!({ "event": "model", "model": name, "view": json::plain(view) })
 }
 
 /// When a program is told how a model stands: whenever that is something else, and now and then while it comes on.
@@ -63,8 +60,8 @@ mod tests {
         assert!(pace.is_due("detector", &view, after(1002)));
         let event = event("detector", &view);
         assert_eq!(event["event"], "model");
-        assert_eq!(event["state"], "ready");
-        assert_eq!(event["time_left_s"], 47.54);
-        assert_eq!(event["files"][0]["path"], "config.json");
+        assert_eq!(event["view"]["state"], "ready");
+        assert_eq!(event["view"]["time_left_s"], 47.54);
+        assert_eq!(event["view"]["files"][0]["path"], "config.json");
     }
 }

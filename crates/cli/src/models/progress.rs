@@ -5,9 +5,8 @@ use std::io::stderr;
 use std::time::Instant;
 
 use dataflow_wire::status::{ModelState, ModelView};
-use indicatif::ProgressDrawTarget;
 
-use super::bars::{self, Bars};
+use super::bars::{self, Bars, Terminal};
 use super::lines::Lines;
 use super::pace::{Pace, event};
 use crate::output;
@@ -37,9 +36,7 @@ impl Progress {
     pub(super) fn of(is_json: bool) -> Progress {
         let looker = match is_json {
             true => Looker::Program(Pace::default()),
-            false if bars::can_be_drawn(&stderr()) => {
-                Looker::Terminal(Bars::on(ProgressDrawTarget::stderr()))
-            }
+            false if bars::can_be_drawn(&stderr()) => Looker::Terminal(Bars::on(Terminal::Error)),
             false => Looker::Lines(Lines::default()),
         };
         Progress {

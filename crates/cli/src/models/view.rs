@@ -54,7 +54,7 @@ pub(crate) fn of_file(file: &ModelFile) -> String {
 
 fn said(view: &ModelView, amount: Option<String>) -> String {
     let said = match view.state {
-        ModelState::Waiting => "not begun".to_owned(),
+        ModelState::Waiting => "beginning".to_owned(),
         ModelState::Resolving => "asking the Hub for its files".to_owned(),
         ModelState::Fetching => fetching(view, amount),
         ModelState::Ready => "ready".to_owned(),
@@ -77,13 +77,13 @@ fn fetching(view: &ModelView, amount: Option<String>) -> String {
         return "100 %, comparing hashes".to_owned();
     }
     let mut parts = vec![format!("{} %", percent(view.bytes_done, view.bytes_total))];
-    parts.extend(amount);
     if let Some(rate) = view.bytes_per_second {
         parts.push(format!("{}/s", text::bytes(rate)));
     }
     if let Some(left) = view.time_left {
         parts.push(format!("{} left", text::rough_duration(left)));
     }
+    parts.extend(amount);
     parts.join(", ")
 }
 
@@ -154,7 +154,7 @@ pub(crate) mod tests {
     #[test]
     fn every_other_state_is_said_too() {
         let mut view = ModelView::default();
-        assert_eq!(standing(&view), "not begun");
+        assert_eq!(standing(&view), "beginning");
         view.state = ModelState::Resolving;
         assert_eq!(standing(&view), "asking the Hub for its files");
         view.because = Some("hub.example does not answer".to_owned());

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use dataflow_descriptor::harmless_text;
 use dataflow_wire::status::{ModelState, ModelStatus};
-use indicatif::ProgressDrawTarget;
 
-use crate::models::bars::{self, Bars};
+use crate::models::bars::{self, Bars, Terminal};
 use crate::models::lines::{self, Lines};
 use crate::models::pace::Pace;
 
@@ -26,7 +25,7 @@ impl Downloads {
     /// For people who read standard output.
     pub(super) fn for_people() -> Downloads {
         match bars::can_be_drawn(&stdout()) {
-            true => Downloads::Bars(Bars::on(ProgressDrawTarget::stdout())),
+            true => Downloads::Bars(Bars::on(Terminal::Output)),
             false => Downloads::Lines(Lines::default()),
         }
     }
@@ -53,9 +52,17 @@ impl Downloads {
                 is_news.then(|| lines::end(&name, view))
             }
             Downloads::Lines(lines) => lines.next(&name, view, now),
-            Downloads::Paced(pace) => pace
-                .is_due(&name, view, now)
-                .then(|| crate::models::pace::event(status.model.as_str(), view).to_string()),
+            Downloads::Paced(_) => None,
+        }
+    }
+
+    /// Whether a program is to be told how a model stands.
+    pub(super) fn is_due(&mut self, status: &ModelStatus) -> bool {
+        match self {
+            Downloads::Paced(pace) => {
+                pace.is_due(status.model.as_str(), &status.view, Instant::now())
+            }
+            _ => true,
         }
     }
 

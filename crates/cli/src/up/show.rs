@@ -212,18 +212,15 @@ impl Show {
 
     /// How a model stands.
     fn model(&mut self, status: &ModelStatus) {
-        let Reader::Person(style) = self.reader else {
-            match self.reader {
-                Reader::Starter => {
-                    background::tell(&background::News::Model(Box::new(status.clone())))
-                }
-                _ => self
-                    .downloads
-                    .show(status)
-                    .iter()
-                    .for_each(|text| line(text)),
+        let style = match self.reader {
+            Reader::Person(style) => style,
+            Reader::Program if !self.downloads.is_due(status) => return,
+            Reader::Program => {
+                return event_for_programs(&RunEvent::Model(Box::new(status.clone())));
             }
-            return;
+            Reader::Starter => {
+                return background::tell(&background::News::Model(Box::new(status.clone())));
+            }
         };
         let Some(said) = self.downloads.show(status) else {
             return;
@@ -267,7 +264,10 @@ impl Show {
                     None => text.to_owned(),
                 };
                 let said = match to {
-                    LifeCycle::Downloading => style.faint(&why("waits for its models")),
+                    LifeCycle::Downloading => {
+                        let waits = because.as_deref().unwrap_or("waiting for its models");
+                        style.faint(waits)
+                    }
                     LifeCycle::Backoff => style.wrong(&why("ended, and will start again")),
                     LifeCycle::Parked => style.faint("is parked until it is restarted"),
                     LifeCycle::Failed => style.wrong(&why("failed")),
@@ -357,10 +357,15 @@ fn event_for_programs(event: &RunEvent) {
         } => json!({
             "event": "state", "node": node, "from": from, "to": to, "epoch": epoch, "because": because,
         }),
+        RunEvent::Model(status) => {
+            let mut event = json::plain(&**status);
+            event["event"] = "model".into();
+            event
+        }
         RunEvent::Phase(phase) => json!({"event": "phase", "phase": phase}),
         RunEvent::Waiting(waiting) => json!({"event": "waiting", "waiting": json::plain(waiting)}),
-        // Written at its own pace; and the end once the run has returned, with everything before it.
-        RunEvent::Model(_) | RunEvent::Ended(_) => return,
+        // Written once the run has returned, with everything before it.
+        RunEvent::Ended(_) => return,
     };
     line(&value.to_string());
 }

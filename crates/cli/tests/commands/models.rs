@@ -105,7 +105,7 @@ fn a_name_that_is_none_is_one_clear_error_and_touches_nothing() {
         "acme/x.git",
         "",
     ] {
-        for command in ["verify", "rm"] {
+        for command in ["pull", "verify", "rm"] {
             let output = cached.run(["models", command, name]);
             let text = said(&output);
             assert_eq!(output.status.code(), Some(2), "{command} {name:?}: {text}");
@@ -238,5 +238,59 @@ fn what_is_not_in_the_cache_is_wrong_input_that_names_what_is_near() {
             .cache()
             .join("models--acme--detector/refs/main")
             .exists()
+    );
+}
+
+#[test]
+fn offline_a_model_that_is_missing_is_said_with_its_remedy() {
+    let cached = Cached::new();
+    let output = cached.run(["models", "pull", "acme/x"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("offline"), "{text}");
+    assert!(text.contains("help: "), "{text}");
+    assert!(text.contains("HF_HUB_OFFLINE"), "{text}");
+}
+
+#[test]
+fn a_description_says_itself_what_it_wants() {
+    let cached = Cached::new();
+    cached.ground.write(
+        "models: { m: { repo: acme/x } }\nnodes:\n  - { id: a, path: /bin/sh, models: [m] }\n",
+    );
+    let output = cached.run(["models", "pull", "flow.yml", "--file", "*.json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("`--file` is for a repository"),
+        "{}",
+        said(&output)
+    );
+    cached.ground.write("nodes: [{ id: a, path: /bin/sh }]\n");
+    let output = cached.run(["models", "pull", "flow.yml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("nothing to fetch"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_lock_that_is_none_is_named_with_its_line() {
+    let cached = Cached::new();
+    cached.ground.write(
+        "models: { m: { repo: acme/x } }\nnodes:\n  - { id: a, path: /bin/sh, models: [m] }\n",
+    );
+    fs::write(
+        cached.ground.project().join("dataflow.lock"),
+        "{\n  \"version\": 1,\n  oops\n",
+    )
+    .unwrap();
+    let output = cached.run(["models", "pull", "flow.yml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("dataflow.lock:3"),
+        "{}",
+        said(&output)
     );
 }
