@@ -5,6 +5,7 @@ mod flow;
 mod jobs;
 mod lifecycle;
 mod lifecycle_rules;
+mod patterns;
 mod placement;
 mod pool;
 mod restart;
