@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
+mod faulty;
 mod fresh;
+mod listed;
 mod pinned;
 mod refusals;
 mod resumed;

@@ -128,6 +128,21 @@ fn offline_says_what_is_missing_and_uses_what_is_there() {
 }
 
 #[test]
+fn offline_a_snapshot_without_a_listing_is_what_its_symlinks_lead_to() {
+    let hub = FakeHub::start([detector(1_000)]).unwrap();
+    let mut site = Site::new(&hub);
+    let snapshot = site.fetch(order()).unwrap();
+    std::fs::remove_dir_all(site.repo().join(".dataflow")).unwrap();
+    let asked = hub.requests().len();
+    site.settings.is_offline = true;
+    let mut fetch = site.begin(order());
+    assert_eq!(fetch.end().unwrap(), snapshot);
+    assert_eq!(fetch.progress.borrow().files.len(), 3);
+    assert_eq!(site.names(".dataflow/verified").len(), 3, "all were hashed");
+    assert_eq!(hub.requests().len(), asked);
+}
+
+#[test]
 fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     let hub = FakeHub::start([detector(10)]).unwrap();
     let site = Site::new(&hub);

@@ -19,6 +19,7 @@
 mod blobs;
 mod folder;
 mod hasher;
+mod linked;
 mod listings;
 mod locks;
 mod partial;

@@ -102,9 +102,12 @@ impl Hub {
             Some(files) => files,
             None => self.tree(spec, &information.commit).await?,
         };
+        let files = files
+            .plans()
+            .map_err(|why| Setback::wrong(&self.web.hub_host(), why))?;
         Ok(Listing {
             commit: information.commit,
-            files: files.plans(),
+            files,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dataflow_core::models::{ContentHash, FilePlan, check_file, is_commit};
+use dataflow_core::models::{BadName, ContentHash, FilePlan, check_file, check_files, is_commit};
 use serde::Deserialize;
 
 /// `/api/models/REPO/revision/REVISION?blobs=true`, as far as it matters here.
@@ -72,9 +72,14 @@ impl Files {
     }
 
     /// The files as the rest of the project has them.
-    pub(super) fn plans(self) -> Vec<FilePlan> {
+    ///
+    /// # Errors
+    ///
+    /// One of them is the folder of another.
+    pub(super) fn plans(self) -> Result<Vec<FilePlan>, String> {
+        check_files(self.by_path.keys().map(String::as_str)).map_err(|bad| no_path(&bad))?;
         let plan = |(path, (size, hash))| FilePlan { path, size, hash };
-        self.by_path.into_iter().map(plan).collect()
+        Ok(self.by_path.into_iter().map(plan).collect())
     }
 }
 
@@ -177,7 +182,11 @@ pub(super) fn next_page(link: &str) -> Option<&str> {
 
 /// A path in a repository leads into its snapshot and nowhere else.
 fn check(path: &str) -> Result<(), String> {
-    check_file(path).map_err(|bad| format!("it lists a file at what is no path: {bad}"))
+    check_file(path).map_err(|bad| no_path(&bad))
+}
+
+fn no_path(bad: &BadName) -> String {
+    format!("it lists a file at what is no path: {bad}")
 }
 
 fn no_json(error: &serde_json::Error) -> String {
@@ -212,7 +221,7 @@ mod tests {
         );
         let read = information(&format!("{},{large}", small("config.json"))).unwrap();
         assert_eq!(read.commit, COMMIT);
-        let files = read.files.unwrap().plans();
+        let files = read.files.unwrap().plans().unwrap();
         assert_eq!(files.len(), 2);
         assert_eq!(
             (files[0].path.as_str(), files[0].size),
@@ -246,7 +255,7 @@ mod tests {
         read_tree(page.as_bytes(), &mut files, 3).unwrap();
         let again = read_tree(page.as_bytes(), &mut files, 3).unwrap_err();
         assert!(again.contains("twice"), "{again}");
-        let plans = files.plans();
+        let plans = files.plans().unwrap();
         assert_eq!((plans[0].path.as_str(), plans[0].size), ("d/a", 9));
         let bare = br#"[{"type":"file","path":"d/a"}]"#;
         assert!(read_tree(bare, &mut Files::default(), 3).is_err());
@@ -272,6 +281,9 @@ mod tests {
         }
         let twice = format!("{},{}", small("x"), small("x"));
         assert!(information(&twice).unwrap_err().contains("twice"));
+        let inside = format!("{},{}", small("x"), small("x/y"));
+        let read = information(&inside).unwrap().files.unwrap().plans();
+        assert!(read.unwrap_err().contains("folder"));
         let many: Vec<String> = ["a", "b", "c", "d"].map(small).into();
         assert!(
             information(&many.join(","))

@@ -49,7 +49,7 @@ impl File {
         } = &self.transfer;
         loop {
             let place = shared.places.acquire().await;
-            let _place = place.map_err(|_| ModelError::Cancelled)?;
+            let place = place.map_err(|_| ModelError::Cancelled)?;
             match self.turn().await? {
                 Turn::There => break,
                 Turn::Ours(guard, state) => {
@@ -57,7 +57,7 @@ impl File {
                     break;
                 }
                 Turn::Others(bytes) => {
-                    drop(_place);
+                    drop(place);
                     board.done(places, bytes);
                     let _told = board.because().told(format!(
                         "another process fetches {}: {bytes} of {} bytes",

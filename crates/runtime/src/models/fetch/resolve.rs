@@ -105,10 +105,13 @@ fn known(order: &ModelOrder, repo: &RepoCache, is_offline: bool) -> Result<Known
         None if is_commit(&spec.revision) || is_offline => repo.resolve_ref(&spec.revision)?,
         None => None,
     };
-    let listing = match &commit {
-        Some(commit) => repo.listing(commit)?,
-        None => None,
-    };
+    let mut listing = None;
+    if let Some(commit) = &commit {
+        listing = repo.listing(commit)?;
+        if listing.is_none() && is_offline {
+            listing = repo.linked(commit)?;
+        }
+    }
     Ok(Known {
         commit,
         is_pinned,
