@@ -143,6 +143,12 @@ impl Root {
         };
         if let Some(result) = result {
             tracing::info!(model = %name, ?result, "model has come to its end");
+            if let Err(why) = &result {
+                let nodes = self.dataflow.nodes.iter();
+                for node in nodes.filter(|node| node.models.contains(&model)) {
+                    self.say(node.index, why.clone());
+                }
+            }
             let changed = DataflowMessage::ModelChanged { model, result };
             self.handles.dataflow.fact(changed);
         }

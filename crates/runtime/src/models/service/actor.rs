@@ -84,10 +84,16 @@ impl Behaviour for DownloadActor {
             DownloadMessage::LetGo { subscriber } => self.take(JobEvent::LetGo {
                 subscriber: *subscriber,
             }),
-            DownloadMessage::Fetched { epoch, said } => self.take(JobEvent::Fetched {
-                epoch: *epoch,
-                said: said.clone(),
-            }),
+            DownloadMessage::Fetched { epoch, said } => {
+                let epoch = *epoch;
+                // What the files are may not have been heard, and nobody asks for it after the end.
+                if let Some(listing) = self.keeper.resolved(epoch) {
+                    let said = FetchSaid::Resolved(listing);
+                    self.take(JobEvent::Fetched { epoch, said });
+                }
+                let said = said.clone();
+                self.take(JobEvent::Fetched { epoch, said });
+            }
             DownloadMessage::Adopt => {
                 for event in self.keeper.what_stands() {
                     self.take(event);

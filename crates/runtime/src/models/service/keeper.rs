@@ -135,6 +135,11 @@ impl Keeper {
         }
     }
 
+    /// What a fetch in flight consists of, once it has said so.
+    pub(super) fn resolved(&self, epoch: FetchEpoch) -> Option<Arc<Listing>> {
+        self.fetches.borrow().get(&epoch)?.resolved.clone()
+    }
+
     /// What is true and may not have been heard: everything in it may be told twice.
     pub(super) fn what_stands(&self) -> Vec<JobEvent<ModelOrder, ModelError>> {
         let mut events = Vec::new();
