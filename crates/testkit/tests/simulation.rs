@@ -11,7 +11,7 @@ use dataflow_testkit::simulation::{Summary, Tracing, simulate, simulate_all, wor
 const SEEDS: u64 = 500;
 
 /// What must have happened in so many seeds, or their invariants say little.
-const COVERED: [&str; 48] = [
+const COVERED: [&str; 54] = [
     "SIGKILLs by the runtime",
     "SIGTERMs by the runtime",
     "acknowledgements: nothing owed",
@@ -38,6 +38,10 @@ const COVERED: [&str; 48] = [
     "ends: crashed",
     "ends: drained",
     "ends: forced",
+    "faults of the actor of models that struck",
+    "fetches that came to their end",
+    "fetches that spoke after they were cancelled",
+    "fetches that were cancelled",
     "launches of later incarnations",
     "launches that failed",
     "members of cycles stopped because it was at rest",
@@ -48,6 +52,7 @@ const COVERED: [&str; 48] = [
     "messages sent, latest",
     "messages taken, copied",
     "messages taken, in shared memory",
+    "models given to processes",
     "nodes that saw all inputs closed",
     "outcomes: drained",
     "outcomes: failed",
@@ -58,6 +63,7 @@ const COVERED: [&str; 48] = [
     "requests for tokens",
     "segments retired",
     "states: backoff",
+    "states: downloading",
     "stops told, graceful",
     "stuck nodes that were named",
 ];

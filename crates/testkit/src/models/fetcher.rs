@@ -29,7 +29,7 @@ pub struct FakeFetcher {
 
 struct Inner {
     choose: Box<Choose>,
-    fetches: RefCell<Vec<FakeFetch>>,
+    fetches: RefCell<Vec<(FakeFetch, Arc<Cancelled>)>>,
 }
 
 /// A fetch that was begun.
@@ -41,10 +41,12 @@ pub struct FakeFetch {
     pub order: ModelOrder,
     /// How it ended, once it has.
     pub end: Option<FetchEnd>,
+    /// Whether beginning it has panicked: nothing more comes of it.
+    pub has_panicked: bool,
 }
 
 /// How a fetch came to its end. Letting go of one that is over changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FetchEnd {
     /// It has said its end.
     Said,
@@ -56,9 +58,7 @@ pub enum FetchEnd {
 
 impl fmt::Debug for FakeFetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(&*self.inner.fetches.borrow())
-            .finish()
+        f.debug_list().entries(self.fetches()).finish()
     }
 }
 
@@ -77,7 +77,14 @@ impl FakeFetcher {
     /// All fetches that were begun, in their order.
     #[must_use]
     pub fn fetches(&self) -> Vec<FakeFetch> {
-        self.inner.fetches.borrow().clone()
+        let fetches = self.inner.fetches.borrow();
+        let told = fetches.iter().map(|(fetch, cancelled)| FakeFetch {
+            end: fetch
+                .end
+                .or_else(|| cancelled.is_so().then_some(FetchEnd::Cancelled)),
+            ..fetch.clone()
+        });
+        told.collect()
     }
 
     /// The folder in which a fetch of this number says that its files are: another one for each fetch.
@@ -88,7 +95,7 @@ impl FakeFetcher {
 
     fn ends(&self, epoch: FetchEpoch, end: FetchEnd) {
         let mut fetches = self.inner.fetches.borrow_mut();
-        for fetch in fetches.iter_mut().filter(|fetch| fetch.epoch == epoch) {
+        for (fetch, _) in fetches.iter_mut().filter(|(it, _)| it.epoch == epoch) {
             fetch.end = Some(end);
         }
     }
@@ -98,16 +105,19 @@ impl Fetcher for FakeFetcher {
     fn fetch(&self, order: ModelOrder, sink: FetchSink) -> Box<dyn Fetching> {
         let script = (self.inner.choose)(&order);
         let epoch = sink.epoch;
-        self.inner.fetches.borrow_mut().push(FakeFetch {
+        let has_panicked = script.ending == Ending::Panics;
+        let fetch = FakeFetch {
             epoch,
             order,
             end: None,
-        });
-        assert!(
-            script.ending != Ending::Panics,
-            "the fetch that is to panic"
-        );
+            has_panicked,
+        };
         let cancelled = Arc::new(Cancelled::default());
+        (self.inner.fetches.borrow_mut()).push((fetch, Arc::clone(&cancelled)));
+        if has_panicked {
+            // Without a word on standard error, as every fault.
+            std::panic::resume_unwind(Box::new("the fetch that is to panic"));
+        }
         let (fetcher, heard) = (self.clone(), Arc::clone(&cancelled));
         actix_rt::spawn(async move {
             let is_over = tokio::select! {
@@ -194,8 +204,12 @@ struct Cancelled {
 }
 
 impl Cancelled {
+    fn is_so(&self) -> bool {
+        self.is_so.load(Ordering::Acquire)
+    }
+
     async fn wait(&self) {
-        while !self.is_so.load(Ordering::Acquire) {
+        while !self.is_so() {
             self.came.notified().await;
         }
     }

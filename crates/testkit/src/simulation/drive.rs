@@ -9,7 +9,6 @@ use dataflow_core::placement::Capabilities;
 use dataflow_ids::{Forcer, NodeId, NodeIndex, StopMode};
 use dataflow_runtime::actor::{Injected, When};
 use dataflow_runtime::embed::{Inspector, Surroundings, embed};
-use dataflow_runtime::models::NoModels;
 use dataflow_runtime::{RunError, RunOptions};
 use dataflow_wire::status::{Phase, Report};
 use tokio::task::JoinHandle;
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::SETTLE;
 use super::draw::Draw;
 use super::launcher::SimulationLauncher;
+use super::models::Service;
 use super::plan::{FaultKind, RunPlan, Weather};
 use super::script::{Deed, Entry};
 use super::watch::Watch;
@@ -45,6 +45,7 @@ struct Running {
 pub(super) struct Driver {
     world: Rc<World>,
     runs: Vec<Running>,
+    models: Service,
     script: VecDeque<Entry>,
     draw: Draw,
     last_deed: Duration,
@@ -55,6 +56,9 @@ impl Driver {
     /// Makes the runs. Nothing has begun.
     pub(super) fn new(world: &Rc<World>, script: Vec<Entry>) -> Result<Driver, RunError> {
         let mut runs = Vec::new();
+        let mut models = Service::new(world);
+        // Strangers may be there before the runs.
+        models.do_deeds();
         for run in 0..world.runs.len() {
             let (told, events) = mpsc::channel();
             let launcher = SimulationLauncher {
@@ -63,7 +67,7 @@ impl Driver {
             };
             let surroundings = Surroundings {
                 launcher: Rc::new(launcher),
-                models: Rc::new(NoModels),
+                models: models.source(),
                 seed: world.seed.wrapping_add(run as u64),
                 run: run_name(world.seed, run),
                 pid: 1,
@@ -93,6 +97,7 @@ impl Driver {
         Ok(Driver {
             world: Rc::clone(world),
             runs,
+            models,
             script: script.into(),
             draw: Draw::new(world.seed, 5),
             last_deed,
@@ -110,6 +115,7 @@ impl Driver {
                 break;
             }
             let did_deeds = self.do_deeds();
+            self.models.do_deeds();
             let mut did_any = false;
             for _ in 0..self.draw.one_of(&[1, 1, 2, 4, 8, 16]) {
                 did_any |= self.world.step();
@@ -129,6 +135,7 @@ impl Driver {
             // It holds the run, which holds this world.
             record.inspector.take();
         }
+        self.models.end().await;
     }
 
     async fn look(&mut self) {

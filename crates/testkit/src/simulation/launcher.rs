@@ -33,6 +33,7 @@ impl Launcher for SimulationLauncher {
         let (world, run) = (Rc::clone(&self.world), self.run);
         Box::pin(async move {
             let LaunchOrder { index, epoch, .. } = order;
+            super::models::at_launch(&world, run, &order);
             world
                 .notes
                 .trace(|| format!("r{run}.n{}.{epoch} is launched", index.0));

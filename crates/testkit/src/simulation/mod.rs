@@ -1,7 +1,7 @@
 //! Whole runtimes on virtual time, with simulated processes, driven by a seed.
 //!
-//! A seed chooses one to three random dataflows, what each of their processes will do, and what persons and
-//! accidents do to them. Real actors, a real root and real edges then live through it, on one thread, and whenever
+//! A seed chooses one to three random dataflows, what each of their processes will do, what comes of the models that
+//! they wait for, and what persons and accidents do to them. Real actors, a real root and real edges then live through it, on one thread, and whenever
 //! nothing moves, everything that must be true is looked at. One seed always goes the same way.
 
 mod character;
@@ -9,6 +9,7 @@ mod draw;
 mod drive;
 mod launcher;
 mod ledger;
+mod models;
 mod notes;
 mod one;
 mod plan;

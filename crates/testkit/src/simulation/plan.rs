@@ -65,7 +65,9 @@ fn name<T>(made: Result<T, dataflow_ids::NameError>) -> T {
 pub(super) fn plan(seed: u64) -> Vec<RunPlan> {
     let mut draw = Draw::new(seed, 1);
     let count = draw.one_of(&[1, 1, 1, 1, 1, 1, 2, 2, 2, 3]);
-    (0..count).map(|run| plan_run(run, &mut draw)).collect()
+    let mut plans: Vec<RunPlan> = (0..count).map(|run| plan_run(run, &mut draw)).collect();
+    super::models::plan(seed, &mut plans);
+    plans
 }
 
 fn plan_run(run: usize, draw: &mut Draw) -> RunPlan {
@@ -101,16 +103,21 @@ fn faults(nodes: usize, draw: &mut Draw) -> Vec<PlannedFault> {
             faults.push(PlannedFault {
                 actor,
                 nth: draw.between(1, 40),
-                kind: draw.one_of(&[
-                    FaultKind::Of(Fault::PanicBefore),
-                    FaultKind::Of(Fault::PanicAfter),
-                    FaultKind::Of(Fault::Kill),
-                    FaultKind::Duplicate,
-                ]),
+                kind: fault_kind(draw),
             });
         }
     }
     faults
+}
+
+/// What a fault does.
+pub(super) fn fault_kind(draw: &mut Draw) -> FaultKind {
+    draw.one_of(&[
+        FaultKind::Of(Fault::PanicBefore),
+        FaultKind::Of(Fault::PanicAfter),
+        FaultKind::Of(Fault::Kill),
+        FaultKind::Duplicate,
+    ])
 }
 
 fn dataflow(run: usize, draw: &mut Draw) -> Dataflow {

@@ -12,6 +12,7 @@ use dataflow_runtime::{Controls, RunError, RunEvent};
 use dataflow_shm::edge::EdgeCounts;
 use dataflow_wire::status::{Outcome, Phase, Report, WaitingFor};
 
+use super::models;
 use super::restarts::{Restarts, Transition};
 use super::world::{RunRecord, World};
 
@@ -168,6 +169,9 @@ impl Watch {
             });
         }
         for (node, state) in status.nodes.iter().zip(&self.states) {
+            if node.state == LifeCycle::Downloading {
+                models::look_at_waiting(&self.world.notes, node);
+            }
             // Their keeper may be about to be rebuilt.
             let is_late = !self.record().plan.faults.is_empty();
             self.check(is_late || node.state == *state, "I-13", || {
@@ -235,7 +239,13 @@ impl Watch {
                         .trace(|| format!("r{} waits: {waiting:?}", self.run));
                     self.check(!waiting.is_empty(), "waiting", || "for nobody".to_owned());
                 }
-                RunEvent::Model(_) => {}
+                RunEvent::Model(status) => {
+                    let (run, view) = (self.run, &status.view);
+                    self.world.notes.trace(|| {
+                        let far = (view.bytes_done, view.bytes_total);
+                        format!("r{run} {} is {:?}, {far:?}", status.model, view.state)
+                    });
+                }
                 RunEvent::Ended(report) => self.told = Some(report),
             }
         }
@@ -260,6 +270,7 @@ impl Watch {
         self.epochs[place] = epoch;
         self.world.notes.count(match to {
             LifeCycle::Backoff => "states: backoff",
+            LifeCycle::Downloading => "states: downloading",
             LifeCycle::Parked => "states: parked",
             LifeCycle::Finished => "states: finished",
             LifeCycle::Failed => "states: failed",
@@ -410,9 +421,9 @@ impl Watch {
                 (End::Drained, None) => true,
                 (End::Drained, Some(exit)) => exit.is_success() || exit.is_by_terminate(),
                 (End::Forced { .. }, Some(exit)) => exit == Exit::Signal(9),
-                (End::Forced { .. }, None) => false,
                 // Returned before it was ready, or was restarted too often.
-                (End::Crashed { .. }, exit) => exit.is_some(),
+                (End::Crashed { .. }, Some(_)) => true,
+                (end, None) => models::may_lack_one(&self.world, self.run, index, end),
             };
             self.check(fits, "I-8", || format!("{node:?} ended by {exit:?}"));
             self.world.notes.count(match node.end {

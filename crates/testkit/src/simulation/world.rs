@@ -16,6 +16,7 @@ use super::draw::Draw;
 use super::ledger::Ledger;
 use super::notes::Notes;
 use super::plan::RunPlan;
+use crate::models::{FakeFetch, FakeFetcher};
 use crate::process::{CrashPoint, Observation, SimulatedProcess, Stage};
 
 /// The first number of a process. It only has to differ from nothing.
@@ -96,6 +97,8 @@ pub(super) struct World {
     pub(super) runs: Vec<RunRecord>,
     pub(super) entries: RefCell<Vec<Rc<Entry>>>,
     pub(super) draw: RefCell<Draw>,
+    /// What fetches the models, while there is one.
+    pub(super) fetcher: RefCell<Option<FakeFetcher>>,
     next_pid: Cell<u32>,
 }
 
@@ -121,8 +124,18 @@ impl World {
             runs: runs.collect(),
             entries: RefCell::default(),
             draw: RefCell::new(Draw::new(seed, 2)),
+            fetcher: RefCell::new(None),
             next_pid: Cell::new(FIRST_PID),
         }
+    }
+
+    /// The fetches that were begun.
+    pub(super) fn fetches(&self) -> Vec<FakeFetch> {
+        let fetcher = self.fetcher.borrow();
+        fetcher
+            .as_ref()
+            .map(FakeFetcher::fetches)
+            .unwrap_or_default()
     }
 
     /// Starts a process.
