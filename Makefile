@@ -38,10 +38,18 @@ run: python ## Build, and run an example (FLOW=dataflows/quickstart.yml)
 	@printf '==> %s up %s\n' $(DATAFLOW) $(FLOW)
 	@exec $(DATAFLOW) up $(FLOW)
 
+.PHONY: demo-models
+demo-models: python ## Fetch a real model from a Hub on this machine, and search with it (QUESTION='…')
+	@printf '==> building dataflow, the nodes of the examples and the fake Hub\n'
+	@cargo build --locked -p dataflow-cli -p dataflow-examples
+	@cargo build --locked -p dataflow-testkit --example fake_hub
+	@scripts/demo-models
+
 .PHONY: test
 test: python ## Build and run every test
 	@printf '==> building everything and its tests\n'
 	@cargo build --locked $(ALL) --all-targets
+	@scripts/demo-models prepare
 	@printf '==> cargo test\n'
 	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
 	@printf '==> cargo test, with rules that are broken on purpose\n'

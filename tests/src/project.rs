@@ -1,7 +1,7 @@
 //! One test's world: a folder with a dataflow in it, and a runtime folder that nobody else sees.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::gate::Gate;
 use crate::ledger::{Fact, ledger_path, read_ledger};
 use crate::places::{
     PATIENCE, assert_python_works, dataflow_binary, ledger_node, nodes_folder, python_environment,
-    test_node,
+    repository, test_node,
 };
 use crate::record::Record;
 use crate::report::{self, Damage, assert_balanced};
@@ -31,6 +31,8 @@ pub struct Project {
     mark: String,
     folder: TempDir,
     runtime_folder: PathBuf,
+    /// What its commands find in their environment besides.
+    variables: BTreeMap<String, PathBuf>,
     /// The runs that were seen, for the names of their memory.
     runs: RefCell<BTreeSet<String>>,
 }
@@ -53,6 +55,8 @@ impl Project {
             name: name.to_owned(),
             mark,
             runtime_folder,
+            // No test touches the models of whoever runs it.
+            variables: [("HF_HOME".to_owned(), folder.path().join("huggingface"))].into(),
             folder,
             runs: RefCell::default(),
         }
@@ -63,6 +67,11 @@ impl Project {
         let mut neighbour = Project::new(name);
         neighbour.runtime_folder.clone_from(&self.runtime_folder);
         neighbour
+    }
+
+    /// From now on its commands find this variable in their environment.
+    pub fn set_variable(&mut self, name: &str, value: impl Into<PathBuf>) {
+        self.variables.insert(name.to_owned(), value.into());
     }
 
     /// Its folder.
@@ -90,6 +99,27 @@ impl Project {
         self
     }
 
+    /// Copies the examples into the folder `dataflows` of the project, so that what their runs leave stays out of the
+    /// repository.
+    pub fn copy_examples(&self) {
+        // They name their binaries as `../target/debug/…`.
+        let copy = self.folder().join("dataflows");
+        std::fs::create_dir(&copy).expect("a folder can be made");
+        let binary = dataflow_binary();
+        let target = binary.ancestors().nth(2).expect("it is in `target/debug`");
+        std::os::unix::fs::symlink(target, self.folder().join("target"))
+            .expect("a link can be made");
+        for entry in std::fs::read_dir(repository().join("dataflows"))
+            .expect("the examples are there")
+            .flatten()
+        {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                std::fs::copy(entry.path(), copy.join(entry.file_name()))
+                    .expect("a file can be copied");
+            }
+        }
+    }
+
     /// A new gate; its pipe is `GATES/<name>` in the dataflow's text.
     pub fn gate(&self, name: &str) -> Gate {
         Gate::new(self.folder().join(name))
@@ -101,7 +131,20 @@ impl Project {
     }
 
     fn at_home(&self, command: Command) -> Command {
-        command
+        let command = [
+            "HF_ENDPOINT",
+            "HF_HUB_CACHE",
+            "HF_HUB_OFFLINE",
+            "HF_TOKEN",
+            "HF_TOKEN_PATH",
+            "HUGGINGFACE_HUB_CACHE",
+            "HUGGING_FACE_HUB_TOKEN",
+        ]
+        .into_iter()
+        .fold(command, Command::env_remove);
+        self.variables
+            .iter()
+            .fold(command, |command, (name, value)| command.env(name, value))
             .folder(self.folder())
             .env(MARK, &self.mark)
             .env("XDG_RUNTIME_DIR", &self.runtime_folder)

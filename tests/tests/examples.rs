@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dataflow_tests::{Project, dataflow_binary, repository};
+use dataflow_tests::{Project, repository};
 use dataflow_wire::status::{Outcome, Report};
 
 /// Each example, with a word that one of its lines has when it works.
@@ -13,29 +13,16 @@ const EXAMPLES: [(&str, &str); 3] = [
     ("frames-flat-out.yml", "frames"),
 ];
 
+/// What needs a Hub, and runs in the tests of models.
+const WITH_A_HUB: [&str; 1] = ["semantic-search.yml"];
+
 fn folder() -> PathBuf {
     repository().join("dataflows")
 }
 
-/// A project that holds a copy of the examples, so that their logs stay out of the repository.
 fn copy_of_the_examples(name: &str) -> Project {
     let project = Project::new(name);
-    // They name their binaries as `../target/debug/…`.
-    let copy = project.folder().join("dataflows");
-    std::fs::create_dir(&copy).expect("a folder can be made");
-    let binary = dataflow_binary();
-    let target = binary.ancestors().nth(2).expect("it is in `target/debug`");
-    std::os::unix::fs::symlink(target, project.folder().join("target"))
-        .expect("a link can be made");
-    for entry in std::fs::read_dir(folder())
-        .expect("the examples are there")
-        .flatten()
-    {
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            std::fs::copy(entry.path(), copy.join(entry.file_name()))
-                .expect("a file can be copied");
-        }
-    }
+    project.copy_examples();
     project
 }
 
@@ -91,7 +78,9 @@ fn every_example_is_in_the_list() {
         .collect();
     let listed: BTreeSet<String> = EXAMPLES
         .iter()
-        .map(|(name, _)| (*name).to_owned())
+        .map(|(name, _)| *name)
+        .chain(WITH_A_HUB)
+        .map(str::to_owned)
         .collect();
     assert_eq!(there, listed);
 }
@@ -113,7 +102,7 @@ fn frames_flat_out_runs_without_a_loss() {
 
 #[test]
 fn every_example_passes_the_check() {
-    for (example, _) in EXAMPLES {
+    for example in EXAMPLES.map(|(name, _)| name).into_iter().chain(WITH_A_HUB) {
         let project = copy_of_the_examples("check");
         let path = file(&project, example);
         project.dataflow(["check"]).arg(path).run().expect_code(0);

@@ -1,4 +1,14 @@
 //! Models, end to end: the real binary, a Hub that is as nasty as the real world, and a real model.
 
+mod ends;
+mod full_disk;
+mod killed;
+mod mute;
+mod offline;
+mod pins;
 mod reference;
 mod semantic_search;
+mod sharing;
+mod starting;
+mod watch;
+mod world;

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use dataflow_tests::{python, repository};
+use dataflow_testkit::hub::Repository;
+use dataflow_tests::{Finished, python, repository};
+use dataflow_wire::status::Outcome;
 
 use crate::reference::{Reference, similarity};
+use crate::world::World;
 
 /// The sentences of the quick start of sentence-transformers, and how similar it says that this model finds them.
 const QUICK_START: [&str; 3] = [
@@ -102,4 +105,69 @@ fn a_text_is_cut_where_the_configuration_of_the_model_says() {
             .sum()
     };
     assert!(apart(&embeddings[0], &embeddings[1]) * 10.0 < apart(&embeddings[1], &embeddings[2]));
+}
+
+/// The table that the example has printed: similarities and sentences, in its order.
+fn table(ended: &Finished) -> Vec<(f64, String)> {
+    let output = ended.output();
+    let rows = output.lines().filter_map(|line| {
+        let (_, row) = line.split_once("rank      | ")?;
+        let (similarity, rest) = row
+            .trim_start()
+            .split_once("  ")?
+            .1
+            .trim_start()
+            .split_once("  ")?;
+        Some((
+            similarity.parse().ok()?,
+            rest.split_once("  ")?.1.to_owned(),
+        ))
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_example_fetches_its_model_and_finds_what_means_the_same_then_again_without_a_network() {
+    const REPO: &str = "sentence-transformers/all-MiniLM-L6-v2";
+    const WEIGHTS: &str = "model.safetensors";
+    let repository = Repository::model(REPO)
+        .folder(&model(), 1024 * 1024)
+        .expect("the model is there");
+    let mut world = World::new("semantic-search", [repository]);
+    world.copy_examples();
+    let file = world.folder().join("dataflows/semantic-search.yml");
+    let search = |world: &World, question: &str| {
+        let up = world.dataflow(["up"]).arg(&file).env("QUESTION", question);
+        let ended = up.run().expect_code(0).expect_line(&["drained"]);
+        let report = world.report_in(&world.folder().join("dataflows/.dataflow/runs"));
+        assert_eq!(report.outcome, Outcome::Drained);
+        table(&ended)
+    };
+
+    let [question, nearest, _] = QUICK_START;
+    let found = search(&world, question);
+    assert_eq!(
+        found[..2],
+        [(1.0, question.to_owned()), (0.6660, nearest.to_owned())]
+    );
+    assert_eq!(world.hub.transfers(WEIGHTS).len(), 1);
+    // What the description does not name is not fetched.
+    assert!(world.hub.transfers("vocab.txt").is_empty());
+    assert_eq!(world.hub.violations(), Vec::<String>::new());
+
+    let asked = world.hub.requests().len();
+    world.set_variable("HF_HUB_OFFLINE", "1");
+    let question = "How much medicine should I swallow?";
+    let found = search(&world, question);
+    assert_eq!(found[0].1, "Take one tablet twice a day, after a meal.");
+    assert_eq!(world.hub.requests().len(), asked);
+    let reference = Reference::read(&model());
+    let question = reference.embedding(question);
+    for (found, text) in &found {
+        let expected = similarity(&question, &reference.embedding(text));
+        assert!(
+            (found - expected).abs() < 1e-4,
+            "`{text}`: {found} and not {expected}"
+        );
+    }
 }

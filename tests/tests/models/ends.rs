@@ -1,0 +1,103 @@
+//! The end of a dataflow while its model comes: at once, and what has come is not lost.
+
+use std::time::Duration;
+
+use dataflow_wire::status::Outcome;
+use rustix::process::Signal;
+
+use crate::world::{WEIGHTS, World, bytes, killed, model};
+
+const SIZE: usize = 8 * 1024 * 1024;
+/// What is asserted where "at once" is promised.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+const FLOW: &str = "
+models: { tiny: { repo: acme/tiny } }
+nodes:
+  - { id: plain, path: /bin/sh, args: [-c, 'exec sleep 1000'] }
+  - { id: reader, path: /bin/sh, args: [-c, 'echo reads; exec sleep 1000'], models: [tiny] }
+";
+
+fn world(name: &str) -> World {
+    let world = World::new(name, [model("acme/tiny", SIZE)]);
+    world.flow(FLOW);
+    world.hub.throttle(Some(SIZE as u64));
+    world
+}
+
+/// The next `up` goes on where the one before was, and gets it right.
+fn the_next_up_resumes(world: &World) {
+    world.hub.throttle(None);
+    let before = world.hub.transfers(WEIGHTS).len();
+    let up = world.up();
+    up.wait_for_line(&["reader", "reads"]);
+    let transfers = &world.hub.transfers(WEIGHTS)[before..];
+    let [transfer] = transfers else {
+        panic!("one transfer is left to do: {transfers:#?}");
+    };
+    let start = transfer.range_start();
+    assert!(
+        start >= SIZE as u64 / 4,
+        "it goes on at byte {start} of {SIZE}"
+    );
+    let commit = model("acme/tiny", SIZE).commit();
+    let snapshot = world.cached("acme/tiny").join("snapshots").join(commit);
+    assert!(std::fs::read(snapshot.join(WEIGHTS)).expect("it is there") == bytes(7, SIZE));
+    world.down().expect_code(0);
+    up.wait().expect_code(0);
+    assert_eq!(world.report().outcome, Outcome::Drained);
+}
+
+#[test]
+fn down_ends_a_download_at_once_and_the_next_up_goes_on_with_it() {
+    let world = world("down-downloading");
+    let up = world.up();
+    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    let down = world.down().expect_code(0);
+    println!("down while a model comes: {:?}", down.took);
+    assert!(down.took < AT_ONCE, "{:?}", down.took);
+    up.wait();
+    the_next_up_resumes(&world);
+}
+
+#[test]
+fn a_second_ctrl_c_is_not_needed() {
+    let world = world("interrupted-downloading");
+    let up = world.up();
+    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    up.interrupt();
+    up.wait();
+    the_next_up_resumes(&world);
+}
+
+#[test]
+fn nothing_is_left_of_a_runtime_that_was_killed_and_the_next_up_goes_on_with_its_download() {
+    let world = world("killed-downloading");
+    let up = world.up();
+    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    up.signal(Signal::KILL);
+    let took = world.wait_until_no_process();
+    println!("all is gone {took:?} after the runtime was killed in a download");
+    up.wait();
+    the_next_up_resumes(&world);
+}
+
+#[test]
+fn an_interrupted_pull_keeps_what_has_come() {
+    let world = world("interrupted-pull");
+    let pull = world.pull_flow().start();
+    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    pull.interrupt();
+    let ended = pull.wait();
+    assert_ne!(ended.code(), Some(0), "{ended}");
+    the_next_up_resumes(&world);
+}
+
+#[test]
+fn a_killed_pull_keeps_what_has_come() {
+    let world = world("killed-pull");
+    let pull = world.pull_flow().start();
+    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    killed(pull);
+    the_next_up_resumes(&world);
+}
