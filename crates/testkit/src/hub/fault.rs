@@ -1,6 +1,6 @@
 //! What can go wrong between a Hub and its client, and when it shall.
 
-use std::ops::{RangeFrom, RangeFull, RangeInclusive};
+use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive};
 use std::time::Duration;
 
 use super::record::Stage;
@@ -143,10 +143,11 @@ pub enum WrongRange {
 }
 
 impl Fault {
-    /// Each of them once or more, for a file of `size_bytes` that should be some thousands at least. What takes time
-    /// takes `slowness`; those that are for ever ([`Fault::Mute`], [`Fault::Stall`]) are among them.
+    /// Each of them once or more, for an answer whose body is `body` of a file: some thousands of bytes at least. What
+    /// takes time takes `slowness`; those that are for ever ([`Fault::Mute`], [`Fault::Stall`]) are among them.
     #[must_use]
-    pub fn all(size_bytes: u64, slowness: Duration) -> Vec<Fault> {
+    pub fn all(body: Range<u64>, slowness: Duration) -> Vec<Fault> {
+        let size_bytes = body.end - body.start;
         let half = size_bytes / 2;
         let mut all = Vec::new();
         for ending in [Ending::Fin, Ending::Rst] {
@@ -189,8 +190,8 @@ impl Fault {
             Fault::Chunked {
                 after_bytes: Some(half),
             },
-            Fault::FlippedByte { at: 0 },
-            Fault::FlippedByte { at: size_bytes - 1 },
+            Fault::FlippedByte { at: body.start },
+            Fault::FlippedByte { at: body.end - 1 },
             Fault::IgnoredRange,
             Fault::ChangedEtag,
             Fault::ChangedSize { by_bytes: 1 },

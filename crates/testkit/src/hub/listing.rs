@@ -7,6 +7,7 @@ use super::content::hexadecimal;
 use super::git;
 use super::repository::{Access, Files, Repository, StoredFile};
 use super::request::Head;
+use super::settings::Information;
 use super::shared::Shared;
 
 /// When everything was made that the Hub has.
@@ -14,14 +15,16 @@ const MADE_AT: &str = "2023-11-14T22:13:20.000Z";
 
 /// What a repository is and has.
 pub(super) fn information(
+    shared: &Shared,
     repository: &Repository,
     commit: &str,
     files: &Files,
     head: &Head,
 ) -> Answer {
-    let with_blobs = head
-        .query("blobs")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
+    let with_blobs = shared.settings.information == Information::Whole
+        && head
+            .query("blobs")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
     let siblings: Vec<Value> = files
         .iter()
         .map(|(path, file)| sibling(path, file, with_blobs))

@@ -73,5 +73,5 @@ pub use fake::{FakeHub, FakeHubError};
 pub use fault::{Attempts, Ending, Fault, Place, RetryAfter, WrongRange};
 pub use record::{Listener, Request, Stage};
 pub use repository::{Repository, Storage};
-pub use settings::{Encryption, PAGE_FILES, Settings};
+pub use settings::{Encryption, Information, PAGE_FILES, Settings};
 pub use tls::TlsError;

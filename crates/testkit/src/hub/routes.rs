@@ -268,7 +268,9 @@ fn inside(
         return Answer::refusal(404, Some("RevisionNotFound"), &message).into();
     };
     match target {
-        Target::Information { .. } => listing::information(repository, &commit, all, head).into(),
+        Target::Information { .. } => {
+            listing::information(shared, repository, &commit, all, head).into()
+        }
         Target::Tree { folder, .. } => listing::tree(shared, all, &commit, folder, head).into(),
         Target::Resolve { path, .. } => match entry(all, path) {
             Err(refusal) => refusal.with("X-Repo-Commit", &commit).into(),

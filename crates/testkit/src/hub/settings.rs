@@ -14,6 +14,8 @@ pub struct Settings {
     pub encryption: Encryption,
     /// How many files and folders a page of `/tree` lists, at most.
     pub page_files: usize,
+    /// What is said about a repository.
+    pub information: Information,
     /// How long a link to the CDN works. `None`: until [`expire_links`](super::FakeHub::expire_links).
     pub link_lifetime: Option<Duration>,
     /// How fast each answer's body is sent, at most.
@@ -29,11 +31,21 @@ impl Default for Settings {
             port: 0,
             encryption: Encryption::Plain,
             page_files: PAGE_FILES,
+            information: Information::Whole,
             link_lifetime: None,
             bytes_per_second: None,
             tokens: Vec::new(),
         }
     }
+}
+
+/// What is said about a repository when `?blobs=true` asks for lengths and hashes of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Information {
+    /// All that is asked for.
+    Whole,
+    /// Names of files alone, as mirrors do that do not know the question: `/tree` has the rest.
+    Names,
 }
 
 /// How clients talk to the hub and to the CDN.

@@ -5,6 +5,7 @@
 mod faulty;
 mod fresh;
 mod listed;
+mod matrix;
 mod pinned;
 mod refusals;
 mod resumed;
