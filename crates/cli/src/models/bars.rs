@@ -1,12 +1,12 @@
 //! Progress on a terminal: a bar for each model, and below it one for each file that is transferred.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
 use dataflow_descriptor::harmless_text;
 use dataflow_wire::status::{ModelState, ModelView};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::terminal::Terminal;
 use super::view;
 
 /// How many files of one model have a bar; the model's own counts all.
@@ -16,19 +16,6 @@ const NAME_WIDTH: usize = 26;
 
 /// The width of a bar.
 const BAR_WIDTH: usize = 16;
-/// How wide a terminal is that does not say so.
-const COLUMNS_DEFAULT: usize = 80;
-
-/// Which stream the terminal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Terminal {
-    Output,
-    Error,
-    /// No terminal at all.
-    #[cfg(test)]
-    None,
-}
-
 /// Bars at the lower end of a terminal, below what is written.
 #[derive(Debug)]
 pub(crate) struct Bars {
@@ -43,24 +30,12 @@ struct ModelBars {
     files: BTreeMap<String, ProgressBar>,
 }
 
-/// Whether bars can be drawn on a stream: it is a terminal that can move its cursor.
-pub(crate) fn can_be_drawn(stream: &impl IsTerminal) -> bool {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
-    stream.is_terminal() && !is_dumb
-}
-
 impl Bars {
     /// No bars yet, on this terminal.
     pub(crate) fn on(terminal: Terminal) -> Bars {
-        let target = match terminal {
-            Terminal::Output => ProgressDrawTarget::stdout(),
-            Terminal::Error => ProgressDrawTarget::stderr(),
-            #[cfg(test)]
-            Terminal::None => ProgressDrawTarget::hidden(),
-        };
         Bars {
             terminal,
-            all: MultiProgress::with_draw_target(target),
+            all: MultiProgress::with_draw_target(terminal.target()),
             models: BTreeMap::new(),
         }
     }
@@ -74,7 +49,7 @@ impl Bars {
             self.remove(name);
             return;
         }
-        let columns = self.terminal.columns();
+        let columns = usize::from(self.terminal.columns());
         let model = self
             .models
             .entry(name.to_owned())
@@ -156,27 +131,9 @@ fn draw(bar: &ProgressBar, done: u64, total: u64, said: String) {
     bar.set_position(done);
 }
 
-impl Terminal {
-    fn columns(self) -> usize {
-        let size = match self {
-            Terminal::Output => rustix::termios::tcgetwinsize(std::io::stdout()),
-            Terminal::Error => rustix::termios::tcgetwinsize(std::io::stderr()),
-            #[cfg(test)]
-            Terminal::None => return 120,
-        };
-        let columns = size.map_or(0, |size| usize::from(size.ws_col));
-        if columns == 0 {
-            COLUMNS_DEFAULT
-        } else {
-            columns
-        }
-    }
-}
-
-/// What is said beside a bar, in the room that is left of a line; the last column stays free, so that whatever the
-/// terminal writes there itself, as `^C`, does not begin another line.
+/// What is said beside a bar, in the room that is left of a line.
 fn fitting_beside(text: &str, columns: usize) -> String {
-    let room = columns.saturating_sub(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1 + "^C".len());
+    let room = columns.saturating_sub(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1);
     if text.chars().count() <= room {
         return text.to_owned();
     }
@@ -257,9 +214,9 @@ mod tests {
     fn what_is_said_beside_a_bar_ends_before_the_line_does() {
         let said = "42 %, 12.0 MB/s, 48 s left, 430.0 MB of 1.0 GB";
         assert_eq!(fitting_beside(said, 120), said);
-        let narrow = fitting_beside(said, 80);
-        assert_eq!(narrow, "42 %, 12.0 MB/s, 48 s left, 430…");
-        assert!(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1 + narrow.chars().count() <= 78);
+        let narrow = fitting_beside(said, 77);
+        assert_eq!(narrow, "42 %, 12.0 MB/s, 48 s left, 43…");
+        assert!(NAME_WIDTH + 2 + 1 + BAR_WIDTH + 1 + narrow.chars().count() <= 77);
         assert_eq!(fitting_beside(said, 3), "…");
     }
 

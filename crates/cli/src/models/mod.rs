@@ -11,6 +11,7 @@ mod progress;
 mod pull;
 mod repository;
 mod rm;
+pub(crate) mod terminal;
 mod verify;
 pub(crate) mod view;
 mod wanted;

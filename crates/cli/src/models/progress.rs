@@ -1,14 +1,14 @@
 //! How downloads stand while they go on: bars on a terminal, lines without one, objects for programs.
 
 use std::collections::BTreeMap;
-use std::io::stderr;
 use std::time::Instant;
 
 use dataflow_wire::status::{ModelState, ModelView};
 
-use super::bars::{self, Bars, Terminal};
+use super::bars::Bars;
 use super::lines::Lines;
 use super::pace::{Pace, event};
+use super::terminal::Terminal;
 use crate::output;
 
 /// Who looks at a download.
@@ -36,7 +36,7 @@ impl Progress {
     pub(super) fn of(is_json: bool) -> Progress {
         let looker = match is_json {
             true => Looker::Program(Pace::default()),
-            false if bars::can_be_drawn(&stderr()) => Looker::Terminal(Bars::on(Terminal::Error)),
+            false if Terminal::Error.can_draw() => Looker::Terminal(Bars::on(Terminal::Error)),
             false => Looker::Lines(Lines::default()),
         };
         Progress {

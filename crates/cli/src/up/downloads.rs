@@ -1,14 +1,13 @@
 //! What an `up` shows of its models: bars below the nodes' lines on a terminal, a line now and then without one.
 
-use std::io::stdout;
 use std::time::Instant;
 
-use dataflow_descriptor::harmless_text;
 use dataflow_wire::status::{ModelState, ModelStatus};
 
-use crate::models::bars::{self, Bars, Terminal};
+use crate::models::bars::Bars;
 use crate::models::lines::{self, Lines};
 use crate::models::pace::Pace;
+use crate::models::terminal::Terminal;
 
 /// Shows how downloads stand.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(super) enum Downloads {
 impl Downloads {
     /// For people who read standard output.
     pub(super) fn for_people() -> Downloads {
-        match bars::can_be_drawn(&stdout()) {
+        match Terminal::Output.can_draw() {
             true => Downloads::Bars(Bars::on(Terminal::Output)),
             false => Downloads::Lines(Lines::default()),
         }
@@ -35,7 +34,8 @@ impl Downloads {
         Downloads::Paced(Pace::default())
     }
 
-    /// A model stands like this now. Gives the line that is to be said of it, if one is.
+    /// A model stands like this now. Gives the line that is to be said of it, if one is: of one that cannot be had,
+    /// the nodes that fail by it say why.
     pub(super) fn show(&mut self, status: &ModelStatus) -> Option<String> {
         let (name, view) = (format!("model {}", status.model), &status.view);
         let now = Instant::now();
@@ -46,12 +46,14 @@ impl Downloads {
                 let is_news = match view.state {
                     // Of one that was there before, nothing was shown and nothing needs to be said.
                     ModelState::Ready => was_shown,
-                    ModelState::Failed => true,
                     _ => false,
                 };
                 is_news.then(|| lines::end(&name, view))
             }
-            Downloads::Lines(lines) => lines.next(&name, view, now),
+            Downloads::Lines(lines) => {
+                let said = lines.next(&name, view, now);
+                said.filter(|_| view.state != ModelState::Failed)
+            }
             Downloads::Paced(_) => None,
         }
     }
@@ -80,10 +82,4 @@ impl Downloads {
             bars.clear();
         }
     }
-}
-
-/// What to do about a model that cannot be had.
-pub(super) fn remedy(status: &ModelStatus) -> Option<String> {
-    let failure = status.view.failure.as_ref()?;
-    Some(harmless_text(&failure.remedy))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::background;
-use super::downloads::{self, Downloads};
+use super::downloads::Downloads;
 use super::speaker::Said;
 use crate::arguments::UpArguments;
 use crate::style::Style;
@@ -212,25 +212,17 @@ impl Show {
 
     /// How a model stands.
     fn model(&mut self, status: &ModelStatus) {
-        let style = match self.reader {
-            Reader::Person(style) => style,
-            Reader::Program if !self.downloads.is_due(status) => return,
-            Reader::Program => {
-                return event_for_programs(&RunEvent::Model(Box::new(status.clone())));
+        match self.reader {
+            Reader::Person(_) => {
+                if let Some(said) = self.downloads.show(status) {
+                    self.own(&said);
+                }
             }
-            Reader::Starter => {
-                return background::tell(&background::News::Model(Box::new(status.clone())));
+            Reader::Program if self.downloads.is_due(status) => {
+                event_for_programs(&RunEvent::Model(Box::new(status.clone())));
             }
-        };
-        let Some(said) = self.downloads.show(status) else {
-            return;
-        };
-        match downloads::remedy(status) {
-            None => self.own(&said),
-            Some(remedy) => {
-                self.own(&style.wrong(&said));
-                self.own(&format!("help: {remedy}"));
-            }
+            Reader::Program => {}
+            Reader::Starter => background::tell(&background::News::Model(Box::new(status.clone()))),
         }
     }
 
