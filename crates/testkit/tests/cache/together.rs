@@ -71,7 +71,7 @@ pub(crate) fn put(repo: &RepoCache, plan: &FilePlan, content: &[u8]) {
     repo.admit(&guard, plan).expect("it is complete");
 }
 
-fn look(major: &str, cache: &Path, wanted: &Value) -> Value {
+pub(crate) fn look(major: &str, cache: &Path, wanted: &Value) -> Value {
     let cache = cache.to_str().expect("it is UTF-8");
     let variables = [("HF_HUB_CACHE", cache), ("HOME", "/nowhere")];
     run(major, LOOK, &variables, &wanted.to_string())

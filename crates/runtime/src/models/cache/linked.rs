@@ -1,15 +1,17 @@
 //! What a snapshot holds by its symlinks: for commits whose listing nobody has kept.
 
-use dataflow_core::models::{ContentHash, FilePlan, Listing, check_commit, check_files};
+use dataflow_core::models::{FilePlan, Listing, check_commit};
 
+use super::listings::checked;
 use super::repo::RepoCache;
 use super::snapshots::walk;
 use crate::models::error::ModelError;
 
 impl RepoCache {
-    /// The files of a snapshot that are there, as far as their symlinks lead to blobs of this repository. The versions
-    /// of `huggingface_hub` before its second keep no listing, so without a network this is all that can be known; as
-    /// they do, it is taken for the whole. `None` when there is no such snapshot, or nothing in it.
+    /// The files of a snapshot, as far as its symlinks name blobs of this repository; a symlink to a blob that is not
+    /// there is a file of length 0 that is missing. Older versions of `huggingface_hub` keep no listing, so without a
+    /// network this is all that can be known; as they do, it is taken for the whole. `None` when there is no such
+    /// snapshot, or nothing in it.
     ///
     /// # Errors
     /// [`ModelError::BadName`]; [`ModelError::Disk`] when it cannot be read.
@@ -20,31 +22,19 @@ impl RepoCache {
         };
         let mut files = Vec::new();
         walk(&snapshot, &mut |found| {
-            if let Some(hash) = found.target.as_deref().and_then(blob_of)
-                && let Some(blob) = self.open_blob(hash)?
-            {
-                let mut path = found.parts.join("/");
-                if !path.is_empty() {
-                    path.push('/');
-                }
-                path.push_str(found.name);
-                let size = blob.size();
-                files.push(FilePlan { path, size, hash });
+            if let Some(Ok(hash)) = found.blob_from(2).map(str::parse) {
+                let blob = self.open_blob(hash)?;
+                files.push(FilePlan {
+                    path: found.path(),
+                    size: blob.map_or(0, |blob| blob.size()),
+                    hash,
+                });
             }
             Ok(())
         })?;
-        files.sort_unstable();
-        let are_good = check_files(files.iter().map(|file| file.path.as_str())).is_ok();
-        Ok((are_good && !files.is_empty()).then(|| Listing {
-            commit: commit.to_owned(),
-            files,
-        }))
+        Ok(match files.is_empty() {
+            true => None,
+            false => checked(commit, files),
+        })
     }
-}
-
-/// The hash that a symlink to `…/blobs/HASH` names.
-fn blob_of(target: &[u8]) -> Option<ContentHash> {
-    let target = std::str::from_utf8(target).ok()?;
-    let (folder, name) = target.rsplit_once('/')?;
-    folder.ends_with("/blobs").then(|| name.parse().ok())?
 }

@@ -137,7 +137,7 @@ fn read_tree(json: &[u8]) -> Option<Vec<FilePlan>> {
     (tree.format_version == VERSION).then(|| files.collect())?
 }
 
-fn checked(commit: &str, mut files: Vec<FilePlan>) -> Option<Listing> {
+pub(super) fn checked(commit: &str, mut files: Vec<FilePlan>) -> Option<Listing> {
     check_files(files.iter().map(|file| file.path.as_str())).ok()?;
     files.sort_unstable();
     Some(Listing {

@@ -1,6 +1,5 @@
 //! What came with another content is kept aside, to be looked at.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dataflow_core::models::ContentHash;
@@ -22,8 +21,8 @@ pub enum Which {
 }
 
 impl RepoCache {
-    /// Moves a file whose content is wrong out of the way, and says where to. With it go its mark and the symlinks in
-    /// snapshots that lead to it.
+    /// Moves a file whose content is wrong out of the way, and says where to. With it goes its mark. The symlinks in
+    /// snapshots stay, and lead to nothing until it is fetched again: so it is known that it is missing.
     ///
     /// # Errors
     /// [`ModelError::Disk`].
@@ -47,7 +46,6 @@ impl RepoCache {
         }
         if from == Which::Blob {
             self.remove_mark(hash)?;
-            self.unlink_everywhere(&BTreeSet::from([name.clone()]))?;
         }
         let quarantine = self.make(&[OURS, "quarantine"])?;
         let mut numbers = Vec::new();

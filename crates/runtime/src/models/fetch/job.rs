@@ -180,12 +180,16 @@ impl Job {
     /// All is there: the revision is remembered, for those who ask without a network.
     async fn finish(&self, resolved: Resolved) -> Result<PathBuf, ModelError> {
         let snapshot = self.repo.snapshot(&self.wanted.commit);
-        if resolved.is_from_hub {
-            let (repo, commit) = (self.repo.clone(), self.wanted.commit.clone());
-            let revision = self.order.spec.revision.clone();
-            let write = move || repo.write_ref(&revision, &commit);
-            work::done(&self.shared.pool, "write ref", write).await?;
-        }
+        let (repo, commit) = (self.repo.clone(), self.wanted.commit.clone());
+        let revision = self.order.spec.revision.clone();
+        work::done(&self.shared.pool, "write ref", move || {
+            // An earlier attempt may have asked the Hub, and have ended before it came here.
+            match resolved.is_from_hub || repo.resolve_ref(&revision)?.is_none() {
+                true => repo.write_ref(&revision, &commit),
+                false => Ok(()),
+            }
+        })
+        .await?;
         Ok(snapshot)
     }
 }

@@ -123,6 +123,10 @@ fn verifying_finds_each_wrong_file_moves_it_away_and_marks_the_right_ones() {
     assert_eq!(fs::read(kept_aside).unwrap(), b"54321");
     assert_eq!(repo.blob(&wrong).unwrap(), BlobState::Missing);
     assert_eq!(repo.blob(&right).unwrap(), BlobState::Verified);
+    let again = repo.verify(&mut go_on).unwrap();
+    let missing = again.iter().filter(|file| file.verdict == Verdict::Missing);
+    let missing: Vec<&str> = missing.map(|file| file.path.as_str()).collect();
+    assert_eq!(missing, ["deep/wrong", "gone"]);
     fetch(&repo, &wrong, b"12345");
     let again = repo.verify(&mut go_on).unwrap();
     let is_wrong = |file: &&CheckedFile| matches!(file.verdict, Verdict::Wrong { .. });
