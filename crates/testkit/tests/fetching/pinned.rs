@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dataflow_ids::RepoKind;
+use dataflow_runtime::models::cache::Cache;
 use dataflow_runtime::models::{ModelOrder, pins};
 use dataflow_testkit::hub::FakeHub;
 
@@ -81,18 +82,21 @@ fn a_pin_is_kept_on_another_machine_whose_cache_is_empty() {
     let first = detector(1_000);
     let one = first.commit();
     let both = first.next_commit().file("new.txt", b"new");
+    let two = both.commit();
     let hub = FakeHub::start([both]).unwrap();
     let site = Site::new(&hub);
     let (order, path) = pinned(&site);
     pins::pin(&path, RepoKind::Model, "acme/tiny-detector", "main", &one).unwrap();
-    let snapshot = site.fetch(order).unwrap();
+    let snapshot = site.fetch(order.clone()).unwrap();
     assert!(snapshot.ends_with(&one));
     assert!(!snapshot.join("new.txt").exists());
-    assert_eq!(
-        site.names("refs"),
-        [""; 0],
-        "what main is today, nobody has said"
-    );
+    // By the branch's name Python finds it too, as long as nobody here has asked what the branch is today.
+    let cache = Cache::new(site.settings.cache.clone());
+    let repo = cache.repo(RepoKind::Model, "acme/tiny-detector").unwrap();
+    assert_eq!(repo.resolve_ref("main").unwrap(), Some(one));
+    repo.write_ref("main", &two).unwrap();
+    assert_eq!(site.fetch(order).unwrap(), snapshot);
+    assert_eq!(repo.resolve_ref("main").unwrap(), Some(two));
 }
 
 #[test]
