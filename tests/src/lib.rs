@@ -11,6 +11,7 @@ mod bundle;
 mod command;
 mod gate;
 mod hollow;
+mod lateness;
 mod ledger;
 mod message;
 mod places;
@@ -27,11 +28,12 @@ pub use bundle::{bundles_into, replayed_with};
 pub use command::{Command, Finished, Line, Running, Stream};
 pub use gate::Gate;
 pub use hollow::send_hollow_message;
+pub use lateness::Lateness;
 pub use ledger::{Consumed, Fact, Ledger, Point, ledger_path, read_ledger};
 pub use message::{MESSAGE_BYTES_MIN, Stamp, tag};
 pub use places::{
-    PATIENCE, bare_python, dataflow_binary, ledger_node, nodes_folder, python, repository,
-    scribbling_node, test_node, wait_until,
+    PATIENCE, bare_python, dataflow_binary, ledger_node, nodes_folder, pulse_node, python,
+    repository, scribbling_node, test_node, wait_until,
 };
 pub use project::Project;
 pub use random::Random;

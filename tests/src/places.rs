@@ -66,6 +66,15 @@ pub fn test_node() -> PathBuf {
     built("dataflow-test-node", "dataflow-tests")
 }
 
+/// The node that shows how steadily messages flow.
+///
+/// # Panics
+///
+/// As [`dataflow_binary`].
+pub fn pulse_node() -> PathBuf {
+    built("dataflow-pulse-node", "dataflow-tests")
+}
+
 /// The node that writes into edges out of turn.
 ///
 /// # Panics
