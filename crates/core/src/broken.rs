@@ -61,7 +61,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 23] = [
+    pub const ALL: [Rule; 25] = [
         Rule::AckOfAnEarlierEpoch,
         Rule::HeldMessagesAreIgnored,
         Rule::TimeDrains,
@@ -85,6 +85,8 @@ impl Rule {
         Rule::CrashIsTheEnd,
         Rule::SegmentsAreKept,
         Rule::BusyCycleIsAtRest,
+        Rule::LateFetchIsBelieved,
+        Rule::OneModelIsEnough,
     ];
 }
 
