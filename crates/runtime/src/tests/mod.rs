@@ -3,5 +3,6 @@
 mod embedded;
 mod hostile;
 mod library_less;
+mod models;
 mod panics;
 mod support;
