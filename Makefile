@@ -41,8 +41,7 @@ run: python ## Build, and run an example (FLOW=dataflows/quickstart.yml)
 .PHONY: demo-models
 demo-models: python ## Fetch a real model from a Hub on this machine, and search with it (QUESTION='…')
 	@printf '==> building dataflow, the nodes of the examples and the fake Hub\n'
-	@cargo build --locked -p dataflow-cli -p dataflow-examples
-	@cargo build --locked -p dataflow-testkit --example fake_hub
+	@cargo build --locked -p dataflow-cli -p dataflow-examples -p dataflow-testkit --bins --example fake_hub
 	@scripts/demo-models
 
 .PHONY: test

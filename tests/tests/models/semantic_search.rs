@@ -45,6 +45,7 @@ print(json.dumps(Embedder(sys.argv[1]).embed(json.load(sys.stdin)).tolist()))";
         .arg(model())
         .env("PYTHONPATH", repository().join("dataflows"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("OPENBLAS_NUM_THREADS", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
