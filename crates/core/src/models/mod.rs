@@ -16,6 +16,6 @@ pub use names::{
 };
 pub use needs::{Needs, Standing};
 pub use patterns::Pattern;
-pub use rate::{Bucket, Pace, Rate};
+pub use rate::{Bucket, Rate};
 pub use retry::{Attempts, NextAttempt, RetryRules, asked_wait};
 pub use spec::{BadHash, ContentHash, FilePlan, Listing, ModelSpec};

@@ -1,4 +1,4 @@
-//! How fast bytes come in, how long that will take, how often it is told, and how fast they may come.
+//! How fast bytes come in, how long that will take, and how fast they may come.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -77,33 +77,6 @@ impl Rate {
             let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
             Duration::from_millis(left_ms)
         })
-    }
-}
-
-/// When something may be told again, if it is told at most so often.
-#[derive(Debug, Clone)]
-pub struct Pace {
-    every: Duration,
-    last: Option<Time>,
-}
-
-impl Pace {
-    /// At most `times` a second; 0 counts as once.
-    #[must_use]
-    pub fn per_second(times: u32) -> Pace {
-        Pace {
-            every: Duration::from_secs(1) / times.max(1),
-            last: None,
-        }
-    }
-
-    /// Whether it may be told at `now`. If so, it counts as told.
-    pub fn is_due(&mut self, now: Time) -> bool {
-        let is_due = self.last.is_none_or(|last| now.since(last) >= self.every);
-        if is_due {
-            self.last = Some(now);
-        }
-        is_due
     }
 }
 
@@ -186,13 +159,6 @@ mod tests {
         assert!((9_900..=10_100).contains(&per_second), "{per_second}");
         rate.count(at(100_000), 5);
         assert_eq!(rate.per_second(at(100_000)), None);
-    }
-
-    #[test]
-    fn something_is_told_at_most_so_often() {
-        let mut pace = Pace::per_second(5);
-        let told = (0..1_000).filter(|ms| pace.is_due(at(*ms))).count();
-        assert_eq!(told, 5);
     }
 
     #[test]

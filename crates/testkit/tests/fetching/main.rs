@@ -7,6 +7,7 @@ mod fresh;
 mod listed;
 mod matrix;
 mod pinned;
+mod processes;
 mod refusals;
 mod resumed;
 mod silent;

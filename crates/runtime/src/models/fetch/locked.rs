@@ -59,10 +59,9 @@ impl File {
                 Turn::Others(bytes) => {
                     drop(place);
                     board.done(places, bytes);
-                    let _told = board.because().told(format!(
-                        "another process fetches {}: {bytes} of {} bytes",
-                        plan.path, plan.size
-                    ));
+                    let _told = board
+                        .because()
+                        .told(format!("another process fetches {}", plan.path));
                     let wait_ms = LOOK_EVERY_MS / 2 + shared.dice.draw() % LOOK_EVERY_MS;
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 }
