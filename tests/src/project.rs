@@ -229,12 +229,19 @@ impl Project {
 
     /// Starts the dataflow, attached, at a terminal.
     pub fn up_at_terminal(&self, file: &Path) -> Terminal {
+        self.at_terminal([Path::new("up"), file])
+    }
+
+    /// Starts the binary under test, attached, at a terminal.
+    pub fn at_terminal<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Terminal {
         Terminal::start(
             self.at_home(Command::new("setsid"))
                 .args(["--ctty", "--wait"])
                 .arg(dataflow_binary())
-                .args(["up"])
-                .arg(file)
+                .args(arguments)
                 .env("TERM", "xterm-256color")
                 .env_remove("NO_COLOR"),
         )

@@ -6,7 +6,7 @@ use dataflow_tests::Project;
 fn every_command_has_help_with_examples() {
     let project = Project::new("help");
     for command in [
-        "up", "down", "stop", "restart", "ps", "logs", "check", "graph",
+        "up", "down", "stop", "restart", "ps", "logs", "check", "graph", "models",
     ] {
         let help = project
             .dataflow([command, "--help"])
@@ -24,11 +24,27 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
+fn every_command_of_models_has_help_with_examples() {
+    let project = Project::new("help-of-models");
+    for command in ["pull", "ls", "verify", "rm"] {
+        let help = project.dataflow(["models", command, "--help"]).run();
+        let help = help.expect_code(0).output();
+        let example = format!("  dataflow models {command}");
+        assert!(help.contains("Examples:"), "{command}: {help}");
+        assert!(help.contains(&example), "{command}: {help}");
+        assert!(help.contains("--json"), "{command}: {help}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_wrong_input() {
     let project = Project::new("usage");
     for wrong in [
         vec!["upp"],
         vec!["up"],
+        vec!["models", "pull"],
+        vec!["models", "rm"],
+        vec!["models", "pull", "a/b", "--kind", "thing"],
         vec!["down", "--force-after", "soon"],
         vec!["graph", "--format", "png", "x"],
     ] {

@@ -9,6 +9,7 @@ mod pins;
 mod reference;
 mod semantic_search;
 mod sharing;
+mod shown;
 mod starting;
 mod watch;
 mod world;
