@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use dataflow_core::models::{FilePlan, Listing};
 use dataflow_ids::RepoKind;
 use dataflow_runtime::models::cache::Cache;
 use dataflow_runtime::models::{ModelOrder, pins};
@@ -97,6 +98,49 @@ fn a_pin_is_kept_on_another_machine_whose_cache_is_empty() {
     repo.write_ref("main", &two).unwrap();
     assert_eq!(site.fetch(order).unwrap(), snapshot);
     assert_eq!(repo.resolve_ref("main").unwrap(), Some(two));
+}
+
+#[test]
+fn a_kept_listing_that_is_wrong_does_not_keep_a_pinned_model_away_for_ever() {
+    let repository = detector(1_000);
+    let commit = repository.commit();
+    let hash = repository.hash("model.safetensors").unwrap();
+    let hub = FakeHub::start([repository]).unwrap();
+    for (path, size, hash, code) in [
+        ("model.safetensors", 1_001, hash.clone(), "bad-answer"),
+        ("model.safetensors", 1_000, "0".repeat(64), "bad-answer"),
+        ("config.json", 8, "0".repeat(40), "mismatch"),
+        ("nothing.json", 8, "0".repeat(40), "file-not-found"),
+    ] {
+        let site = Site::new(&hub);
+        let (order, lock) = pinned(&site);
+        pins::pin(
+            &lock,
+            RepoKind::Model,
+            "acme/tiny-detector",
+            "main",
+            &commit,
+        )
+        .unwrap();
+        let listing = Listing {
+            commit: commit.clone(),
+            files: vec![FilePlan {
+                path: path.to_owned(),
+                size,
+                hash: hash.parse().unwrap(),
+            }],
+        };
+        let cache = Cache::new(site.settings.cache.clone());
+        let repo = cache.repo(RepoKind::Model, "acme/tiny-detector").unwrap();
+        repo.write_listing(&listing).unwrap();
+        let error = site.fetch(order.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        let snapshot = site.fetch(order).unwrap();
+        assert_eq!(
+            crate::support::read(&snapshot, "model.safetensors").len(),
+            1_000
+        );
+    }
 }
 
 #[test]

@@ -59,6 +59,18 @@ impl RepoCache {
         Ok(files.and_then(|files| checked(commit, files)))
     }
 
+    /// Keeps what the Hub lists of a commit no more: the next who wants it asks. What `huggingface_hub` keeps stays.
+    ///
+    /// # Errors
+    /// [`ModelError::BadName`] for a commit that is none; [`ModelError::Disk`] when it cannot be removed.
+    pub fn forget_listing(&self, commit: &str) -> Result<(), ModelError> {
+        check_commit(commit)?;
+        match self.enter(&[OURS, "listings"])? {
+            Some(folder) => folder.remove(&format!("{commit}.json")),
+            None => Ok(()),
+        }
+    }
+
     fn read_listing(&self, folder: &[&str], name: &str) -> Result<Option<Vec<u8>>, ModelError> {
         match self.enter(folder)? {
             Some(folder) => folder.read(name, LISTING_BYTES_MAX),

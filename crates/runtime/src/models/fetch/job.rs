@@ -47,7 +47,10 @@ pub(super) async fn run(
         order: order.clone(),
         wanted,
     };
-    job.have_all().await?;
+    if let Err(error) = job.have_all().await {
+        job.doubt(&error).await?;
+        return Err(error);
+    }
     job.finish(resolved).await
 }
 
@@ -81,6 +84,23 @@ impl Job {
             work::done(&self.shared.pool, "reserve", move || repo.reserve(&plans)).await?
         };
         self.transfer(missing).await
+    }
+
+    /// What comes otherwise than it is listed may be listed wrongly. A listing is kept, and with a pin nobody would ask
+    /// for it again: so it is forgotten, and the next attempt asks.
+    async fn doubt(&self, error: &ModelError) -> Result<(), ModelError> {
+        let is_otherwise = matches!(
+            error,
+            ModelError::Mismatch { .. }
+                | ModelError::FileNotFound { .. }
+                | ModelError::BadAnswer { .. }
+        );
+        if !is_otherwise {
+            return Ok(());
+        }
+        let (repo, commit) = (self.repo.clone(), self.wanted.commit.clone());
+        let forget = move || repo.forget_listing(&commit);
+        work::done(&self.shared.pool, "forget listing", forget).await
     }
 
     /// Links what is there and verified; gives what is not, by content.
