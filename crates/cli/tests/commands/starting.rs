@@ -108,3 +108,46 @@ fn a_runtime_in_the_background_keeps_nothing_open_that_its_starter_had() {
     let down = ground.dataflow(["down"]).output().unwrap();
     assert!(down.status.success(), "{}", said(&down));
 }
+
+/// What the threads of a process are called.
+fn threads(pid: u64) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let names = tasks.flatten().map(|task| task.path().join("comm"));
+    let names = names.filter_map(|name| fs::read_to_string(name).ok());
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn settings_of_the_hub_that_are_wrong_stop_an_up_that_needs_models_before_it_begins_and_no_other() {
+    let ground = Ground::new();
+    let nodes = "nodes:\n  - { id: sh, path: /bin/sh, args: [-c, sleep 1000]";
+    ground.write(&format!(
+        "name: flow\nmodels: {{ m: {{ repo: a/b }} }}\n{nodes}, models: [m] }}\n"
+    ));
+    let up = |arguments: [&str; 2]| {
+        let mut command = ground.dataflow([]);
+        command
+            .args(arguments)
+            .arg("flow.yml")
+            .env("HF_TOKEN", "no token");
+        command.output().unwrap()
+    };
+    for arguments in [["up", "--json"], ["up", "-d"]] {
+        let output = up(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("HF_TOKEN"), "{}", said(&output));
+        assert!(!ground.project().join(".dataflow").exists());
+    }
+    // Who needs no model is not asked for a token, and pays no thread.
+    ground.write(&format!("name: flow\n{nodes} }}\n"));
+    let output = up(["up", "-d"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let pid = ground.ps()[0]["pid"].as_u64().unwrap();
+    let threads = threads(pid);
+    let of_models = threads
+        .iter()
+        .any(|name| name.starts_with("dataflow-models"));
+    assert!(!threads.is_empty() && !of_models, "{threads:?}");
+    let output = ground.dataflow(["down"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
