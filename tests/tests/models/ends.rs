@@ -41,7 +41,10 @@ fn the_next_up_resumes(world: &World) {
         "it goes on at byte {start} of {SIZE}"
     );
     let commit = model("acme/tiny", SIZE).commit();
-    let snapshot = world.cached("acme/tiny").join("snapshots").join(commit);
+    let snapshot = world.cached("acme/tiny").join("snapshots").join(&commit);
+    // Also for Python, who looks for the branch and not for a commit.
+    let branch = std::fs::read_to_string(world.cached("acme/tiny").join("refs/main"));
+    assert_eq!(branch.ok(), Some(commit));
     assert!(std::fs::read(snapshot.join(WEIGHTS)).expect("it is there") == bytes(7, SIZE));
     world.down().expect_code(0);
     up.wait().expect_code(0);
