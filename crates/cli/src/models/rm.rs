@@ -46,7 +46,17 @@ pub(super) fn run(arguments: &RmArguments) -> Result<Exit, CliError> {
 fn remove(cache: &Cache, meant: &Meant) -> Result<Removed, CliError> {
     let removed = match &meant.revision {
         Some(revision) => meant.repo.remove_revision(revision)?,
-        None => meant.repo.remove()?,
+        None => {
+            // What is not complete, and what was kept aside, goes with the repository.
+            let beside = meant.repo.scan()?.map_or(0, |scan| {
+                scan.partial_bytes.saturating_add(scan.quarantine_bytes)
+            });
+            let mut removed = meant.repo.remove()?;
+            if let Some(removed) = &mut removed {
+                removed.freed_bytes = removed.freed_bytes.saturating_add(beside);
+            }
+            removed
+        }
     };
     removed.ok_or_else(|| meant.missing(cache))
 }

@@ -208,6 +208,19 @@ fn a_wrong_file_is_named_moved_out_of_the_way_and_the_exit_code_says_so() {
         "{text}"
     );
 
+    let output = cached.run(["models", "rm", "acme/x"]);
+    assert!(
+        said(&output).starts_with("removed acme/x: 0 files, "),
+        "{}",
+        said(&output)
+    );
+    assert!(
+        !said(&output).contains(" 0 bytes"),
+        "what was kept aside goes too: {}",
+        said(&output)
+    );
+    assert!(!repo.exists());
+
     let other = Cached::new();
     other.put("models--acme--x", "jello\n");
     let (code, value) = other.json(["models", "verify", "--json"]);
