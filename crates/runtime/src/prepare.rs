@@ -144,8 +144,9 @@ impl Run {
             control,
             ..
         } = self;
-        let models: Rc<dyn Models> = match models {
-            Some(service) => Rc::new(service),
+        let service = models.map(Rc::new);
+        let models: Rc<dyn Models> = match &service {
+            Some(service) => Rc::clone(service) as Rc<dyn Models>,
             None => Rc::new(NoModels),
         };
         let refused = |what| move |source| RunError::System { what, source };
@@ -176,6 +177,12 @@ impl Run {
             })?;
             task.run().await
         });
+        // Whoever has announced the end may end the process.
+        if let Some(service) = service
+            && !service.end()
+        {
+            tracing::warn!("downloads have not let go of their files yet");
+        }
         // What was said is on the disk before the end is announced.
         let losses = writer.finish();
         let mut report = result?;

@@ -1,5 +1,6 @@
 //! The end of a dataflow while its model comes: at once, and what has come is not lost.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use dataflow_wire::status::Outcome;
@@ -51,6 +52,21 @@ fn the_next_up_resumes(world: &World) {
     assert_eq!(world.report().outcome, Outcome::Drained);
 }
 
+/// What is half there takes no more room than it has bytes: whoever has broken off a large download gets the room back.
+fn no_room_is_kept(world: &World) {
+    let partial = world.cached("acme/tiny").join(".dataflow/partial");
+    for entry in std::fs::read_dir(partial).expect("something has come") {
+        let facts = entry.and_then(|entry| entry.metadata());
+        let facts = facts.expect("it is there");
+        let room = facts.blocks() * 512;
+        assert!(
+            room <= facts.len() + facts.blksize(),
+            "{} bytes take {room}",
+            facts.len()
+        );
+    }
+}
+
 #[test]
 fn down_ends_a_download_at_once_and_the_next_up_goes_on_with_it() {
     let world = world("down-downloading");
@@ -70,6 +86,7 @@ fn a_second_ctrl_c_is_not_needed() {
     world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
     up.interrupt();
     up.wait();
+    no_room_is_kept(&world);
     the_next_up_resumes(&world);
 }
 
@@ -93,6 +110,7 @@ fn an_interrupted_pull_keeps_what_has_come() {
     pull.interrupt();
     let ended = pull.wait();
     assert_ne!(ended.code(), Some(0), "{ended}");
+    no_room_is_kept(&world);
     the_next_up_resumes(&world);
 }
 

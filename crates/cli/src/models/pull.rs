@@ -50,6 +50,8 @@ pub(super) fn run(arguments: &PullArguments) -> Result<Exit, CliError> {
     });
     // What is still awaited ends with the tasks that await it.
     drop(runtime);
+    // When it cannot be waited for, some room on the disk is given back by the next download.
+    let _ = service.end();
     let views = progress.finish();
     let view_of = |wanted: &Wanted| views.get(&wanted.name).cloned().unwrap_or_default();
     if outcome.is_none() {

@@ -64,6 +64,8 @@ pub enum WrongAnswer {
     Range(String),
     /// It is a part, though the whole was asked for.
     PartUnasked,
+    /// It is no part, though one was asked for, and says no length: it may be anything.
+    NoLength,
 }
 
 impl fmt::Display for WrongAnswer {
@@ -79,6 +81,9 @@ impl fmt::Display for WrongAnswer {
             ),
             WrongAnswer::Range(what) => {
                 write!(f, "it sends another part than that asked for: `{what}`")
+            }
+            WrongAnswer::NoLength => {
+                f.write_str("it sends something of unknown length in place of the part asked for")
             }
             WrongAnswer::PartUnasked => {
                 f.write_str("it sends a part, though the whole file was asked for")
@@ -112,7 +117,8 @@ impl Asked {
         }
     }
 
-    /// A 200: the whole file, also when a part was asked for (RFC 9110, 14.2: a server may ignore `Range`).
+    /// A 200: the whole file, also when a part was asked for (RFC 9110, 14.2: a server may ignore `Range`). Then it
+    /// must have the right length: for the page of a portal, nothing that is there is given up.
     fn whole(&self, head: &Head<'_>) -> Meaning {
         match head.content_length {
             Some(said_bytes) if said_bytes != self.size_bytes => {
@@ -121,6 +127,7 @@ impl Asked {
                     right_bytes: self.size_bytes,
                 })
             }
+            None if self.have_bytes > 0 => Meaning::Wrong(WrongAnswer::NoLength),
             _ => Meaning::FromStart,
         }
     }
@@ -229,10 +236,21 @@ mod tests {
     #[test]
     fn a_200_is_the_file_from_its_start_also_when_a_part_was_asked_for() {
         for asked in [FRESH, PART, ALL] {
-            for said in [None, Some(100)] {
-                assert_eq!(asked.meaning(&head(200, said, None)), Meaning::FromStart);
-            }
+            assert_eq!(
+                asked.meaning(&head(200, Some(100), None)),
+                Meaning::FromStart
+            );
             assert_eq!(asked.meaning(&head(200, Some(99), None)), length(99, 100));
+        }
+    }
+
+    #[test]
+    fn a_200_of_unknown_length_takes_the_place_of_nothing_that_is_there() {
+        let unknown = head(200, None, None);
+        assert_eq!(FRESH.meaning(&unknown), Meaning::FromStart);
+        for asked in [PART, ALL] {
+            let wrong = Meaning::Wrong(WrongAnswer::NoLength);
+            assert_eq!(asked.meaning(&unknown), wrong);
         }
     }
 

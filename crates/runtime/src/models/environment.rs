@@ -105,6 +105,7 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelError + use<> {
         doing: "read",
         path,
         why: error.to_string(),
+        kind: error.kind(),
     }
 }
 

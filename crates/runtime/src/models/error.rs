@@ -1,5 +1,6 @@
 //! Why a model cannot be had, and what to do about it.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -151,6 +152,8 @@ pub enum ModelError {
         path: PathBuf,
         /// What the system says.
         why: String,
+        /// What kind of error that is.
+        kind: io::ErrorKind,
     },
     /// A part of this program has panicked, or has ended without a word.
     #[error("dataflow itself has failed: {why}")]
@@ -164,6 +167,19 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether something may not be written, though perhaps read: by its mode, or on a file system that is read only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(
+            self,
+            ModelError::Disk {
+                kind: PermissionDenied | ReadOnlyFilesystem,
+                ..
+            }
+        )
+    }
+
     /// The word for scripts.
     #[must_use]
     pub fn code(&self) -> &'static str {

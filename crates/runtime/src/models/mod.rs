@@ -11,7 +11,7 @@ mod service;
 
 pub use environment::{HubSettings, Token};
 pub use error::ModelError;
-pub use fetch::{FetchLimits, HubFetcher};
+pub use fetch::{Ending, FetchLimits, HubFetcher};
 pub use none::NoModels;
 pub use seam::{
     FetchEpoch, FetchEvent, FetchProgress, FetchSink, Fetcher, Fetching, FileProgress, LetGo,

@@ -235,6 +235,7 @@ fn refused(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ModelE
         doing,
         path,
         why: error.to_string(),
+        kind: error.kind(),
     }
 }
 

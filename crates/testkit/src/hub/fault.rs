@@ -75,6 +75,8 @@ pub enum Fault {
         /// With this status: 200, 403, 502, …
         status: u16,
     },
+    /// A page for people comes instead, as if it were the file, in chunks: nothing says how long it is.
+    ChunkedPage,
     /// A refusal comes instead.
     Status {
         /// With this status: 408, 416, 429, 500, …
@@ -196,6 +198,7 @@ impl Fault {
             Fault::ChangedEtag,
             Fault::ChangedSize { by_bytes: 1 },
             Fault::ChangedSize { by_bytes: -1 },
+            Fault::ChunkedPage,
             Fault::RedirectLoop,
             Fault::RedirectToPlain,
             Fault::Gzip,

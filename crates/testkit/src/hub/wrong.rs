@@ -64,6 +64,10 @@ impl Wrong<'_> {
             }
             Fault::FlippedByte { at } => self.delivery.flip_at = Some(*at),
             Fault::ErrorPage { status } => self.routed.answer = Answer::page(*status, PAGE),
+            Fault::ChunkedPage => {
+                self.routed.answer = Answer::page(200, PAGE);
+                self.delivery.framing = Framing::Chunks;
+            }
             Fault::Status {
                 status,
                 retry_after,

@@ -9,6 +9,7 @@ mod listed;
 mod matrix;
 mod pinned;
 mod processes;
+mod read_only;
 mod refusals;
 mod resumed;
 mod silent;

@@ -248,7 +248,7 @@ fn expected(case: &Case) -> &'static [&'static str] {
             // What it means depends on what it hits.
             (false, false, _) => &["bad-answer", "revision-not-found", "file", "mismatch"],
         },
-        Fault::ErrorPage { status: 200 } => wrong,
+        Fault::ErrorPage { status: 200 } | Fault::ChunkedPage => wrong,
         Fault::ErrorPage { status } | Fault::Status { status, .. } => match (status, again) {
             (401 | 403, _) if from_hub => &["not-found"],
             (404, _) if in_file && from_hub || resolve => &["file-not-found"],

@@ -54,6 +54,33 @@ fn a_commit_is_pinned_and_stays_until_an_update_moves_it() {
 }
 
 #[test]
+fn without_a_network_nothing_is_updated_and_the_pin_does_not_go_back() {
+    let first = detector(1_000);
+    let second = first.clone().next_commit().file("new.txt", b"new");
+    let (one, two) = (first.commit(), second.commit());
+    let hub = FakeHub::start([second]).unwrap();
+    let mut site = Site::new(&hub);
+    let (order, path) = pinned(&site);
+    site.fetch(order.clone()).unwrap();
+    // Python was here before the last update, and has said what it knew.
+    let cache = Cache::new(site.settings.cache.clone());
+    let repo = cache.repo(RepoKind::Model, "acme/tiny-detector").unwrap();
+    let mut listing = repo.listing(&two).unwrap().unwrap();
+    listing.commit.clone_from(&one);
+    listing.files.retain(|file| file.path != "new.txt");
+    repo.write_listing(&listing).unwrap();
+    repo.write_ref("main", &one).unwrap();
+    site.settings.is_offline = true;
+    let update = ModelOrder {
+        is_update: true,
+        ..order
+    };
+    let error = site.fetch(update).unwrap_err();
+    assert_eq!(error.code(), "offline", "{error}");
+    assert_eq!(commit(&path), Some(two));
+}
+
+#[test]
 fn what_is_pinned_and_there_needs_nobody_and_no_time() {
     let hub = FakeHub::start([detector(100_000)]).unwrap();
     let site = Site::new(&hub);

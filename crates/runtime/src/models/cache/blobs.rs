@@ -32,14 +32,20 @@ pub enum BlobState {
     },
 }
 
-/// An open blob.
+/// An open blob: what is read from it, and what is said about it, is about one and the same file.
 #[derive(Debug)]
-pub(super) struct OpenBlob {
+pub struct OpenBlob {
     pub(super) file: File,
     pub(super) facts: Stat,
 }
 
 impl OpenBlob {
+    /// To read, from its start on.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(super) fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
     }
@@ -72,6 +78,24 @@ impl RepoCache {
             },
             _ => BlobState::Missing,
         })
+    }
+
+    /// Opens the file that stands under `blobs/`, to hash it; `None` when [`BlobState::Missing`].
+    ///
+    /// # Errors
+    /// [`ModelError::Disk`] when it cannot be opened.
+    pub fn open(&self, plan: &FilePlan) -> Result<Option<OpenBlob>, ModelError> {
+        let blob = self.open_blob(plan.hash)?;
+        Ok(blob.filter(|blob| blob.size() == plan.size))
+    }
+
+    /// Whether what stands under `blobs/` is still the file that was opened, as it was then.
+    ///
+    /// # Errors
+    /// [`ModelError::Disk`] when the cache cannot be read.
+    pub fn is_still(&self, hash: ContentHash, blob: &OpenBlob) -> Result<bool, ModelError> {
+        let now = self.open_blob(hash)?;
+        Ok(now.is_some_and(|now| now.mark() == blob.mark()))
     }
 
     /// Opens what stands under a hash's name, if it is a file of this cache.
@@ -120,6 +144,7 @@ impl RepoCache {
             doing: "admit",
             path: path.clone(),
             why: why.to_owned(),
+            kind: io::ErrorKind::InvalidInput,
         };
         if !guard.is_of(self, plan.hash) {
             return Err(wrong("the lock that is held is another file's"));
@@ -151,7 +176,9 @@ impl RepoCache {
     /// may only be read there is no mark and no error: the file is hashed again another time.
     pub fn mark_verified(&self, plan: &FilePlan) -> Result<(), ModelError> {
         match self.open_blob(plan.hash)? {
-            Some(blob) if blob.size() == plan.size => self.mark_as_hashed(plan.hash, &blob),
+            Some(blob) if blob.size() == plan.size => {
+                self.mark_as_hashed(plan.hash, &blob).map(|_| ())
+            }
             _ => {
                 let path = self.blob_path(plan.hash);
                 let error = io::Error::from(io::ErrorKind::NotFound);
@@ -160,20 +187,22 @@ impl RepoCache {
         }
     }
 
-    /// The mark speaks of the file as it was when it was opened: who writes to it meanwhile makes the mark void.
-    pub(super) fn mark_as_hashed(
-        &self,
-        hash: ContentHash,
-        blob: &OpenBlob,
-    ) -> Result<(), ModelError> {
+    /// Says that what was opened was hashed, and compared. The mark speaks of the file as it was when it was opened:
+    /// who writes to it meanwhile, or puts another one in its place, makes the mark void. Gives whether there is a mark
+    /// now: not in a cache that may only be read.
+    ///
+    /// # Errors
+    /// [`ModelError::Disk`], [`ModelError::NoSpace`] when the mark cannot be written.
+    pub fn mark_as_hashed(&self, hash: ContentHash, blob: &OpenBlob) -> Result<bool, ModelError> {
         // Another program may have left it to the system when it comes onto the disk. After a loss of power the mark
         // would then speak of what is not there.
         step();
         let path = self.blob_path(hash);
         blob.file.sync_all().map_err(refused("sync", &path))?;
         match self.write_mark(hash, blob) {
-            Err(ModelError::Disk { why, .. }) if is_read_only(&why) => Ok(()),
-            other => other,
+            Ok(()) => Ok(true),
+            Err(error) if error.is_read_only() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -212,11 +241,4 @@ fn shared_name(target: &[u8]) -> Option<[String; 2]> {
     let is_hash = name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     (is_hash && prefix.len() == 2 && name.starts_with(prefix))
         .then(|| [prefix.to_owned(), name.to_owned()])
-}
-
-fn is_read_only(why: &str) -> bool {
-    use rustix::io::Errno;
-    [Errno::ROFS, Errno::ACCESS, Errno::PERM]
-        .iter()
-        .any(|&errno| why == io::Error::from(errno).to_string())
 }

@@ -51,17 +51,27 @@ pub(super) fn refused(
     doing: &'static str,
     path: &Path,
 ) -> impl FnOnce(io::Error) -> ModelError + use<> {
+    refused_needing(doing, path, BLOCK_BYTES)
+}
+
+/// The same, where so many bytes were still to be written.
+pub(in crate::models) fn refused_needing(
+    doing: &'static str,
+    path: &Path,
+    needed_bytes: u64,
+) -> impl FnOnce(io::Error) -> ModelError + use<> {
     let path = path.to_path_buf();
     move |error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ModelError::NoSpace {
-            needed_bytes: BLOCK_BYTES,
+            needed_bytes,
             free_bytes: free_bytes(&path),
-            place: path,
+            place: path.parent().unwrap_or(&path).to_path_buf(),
         },
         _ => ModelError::Disk {
             doing,
             path,
             why: error.to_string(),
+            kind: error.kind(),
         },
     }
 }
@@ -111,6 +121,7 @@ impl Folder {
                 doing: "use the folder",
                 path,
                 why: "it is no folder, or a symlink that may lead out of the cache".to_owned(),
+                kind: io::ErrorKind::NotADirectory,
             }),
             Err(errno) => Err(refused_by_system("open the folder", &path)(errno)),
         }
@@ -219,17 +230,7 @@ impl Folder {
         content: &[u8],
     ) -> Result<(), ModelError> {
         let path = to.path.join(name);
-        let refuse = |doing| {
-            let path = path.clone();
-            move |error: io::Error| match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ModelError::NoSpace {
-                    needed_bytes: content.len() as u64,
-                    free_bytes: free_bytes(&self.path),
-                    place: self.path.clone(),
-                },
-                _ => refused(doing, &path)(error),
-            }
-        };
+        let refuse = |doing| refused_needing(doing, &path, content.len() as u64);
         let temporary = temporary_name();
         step();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;

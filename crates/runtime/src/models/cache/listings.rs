@@ -104,6 +104,7 @@ impl RepoCache {
             doing: "write",
             path: folder.path().join(&name),
             why,
+            kind: std::io::ErrorKind::InvalidData,
         };
         let json =
             serde_json::to_vec_pretty(&written).map_err(|error| unwritable(error.to_string()))?;

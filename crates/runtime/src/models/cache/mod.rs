@@ -35,7 +35,8 @@ mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use blobs::BlobState;
+pub use blobs::{BlobState, OpenBlob};
+pub(super) use folder::refused_needing;
 pub use hasher::Hasher;
 pub use locks::{BlobGuard, BlobLock};
 pub use partial::Partial;

@@ -62,6 +62,7 @@ impl RepoCache {
                 doing: "write",
                 path,
                 why: "the lock that is held is another file's".to_owned(),
+                kind: std::io::ErrorKind::InvalidInput,
             });
         }
         let folder = self.make(&[OURS, "partial"])?;
@@ -121,6 +122,16 @@ impl Partial {
 fn give_back(file: &File, length: u64) {
     // It is a favour: when it fails, the room is used by the next attempt.
     let _ = file.set_len(length);
+}
+
+/// Gives back the room behind the end of a file that nobody writes to and that has no other name.
+pub(super) fn give_back_unused(file: &File) {
+    if let Ok(facts) = rustix::fs::fstat(file)
+        && let Ok(length) = u64::try_from(facts.st_size)
+        && is_ours_alone(&facts, length)
+    {
+        give_back(file, length);
+    }
 }
 
 fn is_folder(facts: &Stat) -> bool {

@@ -42,6 +42,7 @@ impl RepoCache {
                 doing: "move away",
                 path: folder.path().join(name),
                 why: "the lock that is held is another file's".to_owned(),
+                kind: std::io::ErrorKind::InvalidInput,
             });
         }
         if from == Which::Blob {

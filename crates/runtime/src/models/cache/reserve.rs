@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use dataflow_core::models::FilePlan;
-use rustix::fs::{FileType, Stat};
+use dataflow_core::models::{ContentHash, FilePlan};
+use rustix::fs::{FileType, OFlags, Stat};
 
 use super::folder::{Folder, refused};
-use super::repo::{OURS, RepoCache};
+use super::locks::BlobLock;
+use super::partial::give_back_unused;
+use super::repo::{Cache, OURS, RepoCache};
+use super::scan::repo_of;
 use crate::models::error::ModelError;
 
 /// What the system counts a file's room in.
@@ -53,6 +56,7 @@ impl RepoCache {
     /// [`ModelError::NoSpace`] when there is not; [`ModelError::Disk`] when the cache's folder cannot be made or read.
     pub fn reserve(&self, files: &[FilePlan]) -> Result<Reservation, ModelError> {
         let folder = self.make(&[OURS, "partial"])?;
+        self.cache.take_back_room();
         let facts = rustix::fs::fstat(&folder)
             .map_err(|errno| refused("look at", folder.path())(errno.into()))?;
         let device = facts.st_dev;
@@ -107,6 +111,46 @@ impl RepoCache {
             missing = missing.saturating_add(file.size.saturating_sub(taken));
         }
         Ok(missing)
+    }
+}
+
+impl Cache {
+    /// Takes back the room of files on their way that whoever fetched them had no time to give back: the process was
+    /// killed. It is a favour to whoever needs the room, so what cannot be looked at is left as it is.
+    fn take_back_room(&self) {
+        let Ok(Some(root)) = Folder::root(self.root()) else {
+            return;
+        };
+        for entry in root.entries().unwrap_or_default() {
+            if let Some((kind, repo)) = repo_of(&entry.name)
+                && let Ok(repo) = self.repo(kind, &repo)
+            {
+                let _ = repo.take_back_room();
+            }
+        }
+    }
+}
+
+impl RepoCache {
+    fn take_back_room(&self) -> Result<(), ModelError> {
+        let Some(partial) = self.enter(&[OURS, "partial"])? else {
+            return Ok(());
+        };
+        for entry in partial.entries()? {
+            let taken_bytes = u64::try_from(entry.facts.st_blocks).unwrap_or(0) * SECTOR_BYTES;
+            let length = u64::try_from(entry.facts.st_size).unwrap_or(0);
+            let block_bytes = u64::try_from(entry.facts.st_blksize).unwrap_or(0);
+            if taken_bytes <= length.saturating_add(block_bytes) {
+                continue;
+            }
+            if let Ok(hash) = entry.name.parse::<ContentHash>()
+                && let BlobLock::Held(_guard) = self.try_lock(hash)?
+                && let Some(file) = partial.open(&entry.name, OFlags::RDWR)?
+            {
+                give_back_unused(&file);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -39,9 +39,9 @@ pub struct CachedRepo {
     pub verified_files: u64,
     /// Its commits, sorted.
     pub commits: Vec<CachedCommit>,
-    /// Room on the disk that unfinished downloads take.
+    /// Bytes that unfinished downloads have.
     pub partial_bytes: u64,
-    /// Room on the disk that wrong files take, which are kept aside.
+    /// Bytes of wrong files, which are kept aside.
     pub quarantine_bytes: u64,
     /// When a file of it was read last, as far as the file system writes that down.
     pub last_used: Option<SystemTime>,
@@ -87,7 +87,7 @@ impl Cache {
 }
 
 /// The reverse of `Repo::folder_name`.
-fn repo_of(folder: &str) -> Option<(RepoKind, String)> {
+pub(super) fn repo_of(folder: &str) -> Option<(RepoKind, String)> {
     let kinds = [RepoKind::Model, RepoKind::Dataset, RepoKind::Space];
     kinds.into_iter().find_map(|kind| {
         let rest = folder.strip_prefix(kind.as_str())?.strip_prefix("s--")?;
@@ -111,8 +111,8 @@ impl RepoCache {
             files: 0,
             verified_files: 0,
             commits: Vec::new(),
-            partial_bytes: self.taken_bytes("partial")?,
-            quarantine_bytes: self.taken_bytes("quarantine")?,
+            partial_bytes: self.bytes_in("partial")?,
+            quarantine_bytes: self.bytes_in("quarantine")?,
             last_used: None,
         };
         let mut sizes = BTreeMap::new();
@@ -212,17 +212,17 @@ impl RepoCache {
         Ok(refs)
     }
 
-    /// The room on the disk that a folder of ours takes.
-    fn taken_bytes(&self, folder: &str) -> Result<u64, ModelError> {
-        let mut taken_bytes: u64 = 0;
+    /// The bytes of the files in a folder of ours. Room that is kept for what is still to come is not among them.
+    fn bytes_in(&self, folder: &str) -> Result<u64, ModelError> {
+        let mut bytes: u64 = 0;
         if let Some(folder) = self.enter(&[OURS, folder])? {
             walk(&folder, &mut |found| {
-                let sectors = u64::try_from(found.facts.st_blocks).unwrap_or(0);
-                taken_bytes = taken_bytes.saturating_add(sectors.saturating_mul(512));
+                let length = u64::try_from(found.facts.st_size).unwrap_or(0);
+                bytes = bytes.saturating_add(if is_file(found.facts) { length } else { 0 });
                 Ok(())
             })?;
         }
-        Ok(taken_bytes)
+        Ok(bytes)
     }
 }
 

@@ -82,6 +82,7 @@ impl RepoCache {
                 doing: "link to",
                 path: self.blob_path(plan.hash),
                 why: "it is not there, or not verified".to_owned(),
+                kind: std::io::ErrorKind::NotFound,
             });
         }
         let folder = self.make(&folders)?;

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::ending::{Ending, ending};
 use super::job;
 use super::limits::FetchLimits;
 use super::progress::Board;
@@ -26,6 +27,8 @@ pub struct HubFetcher {
     shared: Arc<Shared>,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
+    /// Until somebody asks for it.
+    ending: Option<Ending>,
 }
 
 impl HubFetcher {
@@ -67,11 +70,18 @@ impl HubFetcher {
             .map_err(|error| ModelError::Internal {
                 why: format!("no threads for transfers: {error}"),
             })?;
-        let shared = Shared::new(settings, limits, pool, seed, Instant::now());
+        let (goes_on, ending) = ending();
+        let shared = Shared::new(settings, limits, pool, seed, Instant::now(), goes_on);
         Ok(HubFetcher {
             shared: Arc::new(shared),
             runtime: Some(runtime),
+            ending: Some(ending),
         })
+    }
+
+    /// What waits, after this is dropped, until no fetch holds a file any more. `None` when somebody has it already.
+    pub fn take_ending(&mut self) -> Option<Ending> {
+        self.ending.take()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One fetch as a whole: which commit, which files, what is there, what must come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,12 +14,15 @@ use super::resolve::{Resolved, resolve};
 use super::shared::Shared;
 use super::transfer::Transfer;
 use super::work;
-use crate::models::cache::{BlobState, RepoCache};
+use crate::models::cache::{BlobState, RepoCache, Reservation};
 use crate::models::error::ModelError;
 use crate::models::seam::{FetchEvent, FetchSink, ModelOrder};
 
 /// Files that wait for their turn, for each that may be transferred: whoever waits for another process is no hindrance.
 const WAITING_PER_PLACE: usize = 4;
+
+/// How often it is looked whether all is there: before a transfer, and after it.
+const LOOKS_MAX: u32 = 4;
 
 /// Fetches what is ordered. Gives the snapshot's folder.
 ///
@@ -63,27 +67,52 @@ struct Job {
 }
 
 /// A content, and where it stands in the listing.
-type Contents = BTreeMap<(ContentHash, u64), Vec<usize>>;
+type Contents = BTreeMap<Content, Vec<usize>>;
+type Content = (ContentHash, u64);
 
 impl Job {
-    /// Sees to it that all files are there, verified and linked.
+    /// Sees to it that all files are there, verified and linked. What somebody removes meanwhile is fetched again.
     async fn have_all(&self) -> Result<(), ModelError> {
-        let missing = self.look().await?;
-        if missing.is_empty() {
-            return Ok(());
+        // Right, though the cache may only be read and does not say so.
+        let mut unmarked = BTreeSet::new();
+        for _ in 0..LOOKS_MAX {
+            let mut missing = self.look().await?;
+            missing.retain(|content, _| !unmarked.contains(content));
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if self.shared.settings.is_offline {
+                self.refuse_offline(&missing).await?;
+            }
+            let _room = self.reserve(&missing).await?;
+            unmarked.extend(self.transfer(missing).await?);
         }
-        if self.shared.settings.is_offline {
-            self.refuse_offline(&missing).await?;
-        }
-        let plans: Vec<FilePlan> = missing
-            .values()
-            .filter_map(|places| self.plan(places))
-            .collect();
-        let _room = {
-            let repo = self.repo.clone();
-            work::done(&self.shared.pool, "reserve", move || repo.reserve(&plans)).await?
-        };
-        self.transfer(missing).await
+        Err(ModelError::Disk {
+            doing: "keep files in",
+            path: self.repo.folder(),
+            why: "they are removed again and again while they are fetched".to_owned(),
+            kind: io::ErrorKind::NotFound,
+        })
+    }
+
+    /// Room for what is missing. A cache that may only be read needs none if it only has to be hashed.
+    async fn reserve(&self, missing: &Contents) -> Result<Option<Reservation>, ModelError> {
+        let plans = missing.values().filter_map(|places| self.plan(places));
+        let plans: Vec<FilePlan> = plans.collect();
+        let repo = self.repo.clone();
+        work::done(&self.shared.pool, "reserve", move || {
+            let refused = match repo.reserve(&plans) {
+                Err(error) if error.is_read_only() => error,
+                reserved => return reserved.map(Some),
+            };
+            for plan in &plans {
+                if repo.blob(plan)? == BlobState::Missing {
+                    return Err(refused);
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// What comes otherwise than it is listed may be listed wrongly. A listing is kept, and with a pin nobody would ask
@@ -156,23 +185,28 @@ impl Job {
     }
 
     /// Has what is missing transferred, the largest files first, so that none of them is begun last.
-    async fn transfer(&self, missing: Contents) -> Result<(), ModelError> {
+    /// Gives those that are right though the cache does not say so.
+    async fn transfer(&self, missing: Contents) -> Result<Vec<Content>, ModelError> {
         let mut contents: Vec<_> = missing.into_iter().collect();
         contents
             .sort_by_key(|((_, size), places)| (*size, std::cmp::Reverse(places.first().copied())));
         let at_once = self.shared.limits.files.max(1) * WAITING_PER_PLACE;
         let mut going = JoinSet::new();
+        let mut unmarked = Vec::new();
         loop {
             while going.len() < at_once
-                && let Some((_, places)) = contents.pop()
+                && let Some((content, places)) = contents.pop()
             {
                 if let Some(file) = self.file(places) {
-                    going.spawn(async move { file.have().await });
+                    going.spawn(async move { file.have().await.map(|marked| (content, marked)) });
                 }
             }
             match going.join_next().await {
-                None => return Ok(()),
-                Some(Ok(done)) => done?,
+                None => return Ok(unmarked),
+                Some(Ok(done)) => {
+                    let (content, is_marked) = done?;
+                    unmarked.extend((!is_marked).then_some(content));
+                }
                 Some(Err(error)) if error.is_cancelled() => return Err(ModelError::Cancelled),
                 Some(Err(error)) => return Err(super::fetcher::panicked(error)),
             }
@@ -205,12 +239,21 @@ impl Job {
         work::done(&self.shared.pool, "write ref", move || {
             // An earlier attempt may have asked the Hub, and have ended before it came here.
             match resolved.is_from_hub || repo.resolve_ref(&revision)?.is_none() {
-                true => repo.write_ref(&revision, &commit),
+                true => unless_read_only(repo.write_ref(&revision, &commit)),
                 false => Ok(()),
             }
         })
         .await?;
         Ok(snapshot)
+    }
+}
+
+/// A cache that may only be read cannot keep what has become known. When all files are there, that is no failure; when
+/// one is not, it will be.
+pub(super) fn unless_read_only(kept: Result<(), ModelError>) -> Result<(), ModelError> {
+    match kept {
+        Err(error) if error.is_read_only() => Ok(()),
+        kept => kept,
     }
 }
 

@@ -1,12 +1,15 @@
 //! One content and all its paths: there already, fetched by somebody else, or fetched by us.
 
+use std::io::Read;
 use std::time::Duration;
 
 use dataflow_core::models::FilePlan;
 
 use super::transfer::Transfer;
 use super::work;
-use crate::models::cache::{BlobGuard, BlobLock, BlobState, Hasher, Which};
+use crate::models::cache::{
+    BlobGuard, BlobLock, BlobState, Hasher, OpenBlob, Which, refused_needing,
+};
 use crate::models::error::ModelError;
 
 /// How often somebody else's transfer is looked at: about, so that all who wait do not look at once.
@@ -14,6 +17,8 @@ const LOOK_EVERY_MS: u64 = 150;
 /// Bytes of a file that one job hashes.
 const HASH_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 256 << 10;
+/// How often a file is hashed that changes meanwhile, before it is transferred in its place.
+const HASHED_MAX: u32 = 3;
 
 /// A content that is to be had.
 #[derive(Debug)]
@@ -23,23 +28,39 @@ pub(super) struct File {
     pub(super) paths: Vec<FilePlan>,
 }
 
+/// What a file's content has turned out to be.
+enum Hashed {
+    /// Right.
+    Right {
+        /// Whether the cache says so now.
+        is_marked: bool,
+    },
+    /// Another one.
+    Wrong(OpenBlob),
+    /// Nobody knows: while it was hashed, somebody has changed it, or has put something else in its place.
+    Changed,
+}
+
 /// Who fetches it.
 enum Turn {
     /// Nobody needs to: it is there.
     There,
     /// We do.
     Ours(BlobGuard, BlobState),
+    /// Nobody here can: the cache may only be read, as this says, and something of its length is there.
+    OnlyRead(ModelError),
     /// Somebody else does, and has so many bytes.
     Others(u64),
 }
 
 impl File {
-    /// Sees to it that it is there, verified and linked.
+    /// Sees to it that it is there, verified and linked. Gives whether the cache says that it is verified: not if it
+    /// may only be read.
     ///
     /// # Errors
     ///
     /// It cannot be had.
-    pub(super) async fn have(&self) -> Result<(), ModelError> {
+    pub(super) async fn have(&self) -> Result<bool, ModelError> {
         let Transfer {
             shared,
             board,
@@ -47,15 +68,16 @@ impl File {
             places,
             ..
         } = &self.transfer;
-        loop {
+        let is_marked = loop {
             let place = shared.places.acquire().await;
             let place = place.map_err(|_| ModelError::Cancelled)?;
             match self.turn().await? {
-                Turn::There => break,
-                Turn::Ours(guard, state) => {
-                    self.fetch(guard, state).await?;
-                    break;
-                }
+                Turn::There => break true,
+                Turn::Ours(guard, state) => break self.fetch(guard, state).await?,
+                Turn::OnlyRead(error) => match self.verify().await? {
+                    Hashed::Right { is_marked } => break is_marked,
+                    Hashed::Wrong(_) | Hashed::Changed => return Err(error),
+                },
                 Turn::Others(bytes) => {
                     drop(place);
                     board.done(places, bytes);
@@ -66,20 +88,27 @@ impl File {
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 }
             }
-        }
+        };
         self.link().await?;
         board.verified(places, plan.size);
-        Ok(())
+        Ok(is_marked)
     }
 
     /// Whose turn it is.
     async fn turn(&self) -> Result<Turn, ModelError> {
         let (repo, plan) = (self.transfer.repo.clone(), self.transfer.plan.clone());
         work::done(&self.transfer.shared.pool, "look at lock", move || {
-            if repo.blob(&plan)? == BlobState::Verified {
+            let state = repo.blob(&plan)?;
+            if state == BlobState::Verified {
                 return Ok(Turn::There);
             }
-            Ok(match repo.try_lock(plan.hash)? {
+            let lock = match repo.try_lock(plan.hash) {
+                Err(error) if error.is_read_only() && state != BlobState::Missing => {
+                    return Ok(Turn::OnlyRead(error));
+                }
+                lock => lock?,
+            };
+            Ok(match lock {
                 // Somebody may have finished between both looks.
                 BlobLock::Held(guard) => match repo.blob(&plan)? {
                     BlobState::Verified => Turn::There,
@@ -94,27 +123,31 @@ impl File {
         .await
     }
 
-    async fn fetch(&self, guard: BlobGuard, state: BlobState) -> Result<(), ModelError> {
-        let BlobState::Unverified { path } = state else {
-            return self.transfer.run(guard).await;
-        };
-        let guard = match self.verify(&path, guard).await? {
-            None => return Ok(()),
-            Some(guard) => guard,
-        };
-        if self.transfer.shared.settings.is_offline {
-            return Err(self.transfer.missing_offline());
+    /// Uses what is there if it is right, and transfers it otherwise. Gives whether the cache says that it is verified.
+    async fn fetch(&self, guard: BlobGuard, state: BlobState) -> Result<bool, ModelError> {
+        let mut guard = guard;
+        if state != BlobState::Missing {
+            for _ in 0..HASHED_MAX {
+                match self.verify().await? {
+                    Hashed::Right { is_marked } => return Ok(is_marked),
+                    Hashed::Wrong(blob) => {
+                        guard = self.put_aside(guard, blob).await?;
+                        break;
+                    }
+                    Hashed::Changed => {}
+                }
+            }
+            if self.transfer.shared.settings.is_offline {
+                return Err(self.transfer.missing_offline());
+            }
         }
-        self.transfer.run(guard).await
+        self.transfer.run(guard).await?;
+        Ok(true)
     }
 
-    /// Hashes what another program has put into the cache. When it is right, it is marked; otherwise it is put aside, and
-    /// the lock comes back.
-    async fn verify(
-        &self,
-        path: &std::path::Path,
-        guard: BlobGuard,
-    ) -> Result<Option<BlobGuard>, ModelError> {
+    /// Hashes what another program has put into the cache. When it is right, it is marked: the file that was hashed,
+    /// and nothing that has its name by then.
+    async fn verify(&self) -> Result<Hashed, ModelError> {
         let Transfer {
             shared,
             repo,
@@ -124,19 +157,24 @@ impl File {
             ..
         } = &self.transfer;
         let _told = board.because().told(format!("verifying {}", plan.path));
-        let open = std::fs::File::open(path);
-        let mut file = open.map_err(|error| work::disk("read", path, 0, &error))?;
+        let opened = {
+            let (repo, plan) = (repo.clone(), plan.clone());
+            work::done(&shared.pool, "open blob", move || repo.open(&plan)).await?
+        };
+        let Some(mut blob) = opened else {
+            return Ok(Hashed::Changed);
+        };
         let mut hasher = Hasher::new(&plan.hash, plan.size);
         let mut done_bytes = 0;
         loop {
-            let path = path.to_path_buf();
+            let path = repo.blob_path(plan.hash);
             let hash = move || {
-                let read = hash_some(&mut file, &mut hasher)
-                    .map_err(|error| work::disk("read", &path, 0, &error))?;
-                Ok((file, hasher, read))
+                let read =
+                    hash_some(&blob, &mut hasher).map_err(refused_needing("read", &path, 0))?;
+                Ok((blob, hasher, read))
             };
             let read;
-            (file, hasher, read) = work::done(&shared.pool, "hash blob", hash).await?;
+            (blob, hasher, read) = work::done(&shared.pool, "hash blob", hash).await?;
             done_bytes += read as u64;
             board.done(places, done_bytes.min(plan.size));
             if read < HASH_BYTES {
@@ -144,14 +182,26 @@ impl File {
             }
         }
         let is_right = hasher.finish() == plan.hash;
-        let (repo, plan) = (repo.clone(), plan.clone());
+        let (repo, hash) = (repo.clone(), plan.hash);
         work::done(&shared.pool, "mark blob", move || {
-            if is_right {
-                repo.mark_verified(&plan)?;
-                return Ok(None);
+            let is_marked = is_right && repo.mark_as_hashed(hash, &blob)?;
+            Ok(match (repo.is_still(hash, &blob)?, is_right) {
+                (false, _) => Hashed::Changed,
+                (true, true) => Hashed::Right { is_marked },
+                (true, false) => Hashed::Wrong(blob),
+            })
+        })
+        .await
+    }
+
+    /// Moves what was hashed out of the way, if it stands there still. Gives the lock back.
+    async fn put_aside(&self, guard: BlobGuard, blob: OpenBlob) -> Result<BlobGuard, ModelError> {
+        let (repo, hash) = (self.transfer.repo.clone(), self.transfer.plan.hash);
+        work::done(&self.transfer.shared.pool, "quarantine", move || {
+            if repo.is_still(hash, &blob)? {
+                repo.quarantine(&guard, Which::Blob, hash)?;
             }
-            repo.quarantine(&guard, Which::Blob, plan.hash)?;
-            Ok(Some(guard))
+            Ok(guard)
         })
         .await
     }
@@ -167,8 +217,8 @@ impl File {
 }
 
 /// Hashes up to [`HASH_BYTES`]; fewer mean that the file has ended.
-fn hash_some(file: &mut std::fs::File, hasher: &mut Hasher) -> std::io::Result<usize> {
-    use std::io::Read;
+fn hash_some(blob: &OpenBlob, hasher: &mut Hasher) -> std::io::Result<usize> {
+    let mut file = blob.file();
     let mut buffer = vec![0; READ_BYTES];
     let mut read = 0;
     while read < HASH_BYTES {

@@ -1,5 +1,6 @@
 //! Fetching: the Hub is asked, files are transferred and verified, and the cache gets what is right.
 
+mod ending;
 mod escape;
 mod fetcher;
 mod hub;
@@ -17,5 +18,6 @@ mod web;
 mod work;
 mod writer;
 
+pub use ending::Ending;
 pub use fetcher::HubFetcher;
 pub use limits::FetchLimits;

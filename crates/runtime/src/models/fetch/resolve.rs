@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dataflow_core::models::{Listing, check_revision, is_commit};
 
+use super::job::unless_read_only;
 use super::progress::Board;
 use super::shared::Shared;
 use super::work;
@@ -42,12 +43,19 @@ pub(super) async fn resolve(
 ) -> Result<Resolved, ModelError> {
     check_revision(&order.spec.revision)?;
     let is_offline = shared.settings.is_offline;
+    let spec = &order.spec;
+    // What the cache knows may be older than what is pinned.
+    if is_offline && order.is_update && !is_commit(&spec.revision) {
+        return Err(ModelError::OfflineAndMissing {
+            missing: vec![format!("what `{spec}` means now")],
+            cache: shared.settings.cache.clone(),
+        });
+    }
     let known = {
         let (order, repo) = (order.clone(), repo.clone());
         let look = move || known(&order, &repo, is_offline);
         work::done(&shared.pool, "look for pin", look).await?
     };
-    let spec = &order.spec;
     if let Some(listing) = known.listing {
         if !known.is_pinned {
             pin(shared, order, &listing.commit).await?;
@@ -79,7 +87,7 @@ pub(super) async fn resolve(
         });
     }
     let (repo, written) = (repo.clone(), listing.clone());
-    let write = move || repo.write_listing(&written);
+    let write = move || unless_read_only(repo.write_listing(&written));
     work::done(&shared.pool, "write listing", write).await?;
     if !known.is_pinned {
         pin(shared, order, &listing.commit).await?;

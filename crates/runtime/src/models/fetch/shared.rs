@@ -8,6 +8,7 @@ use dataflow_core::models::Bucket;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use super::ending::GoesOn;
 use super::hub::Hub;
 use super::limits::FetchLimits;
 use super::patience::Dice;
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     pub(super) dice: Dice,
     /// A place for each file that is transferred.
     pub(super) places: Semaphore,
+    /// Every fetch holds this, and everybody who holds one of its files.
+    pub(super) goes_on: GoesOn,
     hub: OnceCell<Arc<Hub>>,
     bucket: Option<Mutex<Bucket>>,
     began: Instant,
@@ -39,6 +42,7 @@ impl Shared {
         pool: Pool,
         seed: u64,
         now: Instant,
+        goes_on: GoesOn,
     ) -> Shared {
         Shared {
             cache: Cache::new(settings.cache.clone()),
@@ -49,6 +53,7 @@ impl Shared {
             hub: OnceCell::new(),
             dice: Dice::new(seed),
             began: now,
+            goes_on,
             settings,
             limits,
             pool,

@@ -43,6 +43,8 @@ struct Come {
 enum NotCome {
     /// What is there does not fit to what the server has.
     BeginAnew(Setback),
+    /// All is there already.
+    Complete,
     /// For this reason.
     For(Failure),
 }
@@ -86,7 +88,8 @@ impl Transfer {
     async fn open(&self, guard: BlobGuard) -> Result<Box<Writer>, ModelError> {
         let (repo, plan) = (self.repo.clone(), self.plan.clone());
         let pool = &self.shared.pool;
-        let open = move || Writer::open(&repo, guard, &plan);
+        let goes_on = self.shared.goes_on.clone();
+        let open = move || Writer::open(&repo, guard, &plan, goes_on);
         let mut writer = work::done(pool, "open partial", open).await?;
         let found_bytes = writer.found_bytes();
         let _told = (found_bytes > 0).then(|| {
@@ -129,6 +132,7 @@ impl Transfer {
                     writer = self.restart(writer).await?;
                     Some(Failure::Setback(setback))
                 }
+                Err(NotCome::Complete) => break,
                 Err(NotCome::For(failure)) => Some(failure),
             };
             if let Some(failure) = setback {
@@ -159,7 +163,8 @@ impl Transfer {
         let (is_from_start, bytes_max) = match asked.meaning(&head) {
             Meaning::Other => return Err(self.refusal(&hub, &answer).into()),
             Meaning::Wrong(why) => return Err(wrong(why.to_string()).into()),
-            Meaning::BeginAnew | Meaning::Complete => {
+            Meaning::Complete => return Err(NotCome::Complete),
+            Meaning::BeginAnew => {
                 let why = "it has no such part of the file".to_owned();
                 return Err(NotCome::BeginAnew(wrong(why)));
             }

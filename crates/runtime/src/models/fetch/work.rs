@@ -1,6 +1,5 @@
 //! Work that blocks is done in the pool, and whoever asked for it waits without blocking.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::models::error::ModelError;
@@ -49,30 +48,4 @@ pub(super) fn panicked(job: JobPanicked) -> ModelError {
     ModelError::Internal {
         why: job.to_string(),
     }
-}
-
-/// What it means that a file cannot be read or written. `needed_bytes` are still to be written.
-pub(super) fn disk(
-    doing: &'static str,
-    path: &Path,
-    needed_bytes: u64,
-    error: &std::io::Error,
-) -> ModelError {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ModelError::NoSpace {
-            needed_bytes,
-            free_bytes: free_bytes(path),
-            place: path.parent().unwrap_or(path).to_path_buf(),
-        },
-        _ => ModelError::Disk {
-            doing,
-            path: path.to_path_buf(),
-            why: error.to_string(),
-        },
-    }
-}
-
-fn free_bytes(path: &Path) -> u64 {
-    rustix::fs::statvfs(path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use dataflow_core::models::{ContentHash, FilePlan};
 use tokio::time::Instant;
 
-use super::work::{disk, panicked, submitted};
-use crate::models::cache::{BlobGuard, Hasher, Partial, RepoCache};
+use super::ending::GoesOn;
+use super::work::{panicked, submitted};
+use crate::models::cache::{BlobGuard, Hasher, Partial, RepoCache, refused_needing};
 use crate::models::error::ModelError;
 use crate::pool::{JobResult, Pool};
 
@@ -34,6 +35,8 @@ pub(super) struct Writer {
     plan: FilePlan,
     hasher: Hasher,
     length: u64,
+    /// After the files: when this is dropped, they are closed.
+    _goes_on: GoesOn,
 }
 
 impl Writer {
@@ -42,6 +45,7 @@ impl Writer {
         repo: &RepoCache,
         guard: BlobGuard,
         plan: &FilePlan,
+        goes_on: GoesOn,
     ) -> Result<Box<Writer>, ModelError> {
         let partial = repo.open_partial(&guard, plan)?;
         Ok(Box::new(Writer {
@@ -51,6 +55,7 @@ impl Writer {
             plan: plan.clone(),
             hasher: Hasher::new(&plan.hash, plan.size),
             length: 0,
+            _goes_on: goes_on,
         }))
     }
 
@@ -75,10 +80,10 @@ impl Writer {
                 .partial
                 .file()
                 .read_at(space, self.length)
-                .map_err(|error| self.refused("read", &error))?;
+                .map_err(self.refused("read"))?;
             if read == 0 {
                 let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-                return Err(self.refused("read", &cut));
+                return Err(self.refused("read")(cut));
             }
             self.hasher.update(&space[..read]);
             self.length += read as u64;
@@ -91,7 +96,7 @@ impl Writer {
         self.partial
             .file()
             .set_len(0)
-            .map_err(|error| self.refused("cut", &error))?;
+            .map_err(self.refused("cut"))?;
         self.hasher = Hasher::new(&self.plan.hash, self.plan.size);
         self.length = 0;
         Ok(())
@@ -103,7 +108,7 @@ impl Writer {
             self.partial
                 .file()
                 .write_all_at(piece, self.length)
-                .map_err(|error| self.refused("write", &error))?;
+                .map_err(self.refused("write"))?;
             self.hasher.update(piece);
             self.length += piece.len() as u64;
         }
@@ -115,13 +120,9 @@ impl Writer {
         (self.hasher.finish(), self.guard)
     }
 
-    fn refused(&self, doing: &'static str, error: &std::io::Error) -> ModelError {
-        disk(
-            doing,
-            &self.path,
-            self.plan.size.saturating_sub(self.length),
-            error,
-        )
+    fn refused(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> ModelError + use<> {
+        let needed_bytes = self.plan.size.saturating_sub(self.length);
+        refused_needing(doing, &self.path, needed_bytes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Models on a thread of their own: whatever happens there delays nobody else.
 
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -9,12 +10,14 @@ use super::door::ActorFault;
 use super::door::{Door, Request};
 use super::serve::Service;
 use crate::models::{
-    FetchLimits, Fetcher, HubFetcher, HubSettings, ModelError, ModelOrder, Models, Wanted,
+    Ending, FetchLimits, Fetcher, HubFetcher, HubSettings, ModelError, ModelOrder, Models, Wanted,
 };
 use crate::pool::{Pool, PoolSettings};
 
 /// What the thread is called.
 const THREAD: &str = "dataflow-models";
+/// How long the end waits for files that are being written. Most are let go in a millisecond.
+const END_AT_MOST: Duration = Duration::from_millis(500);
 /// Where files are hashed and written.
 const POOL: PoolSettings = PoolSettings {
     name: "models-pool",
@@ -30,6 +33,7 @@ const POOL: PoolSettings = PoolSettings {
 #[derive(Debug)]
 pub struct ModelService {
     door: Door,
+    ending: Mutex<Option<Ending>>,
 }
 
 impl ModelService {
@@ -41,9 +45,12 @@ impl ModelService {
     pub fn for_hub(settings: HubSettings, limits: FetchLimits) -> Result<ModelService, ModelError> {
         let refused = |why: String| ModelError::Internal { why };
         let pool = Pool::new(POOL).map_err(|error| refused(error.to_string()))?;
-        let fetcher = HubFetcher::new(settings, limits, pool)?;
-        ModelService::start(move || fetcher)
-            .map_err(|error| refused(format!("no thread for models: {error}")))
+        let mut fetcher = HubFetcher::new(settings, limits, pool)?;
+        let ending = fetcher.take_ending();
+        let mut service = ModelService::start(move || fetcher)
+            .map_err(|error| refused(format!("no thread for models: {error}")))?;
+        service.ending = Mutex::new(ending);
+        Ok(service)
     }
 
     /// Starts the thread. What fetches is made on it, by `make`.
@@ -64,7 +71,18 @@ impl ModelService {
         thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(serve)?;
-        Ok(ModelService { door })
+        Ok(ModelService {
+            door,
+            ending: Mutex::default(),
+        })
+    }
+
+    /// Cancels every fetch, and waits a moment until none of them holds a file: for whoever ends the process, so that
+    /// a file that is half there takes no more room than it has bytes. Gives whether all was let go. Blocks.
+    pub fn end(&self) -> bool {
+        self.door.send(Request::End);
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.take().is_none_or(|ending| ending.wait(END_AT_MOST))
     }
 
     /// Lets something go wrong in the actor's next handler, which comes at once.

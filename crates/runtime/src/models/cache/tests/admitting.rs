@@ -82,6 +82,69 @@ fn what_is_admitted_is_verified_and_linked_and_what_python_put_there_is_not() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_file_while_it_is_hashed_is_not_verified_by_that() {
+    let (_folder, repo) = cache();
+    let plan = plan("x", b"right");
+    fetch(&repo, &plan, b"right");
+    let path = repo.blob_path(plan.hash);
+    let hashed = repo.open(&plan).unwrap().unwrap();
+    let other = path.with_extension("other");
+    fs::write(&other, b"wrong").unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert!(repo.mark_as_hashed(plan.hash, &hashed).unwrap());
+    assert!(!repo.is_still(plan.hash, &hashed).unwrap());
+    let unverified = BlobState::Unverified { path: path.clone() };
+    assert_eq!(repo.blob(&plan).unwrap(), unverified);
+
+    // And so is what somebody writes into it.
+    fs::write(&path, b"right").unwrap();
+    let hashed = repo.open(&plan).unwrap().unwrap();
+    assert!(repo.is_still(plan.hash, &hashed).unwrap());
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"wrong", 0).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    repo.mark_as_hashed(plan.hash, &hashed).unwrap();
+    assert!(!repo.is_still(plan.hash, &hashed).unwrap());
+    assert_eq!(repo.blob(&plan).unwrap(), unverified);
+}
+
+#[test]
+fn room_that_a_killed_process_has_kept_is_taken_back_and_that_of_a_living_one_is_not() {
+    use std::os::unix::fs::MetadataExt;
+    const SIZE: u64 = 4 << 20;
+    let (_folder, repo) = cache();
+    let any = |number: u8| FilePlan {
+        path: "x".to_owned(),
+        size: SIZE,
+        hash: ContentHash::Sha256([number; 32]),
+    };
+    let taken = |plan: &FilePlan| {
+        let facts = fs::metadata(repo.partial(plan.hash)).unwrap();
+        (facts.len(), facts.blocks() * 512)
+    };
+    let (killed, living) = (any(1), any(2));
+    for plan in [&killed, &living] {
+        let guard = lock(&repo, plan);
+        let partial = repo.open_partial(&guard, plan).unwrap();
+        partial.file().write_all(b"0123").unwrap();
+        std::mem::forget(partial);
+    }
+    if taken(&killed).1 < SIZE {
+        eprintln!("SKIPPED: this file system keeps no room");
+        return;
+    }
+    let _guard = lock(&repo, &living);
+    drop(repo.reserve(&[any(3)]).unwrap());
+    assert_eq!(taken(&living), (4, SIZE));
+    let (length, room) = taken(&killed);
+    assert_eq!(length, 4);
+    assert!(room <= 64 << 10, "{room} bytes are taken");
+    let scan = repo.scan().unwrap().unwrap();
+    assert_eq!(scan.partial_bytes, 8);
+}
+
+#[test]
 fn a_partial_file_is_gone_on_with_and_only_a_complete_one_is_admitted() {
     let (_folder, repo) = cache();
     let content = b"0123456789".to_vec();
