@@ -152,6 +152,7 @@ impl Project {
             .env("DATAFLOW_TEST_RECORDS", self.folder().join("records"))
             .env("NO_COLOR", "1")
             .env_remove("DATAFLOW_FORCE_AFTER")
+            .env_remove("DATAFLOW_LIMIT_RATE")
             .env_remove("DATAFLOW_CONTROL_FD")
             .env_remove("DATAFLOW_EXAMPLE_SECONDS")
             .env_remove("RUST_LOG")

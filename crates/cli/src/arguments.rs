@@ -8,6 +8,7 @@ use dataflow_descriptor::duration_from_text;
 use dataflow_runtime::logs::LOG_BYTES_MAX;
 
 use crate::models::arguments::ModelsArguments;
+use crate::models::rate::LimitRate;
 
 /// One MiB, in bytes.
 pub(crate) const MB: u64 = 1024 * 1024;
@@ -32,6 +33,7 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
 Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),
+DATAFLOW_LIMIT_RATE (as --limit-rate),
 DATAFLOW_LOG or RUST_LOG (what the runtime itself logs to standard error, `warn` by default)."
 )]
 pub(crate) struct Arguments {
@@ -87,6 +89,8 @@ pub(crate) struct UpArguments {
         value_parser = clap::value_parser!(u64).range(1..=LOG_MB_MAX)
     )]
     pub(crate) log_mb: u64,
+    #[command(flatten)]
+    pub(crate) limit_rate: LimitRate,
     /// Write one JSON object a line: every log line, state change, and at the end the report
     #[arg(long)]
     pub(crate) json: bool,

@@ -257,7 +257,7 @@ fn models(models: &[ModelStatus]) -> Vec<String> {
     for model in models {
         let view = &model.view;
         let none = || "–".to_owned();
-        let is_known = !view.files.is_empty();
+        let is_known = view.files_total > 0;
         let known = |text: String| if is_known { text } else { none() };
         rows.push(vec![
             model.model.to_string(),

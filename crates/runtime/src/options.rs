@@ -14,6 +14,8 @@ pub struct RunOptions {
     pub terminal: Option<PathBuf>,
     /// What the log of one node may take on the disk, in bytes. `None`: [`LOG_BYTES_MAX`](crate::logs::LOG_BYTES_MAX).
     pub log_bytes_max: Option<u64>,
+    /// How many bytes of models may come in a second, over all that are fetched. `None`: as many as come.
+    pub fetch_bytes_per_second_max: Option<u64>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
     /// Breaks off [`prepare`](crate::prepare) from another thread.

@@ -58,7 +58,7 @@ pub(crate) fn prepare_in(
     })?;
     limits::check_descriptors(&dataflow, descriptor_limit)?;
 
-    let models = models(&dataflow)?;
+    let models = models(&dataflow, &options)?;
 
     let folder = RunFolder::create(&dataflow.folder, &dataflow.name)?;
     let claimed = claim(registry, &dataflow, &folder).and_then(|claim| {
@@ -87,12 +87,16 @@ pub(crate) fn prepare_in(
 }
 
 /// What fetches models, if a node needs any. Nobody is asked for one yet.
-fn models(dataflow: &Dataflow) -> Result<Option<ModelService>, UpError> {
+fn models(dataflow: &Dataflow, options: &RunOptions) -> Result<Option<ModelService>, UpError> {
     if dataflow.nodes.iter().all(|node| node.models.is_empty()) {
         return Ok(None);
     }
     let settings = HubSettings::from_environment()?;
-    let service = ModelService::for_hub(settings, FetchLimits::default())?;
+    let limits = FetchLimits {
+        bytes_per_second: options.fetch_bytes_per_second_max,
+        ..FetchLimits::default()
+    };
+    let service = ModelService::for_hub(settings, limits)?;
     Ok(Some(service))
 }
 

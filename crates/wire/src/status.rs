@@ -276,6 +276,10 @@ pub struct ModelStatus {
     pub view: ModelView,
 }
 
+/// How many files of a model are shown one by one. A repository may have hundreds of thousands, and how it stands is said
+/// several times a second.
+pub const MODEL_FILES_SHOWN_MAX: usize = 32;
+
 /// How a model stands, whoever wants it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelView {
@@ -283,8 +287,13 @@ pub struct ModelView {
     pub state: ModelState,
     /// The commit that its revision was resolved to, once that is known.
     pub commit: Option<String>,
-    /// Its files, once they are known, sorted by path.
+    /// Some of its files, once they are known, sorted by path: at most [`MODEL_FILES_SHOWN_MAX`]. Those of which a part
+    /// is there come before those of which nothing is, and these before those that are done.
     pub files: Vec<ModelFile>,
+    /// How many files it has, also those that are not shown; 0 until they are known.
+    pub files_total: u64,
+    /// How many of them are there and have the right hash.
+    pub files_done: u64,
     /// Bytes that are there, of all its files.
     pub bytes_done: u64,
     /// Bytes of all its files; 0 until they are known.

@@ -3,6 +3,8 @@
 mod ends;
 mod full_disk;
 mod killed;
+mod limit_rate;
+mod many_files;
 mod mute;
 mod offline;
 mod pins;

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 use dataflow_ids::RepoKind;
 
+use super::rate::LimitRate;
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dataflow models pull flow.yml               fetch what a dataflow needs, before it runs
@@ -13,7 +15,7 @@ use dataflow_ids::RepoKind;
 
 The cache is the Hub's own: what Python's huggingface_hub has fetched is there, and it finds what is fetched here.
 Environment: HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (the Hub), HF_TOKEN (for what is private or
-gated), HF_HUB_OFFLINE=1 (ask nobody), SSL_CERT_FILE (certificates to trust).")]
+gated), HF_HUB_OFFLINE=1 (ask nobody), SSL_CERT_FILE (certificates to trust), DATAFLOW_LIMIT_RATE (as --limit-rate).")]
 pub(crate) struct ModelsArguments {
     #[command(subcommand)]
     pub(crate) command: ModelsCommand,
@@ -38,6 +40,7 @@ pub(crate) enum ModelsCommand {
   dataflow models pull acme/tiny-detector                 all files of its branch `main`
   dataflow models pull acme/tiny-detector@v1.0 --file '*.json' --file '*.safetensors'
   dataflow models pull acme/faces --kind dataset
+  dataflow models pull --limit-rate 2M flow.yml           leave others some of the line
 
 Ctrl-C ends it at once. What was fetched is kept, and the next pull goes on from there.
 Exit codes: 0 all are there, 1 one cannot be had, 2 the input is wrong.")]
@@ -54,6 +57,8 @@ pub(crate) struct PullArguments {
     /// Ask the Hub what each revision means now, and pin that in dataflow.lock
     #[arg(long)]
     pub(crate) update: bool,
+    #[command(flatten)]
+    pub(crate) limit_rate: LimitRate,
     /// Write one JSON object a line: progress, and at the end what became of each
     #[arg(long)]
     pub(crate) json: bool,

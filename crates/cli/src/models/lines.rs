@@ -74,7 +74,7 @@ fn beginning(name: &str, view: &ModelView) -> String {
     };
     format!(
         "{name}: commit {commit} has {}, {}{there}",
-        counted(view.files.len() as u64, "file"),
+        counted(view.files_total, "file"),
         text::bytes(view.bytes_total)
     )
 }
@@ -84,7 +84,7 @@ pub(crate) fn end(name: &str, view: &ModelView) -> String {
     match view.state {
         ModelState::Ready => format!(
             "{name}: ready, {}, {}",
-            counted(view.files.len() as u64, "file"),
+            counted(view.files_total, "file"),
             text::bytes(view.bytes_total)
         ),
         ModelState::Cancelled if view.bytes_done > 0 => {

@@ -9,6 +9,7 @@ mod ls;
 pub(crate) mod pace;
 mod progress;
 mod pull;
+pub(crate) mod rate;
 mod repository;
 mod rm;
 pub(crate) mod terminal;

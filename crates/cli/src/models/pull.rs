@@ -40,7 +40,11 @@ pub(super) fn run(arguments: &PullArguments) -> Result<Exit, CliError> {
         .build()
         .map_err(CliError::system("wait for downloads"))?;
     let mut progress = Progress::of(arguments.json);
-    let service = ModelService::for_hub(HubSettings::from_environment()?, FetchLimits::default())?;
+    let limits = FetchLimits {
+        bytes_per_second: arguments.limit_rate.limit_rate,
+        ..FetchLimits::default()
+    };
+    let service = ModelService::for_hub(HubSettings::from_environment()?, limits)?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -180,7 +184,7 @@ impl Ended<'_> {
                 .as_deref()
                 .map(|commit| format!("commit {}", view::commit(commit))),
         );
-        about.push(counted(self.view.files.len() as u64, "file"));
+        about.push(counted(self.view.files_total, "file"));
         about.push(text::bytes(self.view.bytes_total));
         let mut lines = vec![format!("{}: {}", self.wanted.name, about.join(", "))];
         lines.extend(

@@ -73,7 +73,7 @@ fn said(view: &ModelView, amount: Option<String>) -> String {
 }
 
 fn fetching(view: &ModelView, amount: Option<String>) -> String {
-    if view.bytes_done >= view.bytes_total && view.files.iter().any(|file| !file.is_verified) {
+    if view.bytes_done >= view.bytes_total && view.files_done < view.files_total {
         return "100 %, comparing hashes".to_owned();
     }
     let mut parts = vec![format!("{} %", percent(view.bytes_done, view.bytes_total))];
@@ -125,6 +125,8 @@ pub(crate) mod tests {
                 file("model.safetensors", 430_000_000, 1_000_000_000),
                 file("tokenizer.json", 0, 466_000),
             ],
+            files_total: 3,
+            files_done: 1,
             bytes_done: 430_000_512,
             bytes_total: 1_000_466_512,
             bytes_per_second: Some(12_000_000),

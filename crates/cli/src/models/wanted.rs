@@ -122,6 +122,7 @@ fn is_description(what: &str) -> bool {
 mod tests {
     use super::*;
     use crate::error::Exit;
+    use crate::models::rate::LimitRate;
 
     fn arguments(what: &[&str], files: &[&str]) -> PullArguments {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -130,6 +131,7 @@ mod tests {
             files: texts(files),
             kind: None,
             update: false,
+            limit_rate: LimitRate { limit_rate: None },
             json: false,
         }
     }

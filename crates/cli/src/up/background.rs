@@ -48,6 +48,9 @@ pub(super) fn start(
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     command.arg("--log-mb").arg(arguments.log_mb.to_string());
+    if let Some(rate) = arguments.limit_rate.limit_rate {
+        command.arg("--limit-rate").arg(rate.to_string());
+    }
     if let Some(time) = arguments.force_after.force_after {
         command
             .arg("--force-after")

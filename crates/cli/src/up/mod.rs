@@ -105,6 +105,7 @@ fn run_here(
     let options = RunOptions {
         force_after: arguments.force_after.force_after,
         log_bytes_max: Some(arguments.log_mb * MB),
+        fetch_bytes_per_second_max: arguments.limit_rate.limit_rate,
         terminal,
         interruption,
         ..RunOptions::default()

@@ -432,23 +432,32 @@ fn model_view() -> impl Strategy<Value = ModelView> {
         remedy,
     });
     (
-        (state, option::of(text()), vec(model_file(), 0..4)),
+        (
+            state,
+            option::of(text()),
+            vec(model_file(), 0..4),
+            any::<(u64, u64)>(),
+        ),
         (any::<u64>(), any::<u64>(), option::of(any::<u64>())),
         (option::of(duration()), option::of(text())),
         (option::of(text()), option::of(failure)),
     )
-        .prop_map(|((state, commit, files), bytes, wait, end)| ModelView {
-            state,
-            commit,
-            files,
-            bytes_done: bytes.0,
-            bytes_total: bytes.1,
-            bytes_per_second: bytes.2,
-            time_left: wait.0,
-            because: wait.1,
-            path: end.0.map(PathBuf::from),
-            failure: end.1,
-        })
+        .prop_map(
+            |((state, commit, files, counts), bytes, wait, end)| ModelView {
+                state,
+                commit,
+                files,
+                files_total: counts.0,
+                files_done: counts.1,
+                bytes_done: bytes.0,
+                bytes_total: bytes.1,
+                bytes_per_second: bytes.2,
+                time_left: wait.0,
+                because: wait.1,
+                path: end.0.map(PathBuf::from),
+                failure: end.1,
+            },
+        )
 }
 
 fn model_status() -> impl Strategy<Value = ModelStatus> {
