@@ -166,6 +166,13 @@ impl FakeHub {
         transfers.iter().map(|request| request.sent_bytes).sum()
     }
 
+    /// The most contents of files that were on their way at the same time: from when the first byte of one is about to
+    /// leave until its last one is.
+    #[must_use]
+    pub fn transfers_at_once_max(&self) -> usize {
+        self.shared.state().records.transfers_at_once_max
+    }
+
     /// What clients did that none may do: a token or a cookie at the CDN. Empty, when all is well.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {

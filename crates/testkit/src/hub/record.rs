@@ -81,6 +81,10 @@ pub(super) struct Records {
     pub(super) violations: Vec<String>,
     /// How many connections each listener has accepted.
     pub(super) connections: BTreeMap<Listener, u64>,
+    /// How many contents are on their way.
+    transfers_now: usize,
+    /// The most that ever were.
+    pub(super) transfers_at_once_max: usize,
 }
 
 impl Records {
@@ -96,5 +100,16 @@ impl Records {
         }
         self.requests.push(request);
         self.requests.len() - 1
+    }
+
+    /// A content is on its way.
+    pub(super) fn transfer_begins(&mut self) {
+        self.transfers_now += 1;
+        self.transfers_at_once_max = self.transfers_at_once_max.max(self.transfers_now);
+    }
+
+    /// It has been sent, or nobody takes it any more.
+    pub(super) fn transfer_ends(&mut self) {
+        self.transfers_now -= 1;
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Piece};
 use super::delivery::{Begin, Delivery, Framing};
+use super::record::Stage;
 use super::shared::Shared;
 use super::stream::Stream;
 
@@ -38,6 +39,8 @@ pub(super) struct Sending<'a> {
     begun_at: Instant,
     /// Bytes of the body.
     sent_bytes: u64,
+    /// Of a content that is on its way: how many bytes it has.
+    on_its_way: Option<u64>,
 }
 
 impl<'a> Sending<'a> {
@@ -54,6 +57,7 @@ impl<'a> Sending<'a> {
             delivery,
             begun_at: Instant::now(),
             sent_bytes: 0,
+            on_its_way: None,
         }
     }
 
@@ -117,6 +121,7 @@ impl<'a> Sending<'a> {
 
     /// Sends the body. `false`: the connection has ended in the middle of it.
     fn body(&mut self, answer: &Answer) -> io::Result<bool> {
+        self.begin_transfer(answer.length());
         for piece in &answer.body {
             let is_whole = match piece {
                 Piece::Bytes(bytes) => self.piece(0, bytes.len() as u64, |buffer, place| {
@@ -267,8 +272,31 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
+    /// If what is sent is the content of a file, it is on its way from now on.
+    fn begin_transfer(&mut self, length: u64) {
+        let Some(record) = self.record.filter(|_| length > 0) else {
+            return;
+        };
+        self.shared.change(|state| {
+            if state.records.requests[record].stage == Stage::Content {
+                state.records.transfer_begins();
+                self.on_its_way = Some(length);
+            }
+        });
+    }
+
+    fn end_transfer(&mut self) {
+        if self.on_its_way.take().is_some() {
+            self.shared.change(|state| state.records.transfer_ends());
+        }
+    }
+
     fn count(&mut self, sent_bytes: u64) {
         self.sent_bytes = sent_bytes;
+        // Before the last byte leaves: whoever has it may ask for the next file at once.
+        if self.on_its_way.is_some_and(|length| sent_bytes >= length) {
+            self.end_transfer();
+        }
         if let Some(record) = self.record {
             self.shared
                 .change(|state| state.records.requests[record].sent_bytes = sent_bytes);
@@ -280,5 +308,11 @@ impl<'a> Sending<'a> {
             true => Ok(()),
             false => Err(io::ErrorKind::ConnectionAborted.into()),
         }
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.end_transfer();
     }
 }
