@@ -110,7 +110,8 @@ pub fn asked_wait(
     now_unix: u64,
 ) -> Option<Duration> {
     let limit = ratelimit.and_then(reset_of);
-    limit.or_else(|| after(retry_after?.trim(), now_unix))
+    // The later of both: whoever comes back earlier is sent away once more.
+    limit.max(retry_after.and_then(|text| after(text.trim(), now_unix)))
 }
 
 /// Seconds until there are requests left again, of the policies of which none are left: the longest.
@@ -240,6 +241,8 @@ mod tests {
         assert_eq!(wait(None, Some("\"api\";r=0;t=55")), seconds(55));
         assert_eq!(wait(None, Some("\"api\" ; r = 0 ; t = 55")), seconds(55));
         assert_eq!(wait(Some("3"), Some("\"api\";r=12;t=55")), seconds(3));
+        assert_eq!(wait(Some("90"), Some("\"api\";r=0;t=55")), seconds(90));
+        assert_eq!(wait(Some("3"), Some("\"api\";r=0;t=55")), seconds(55));
         assert_eq!(
             wait(
                 None,

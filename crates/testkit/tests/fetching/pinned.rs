@@ -118,10 +118,10 @@ fn a_pin_is_kept_on_another_machine_whose_cache_is_empty() {
     let snapshot = site.fetch(order.clone()).unwrap();
     assert!(snapshot.ends_with(&one));
     assert!(!snapshot.join("new.txt").exists());
-    // By the branch's name Python finds it too, as long as nobody here has asked what the branch is today.
+    // What the branch is today nobody here has asked: it is not what is pinned.
     let cache = Cache::new(site.settings.cache.clone());
     let repo = cache.repo(RepoKind::Model, "acme/tiny-detector").unwrap();
-    assert_eq!(repo.resolve_ref("main").unwrap(), Some(one));
+    assert_eq!(repo.resolve_ref("main").unwrap(), None);
     repo.write_ref("main", &two).unwrap();
     assert_eq!(site.fetch(order).unwrap(), snapshot);
     assert_eq!(repo.resolve_ref("main").unwrap(), Some(two));
@@ -168,6 +168,25 @@ fn a_kept_listing_that_is_wrong_does_not_keep_a_pinned_model_away_for_ever() {
             1_000
         );
     }
+}
+
+#[test]
+fn what_the_hub_has_answered_is_remembered_over_a_fetch_that_was_broken_off() {
+    let hub = FakeHub::start([detector(1_000)]).unwrap();
+    let site = Site::new(&hub);
+    let (order, path) = pinned(&site);
+    hub.script(
+        "model.safetensors",
+        ..,
+        dataflow_testkit::hub::Fault::NoHttp,
+    );
+    site.fetch(order.clone()).unwrap_err();
+    let cache = Cache::new(site.settings.cache.clone());
+    let repo = cache.repo(RepoKind::Model, "acme/tiny-detector").unwrap();
+    assert_eq!(repo.resolve_ref("main").unwrap(), None);
+    hub.clear_script();
+    site.fetch(order).unwrap();
+    assert_eq!(repo.resolve_ref("main").unwrap(), commit(&path));
 }
 
 #[test]

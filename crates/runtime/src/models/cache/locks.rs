@@ -1,6 +1,7 @@
 //! One process at a time fetches a file: locks in the files that `huggingface_hub` locks too.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use dataflow_core::models::ContentHash;
@@ -60,9 +61,21 @@ impl RepoCache {
             let Some(file) = locks.open(&name, flags)? else {
                 continue;
             };
+            let facts = rustix::fs::fstat(&file)
+                .map_err(|errno| refused("look at", &path)(errno.into()))?;
+            if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
+                return Err(ModelError::Disk {
+                    doing: "lock",
+                    path,
+                    why: "it is no file".to_owned(),
+                    kind: io::ErrorKind::InvalidInput,
+                });
+            }
             // Whoever shares the cache by its group may wait for the lock too: as `huggingface_hub` makes it. If it is
-            // another's file, it is as he made it.
-            let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(0o664));
+            // another's file, or has another name too, it is as he made it.
+            if facts.st_nlink == 1 && facts.st_uid == rustix::process::geteuid().as_raw() {
+                let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(0o664));
+            }
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_still_there(&file, &locks, &name)? => {
                     return Ok(BlobLock::Held(BlobGuard {

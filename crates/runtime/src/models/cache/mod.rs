@@ -9,6 +9,7 @@
 //!   .dataflow/temporary/…         small files before they are moved to their place
 //!   .dataflow/quarantine/HASH.N   what came with another content
 //!   .dataflow/listings/COMMIT.json
+//!   .dataflow/answers/main        a commit: what the Hub has said of a revision, before its files had come
 //!   .dataflow/verified/HASH       says which file was hashed, by length, time and inode
 //! .locks/models--acme--tiny-detector/HASH.lock
 //! ```

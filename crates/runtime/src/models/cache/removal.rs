@@ -26,7 +26,8 @@ impl RepoCache {
     /// is there.
     ///
     /// # Errors
-    /// [`ModelError::InUse`] when somebody fetches a file of it: then nothing is removed. [`ModelError::Disk`].
+    /// [`ModelError::InUse`] when somebody fetches a file of it: then nothing is removed; or when somebody has begun to
+    /// while it was removed: then the rest stays. [`ModelError::Disk`].
     pub fn remove(&self) -> Result<Option<Removed>, ModelError> {
         let Some(root) = Folder::root(self.cache.root())? else {
             return Ok(None);
@@ -39,7 +40,7 @@ impl RepoCache {
         if let Some(partial) = self.enter(&[OURS, "partial"])? {
             busy.extend(partial.entries()?.into_iter().map(|entry| entry.name));
         }
-        let _locks = self.lock_all(&busy)?;
+        self.check_free(&busy)?;
         let commits = self.commits()?;
         for (reference, _) in self.refs()? {
             self.remove_ref(&reference)?;
@@ -47,7 +48,12 @@ impl RepoCache {
         for commit in &commits {
             self.remove_snapshot(commit)?;
         }
+        let blobs = names.clone();
         let mut removed = self.remove_blobs(&mut names)?;
+        if let Some(busy) = blobs.difference(&names).find_map(|name| hash_of(name)) {
+            return Err(self.in_use(busy));
+        }
+        self.remove_partials()?;
         removed.commits = commits;
         // `huggingface_hub` says of a repository without snapshots that it is corrupted: they go last.
         for entry in folder.entries()? {
@@ -74,7 +80,7 @@ impl RepoCache {
         let mut names = self.blobs_of(|of| *of == commit)?;
         let kept = self.blobs_of(|of| *of != commit)?;
         names.retain(|name| !kept.contains(name));
-        let _locks = self.lock_all(&names)?;
+        self.check_free(&names)?;
         for (reference, meant) in self.refs()? {
             if meant == commit {
                 self.remove_ref(&reference)?;
@@ -110,30 +116,44 @@ impl RepoCache {
         Ok(names)
     }
 
-    fn lock_all(&self, names: &BTreeSet<String>) -> Result<Vec<BlobGuard>, ModelError> {
-        let mut locks = Vec::new();
-        for name in names {
-            // `huggingface_hub` calls its own partial files `HASH.XXXXXXXX.incomplete`.
-            let hash = name.split('.').next().unwrap_or_default();
-            let Ok(hash) = hash.parse::<ContentHash>() else {
-                continue;
-            };
-            let is_held = |lock: &BlobGuard| lock.hash() == hash;
-            if locks.last().is_some_and(is_held) {
-                continue;
-            }
-            match self.try_lock(hash)? {
-                BlobLock::Held(lock) => locks.push(lock),
-                BlobLock::Busy => {
-                    let folder = self.cache.root().join(LOCKS).join(self.folder_name());
-                    return Err(ModelError::InUse {
-                        repo: self.name().to_owned(),
-                        lock: folder.join(format!("{hash}.lock")),
-                    });
-                }
+    /// Looks whether somebody fetches one of these. One lock at a time is held: a repository may have more files than
+    /// a process may open.
+    fn check_free(&self, names: &BTreeSet<String>) -> Result<(), ModelError> {
+        let mut last = None;
+        for hash in names.iter().filter_map(|name| hash_of(name)) {
+            if last.replace(hash) != Some(hash) {
+                self.lock_to_remove(hash)?;
             }
         }
-        Ok(locks)
+        Ok(())
+    }
+
+    fn lock_to_remove(&self, hash: ContentHash) -> Result<BlobGuard, ModelError> {
+        match self.try_lock(hash)? {
+            BlobLock::Held(guard) => Ok(guard),
+            BlobLock::Busy => Err(self.in_use(hash)),
+        }
+    }
+
+    fn in_use(&self, hash: ContentHash) -> ModelError {
+        let folder = self.cache.root().join(LOCKS).join(self.folder_name());
+        ModelError::InUse {
+            repo: self.name().to_owned(),
+            lock: folder.join(format!("{hash}.lock")),
+        }
+    }
+
+    fn remove_partials(&self) -> Result<(), ModelError> {
+        let Some(partial) = self.enter(&[OURS, "partial"])? else {
+            return Ok(());
+        };
+        for entry in partial.entries()? {
+            let _guard = hash_of(&entry.name)
+                .map(|hash| self.lock_to_remove(hash))
+                .transpose()?;
+            partial.remove_all(&entry.name)?;
+        }
+        Ok(())
     }
 
     fn remove_ref(&self, reference: &str) -> Result<(), ModelError> {
@@ -159,15 +179,22 @@ impl RepoCache {
         temporary.remove_all(commit)
     }
 
+    /// Removes blobs, but none that somebody has begun to fetch. Those that are gone stay in `names`.
     fn remove_blobs(&self, names: &mut BTreeSet<String>) -> Result<Removed, ModelError> {
         let mut removed = Removed::default();
         let Some(blobs) = self.enter(&["blobs"])? else {
             return Ok(removed);
         };
+        let mut busy = BTreeSet::new();
         for name in names.iter() {
             let Some(facts) = blobs.facts(name)? else {
                 continue;
             };
+            let lock = hash_of(name).map(|hash| self.try_lock(hash)).transpose()?;
+            if let Some(BlobLock::Busy) = lock {
+                busy.insert(name.clone());
+                continue;
+            }
             if let Ok(hash) = name.parse() {
                 self.remove_mark(hash)?;
             }
@@ -175,6 +202,12 @@ impl RepoCache {
             removed.files += 1;
             removed.freed_bytes += u64::try_from(facts.st_size).unwrap_or(0);
         }
+        names.retain(|name| !busy.contains(name));
         Ok(removed)
     }
+}
+
+/// Whose lock a file has: `huggingface_hub` calls its own partial files `HASH.XXXXXXXX.incomplete`.
+fn hash_of(name: &str) -> Option<ContentHash> {
+    name.split('.').next()?.parse().ok()
 }

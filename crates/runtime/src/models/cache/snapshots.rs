@@ -7,11 +7,13 @@ use rustix::fs::{FileType, Stat};
 
 use super::blobs::BlobState;
 use super::folder::Folder;
-use super::repo::RepoCache;
+use super::repo::{OURS, RepoCache};
 use crate::models::error::ModelError;
 
 /// A reference is a commit, and perhaps a line's end.
 const REF_BYTES_MAX: u64 = 64;
+/// What the Hub has answered stands here.
+const ANSWERS: [&str; 2] = [OURS, "answers"];
 /// No path that is checked has more parts.
 const DEPTH_MAX: usize = 64;
 
@@ -25,9 +27,22 @@ impl RepoCache {
         if is_commit(revision) {
             return Ok(Some(revision.to_owned()));
         }
+        self.read_commit(&["refs"], revision)
+    }
+
+    /// What the Hub has answered when it was asked last which commit a revision means, whether or not that commit's
+    /// files have come since.
+    ///
+    /// # Errors
+    /// As [`RepoCache::resolve_ref`].
+    pub fn answered(&self, revision: &str) -> Result<Option<String>, ModelError> {
+        self.read_commit(&ANSWERS, revision)
+    }
+
+    fn read_commit(&self, place: &[&str], revision: &str) -> Result<Option<String>, ModelError> {
         check_revision(revision)?;
         let (folders, name) = split(revision);
-        let Some(refs) = self.enter(&["refs"])? else {
+        let Some(refs) = self.enter(place)? else {
             return Ok(None);
         };
         // What was a branch may be a folder of branches now, and the other way round.
@@ -52,8 +67,26 @@ impl RepoCache {
         }
         // `huggingface_hub` says of a reference to nothing that the cache is corrupted.
         self.make(&["snapshots", commit])?;
+        self.write_commit(&["refs"], revision, commit)
+    }
+
+    /// Remembers what the Hub has answered, before the commit's files come: whoever goes on with them later, with the
+    /// commit pinned, does not ask again.
+    ///
+    /// # Errors
+    /// As [`RepoCache::write_ref`].
+    pub fn write_answer(&self, revision: &str, commit: &str) -> Result<(), ModelError> {
+        check_commit(commit)?;
+        check_revision(revision)?;
+        if self.answered(revision)?.as_deref() == Some(commit) {
+            return Ok(());
+        }
+        self.write_commit(&ANSWERS, revision, commit)
+    }
+
+    fn write_commit(&self, place: &[&str], revision: &str, commit: &str) -> Result<(), ModelError> {
         let (folders, name) = split(revision);
-        let folder = self.make(&["refs"])?.make_all(folders)?;
+        let folder = self.make(place)?.make_all(folders)?;
         self.temporary()?
             .write_into(&folder, name, commit.as_bytes())
     }

@@ -14,7 +14,7 @@ use super::limits::FetchLimits;
 use super::listing::{Files, next_page, read_information, read_tree};
 use super::patience::{Dice, Failure, Patience, Setback};
 use super::progress::Because;
-use super::refusal::Question;
+use super::refusal::{Question, shown};
 use super::web::{Answer, Web};
 use crate::models::environment::HubSettings;
 use crate::models::error::ModelError;
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not its parts: one of them knows the token.
         f.debug_struct("Hub")
-            .field("endpoint", &self.settings.endpoint)
+            .field("endpoint", &shown(&self.settings.endpoint))
             .finish_non_exhaustive()
     }
 }

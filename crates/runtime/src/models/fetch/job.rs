@@ -237,8 +237,13 @@ impl Job {
         let (repo, commit) = (self.repo.clone(), self.wanted.commit.clone());
         let revision = self.order.spec.revision.clone();
         work::done(&self.shared.pool, "write ref", move || {
-            // An earlier attempt may have asked the Hub, and have ended before it came here.
-            match resolved.is_from_hub || repo.resolve_ref(&revision)?.is_none() {
+            // An earlier attempt may have asked the Hub, and have ended before it came here. A commit that is only
+            // pinned is not what the revision means for those who pin nothing.
+            let is_answer = || -> Result<bool, ModelError> {
+                Ok(repo.resolve_ref(&revision)?.is_none()
+                    && repo.answered(&revision)?.as_deref() == Some(commit.as_str()))
+            };
+            match resolved.is_from_hub || is_answer()? {
                 true => unless_read_only(repo.write_ref(&revision, &commit)),
                 false => Ok(()),
             }

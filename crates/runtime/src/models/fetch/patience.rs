@@ -90,6 +90,8 @@ impl Setback {
     }
 }
 
+/// For whoever limits how often he is asked and does not say for how long: longer than all attempts have taken.
+const UNSAID: Duration = Duration::from_secs(60);
 /// The end of the year 9999: for those who ask to be left alone for ever.
 const FAR_AWAY: Duration = Duration::from_secs(253_402_300_799);
 
@@ -139,15 +141,16 @@ impl<'a> Patience<'a> {
                 Ok(())
             }
             NextAttempt::GiveUp => {
-                let wait = setback.asked.unwrap_or_default();
+                let wait = setback.asked.unwrap_or(UNSAID);
                 Err(setback.last(attempts, wait))
             }
             NextAttempt::NotBefore(wait) => {
-                let limited = Setback {
-                    kind: SetbackKind::Limited,
-                    ..setback
-                };
-                Err(limited.last(attempts, wait))
+                let why = format!(
+                    "{}, and asks to be left alone for {} s",
+                    setback.why,
+                    wait.as_secs()
+                );
+                Err(Setback { why, ..setback }.last(attempts, wait))
             }
         }
     }

@@ -104,7 +104,7 @@ impl Question<'_> {
 
     fn token_refused(&self) -> Option<ModelError> {
         let from = self.token_from?.to_owned();
-        let endpoint = self.endpoint.to_owned();
+        let endpoint = shown(self.endpoint);
         Some(ModelError::TokenRefused { endpoint, from })
     }
 
@@ -112,7 +112,7 @@ impl Question<'_> {
         ModelError::NotFound {
             kind: self.kind,
             repo: self.repo.to_owned(),
-            endpoint: self.endpoint.to_owned(),
+            endpoint: shown(self.endpoint),
         }
     }
 
@@ -133,15 +133,42 @@ impl Question<'_> {
         };
         format!(
             "{}/{folder}{}",
-            self.endpoint.trim_end_matches('/'),
+            shown(self.endpoint).trim_end_matches('/'),
             self.repo
         )
     }
 }
 
+/// An endpoint for people: without the name and the password that may stand in it.
+pub(super) fn shown(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else {
+        return endpoint.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (endpoint, expected) in [
+            (
+                "https://me:secret@hub.example:1/a@b",
+                "https://hub.example:1/a@b",
+            ),
+            ("http://a@b:c@hub.example", "http://hub.example"),
+            ("https://hub.example/x", "https://hub.example/x"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(shown(endpoint), expected);
+        }
+    }
 
     fn question<'a>(file: Option<&'a str>, token_from: Option<&'a str>) -> Question<'a> {
         Question {

@@ -86,15 +86,23 @@ pub(super) async fn resolve(
             why: format!("asked for commit {commit}, it lists {}", listing.commit),
         });
     }
+    let is_from_hub = known.commit.is_none();
     let (repo, written) = (repo.clone(), listing.clone());
-    let write = move || unless_read_only(repo.write_listing(&written));
+    let asked = is_from_hub.then(|| spec.revision.clone());
+    let write = move || {
+        unless_read_only(repo.write_listing(&written))?;
+        let Some(revision) = asked else {
+            return Ok(());
+        };
+        unless_read_only(repo.write_answer(&revision, &written.commit))
+    };
     work::done(&shared.pool, "write listing", write).await?;
     if !known.is_pinned {
         pin(shared, order, &listing.commit).await?;
     }
     Ok(Resolved {
         listing,
-        is_from_hub: known.commit.is_none(),
+        is_from_hub,
     })
 }
 

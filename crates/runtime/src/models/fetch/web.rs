@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::limits::FetchLimits;
 use super::patience::{Failure, Setback};
+use super::refusal::shown;
 use crate::models::error::ModelError;
 
 const REDIRECTS_MAX: usize = 10;
@@ -60,7 +61,7 @@ impl Web {
         limits: FetchLimits,
     ) -> Result<Web, ModelError> {
         let bad = |why: String| ModelError::BadAnswer {
-            host: endpoint.chars().take(80).collect(),
+            host: shown(endpoint).chars().take(80).collect(),
             why,
         };
         let hub = Url::parse(endpoint).map_err(|error| bad(format!("it is no URL: {error}")))?;

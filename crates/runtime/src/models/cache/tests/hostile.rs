@@ -1,7 +1,7 @@
 //! What lies in the cache may be anything: rubbish, folders, pipes, symlinks to precious files.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use dataflow_core::models::{FilePlan, Listing};
@@ -102,6 +102,20 @@ fn a_lock_file_may_hold_anything_and_must_be_a_file() {
     let error = repo.try_lock(plan.hash).unwrap_err();
     assert_eq!(error.code(), "disk");
     assert!(error.to_string().contains(&name), "{error}");
+    fs::remove_dir(locks.join(&name)).unwrap();
+    let mode = Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(CWD, locks.join(&name), FileType::Fifo, mode, 0).unwrap();
+    let error = repo.try_lock(plan.hash).unwrap_err();
+    assert_eq!(error.code(), "disk", "a pipe is nobody's lock: {error}");
+    fs::remove_file(locks.join(&name)).unwrap();
+    // What has another name too is somebody's.
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "").unwrap();
+    fs::set_permissions(&precious, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(&precious, locks.join(&name)).unwrap();
+    drop(lock(&repo, &plan));
+    let facts = fs::metadata(&precious).unwrap();
+    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
     fs::remove_dir_all(&locks).unwrap();
     symlink("/etc", &locks).unwrap();
     assert_eq!(repo.try_lock(plan.hash).unwrap_err().code(), "disk");

@@ -64,6 +64,32 @@ fn nothing_is_removed_while_somebody_fetches() {
 }
 
 #[test]
+fn a_repository_of_more_files_than_a_process_may_open_is_removed() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const FILES: u64 = 1500;
+    let (_folder, repo) = cache();
+    let blobs = repo.folder().join("blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let snapshot = repo.snapshot(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    for number in 0..FILES {
+        let name = format!("{number:064x}");
+        fs::write(blobs.join(&name), "12").unwrap();
+        symlink(format!("../../blobs/{name}"), snapshot.join(&name)).unwrap();
+    }
+    let before = getrlimit(Resource::Nofile);
+    let current = Some(before.current.unwrap_or(1024).min(1024));
+    setrlimit(Resource::Nofile, Rlimit { current, ..before }).unwrap();
+    let removed = repo.remove_revision(COMMIT);
+    let rest = repo.remove();
+    setrlimit(Resource::Nofile, before).unwrap();
+    let removed = removed.unwrap().unwrap();
+    assert_eq!((removed.files, removed.freed_bytes), (FILES, 2 * FILES));
+    rest.unwrap().unwrap();
+    assert!(!repo.folder().exists());
+}
+
+#[test]
 fn no_name_leads_out_of_the_cache() {
     let (folder, repo) = cache();
     fetch(&repo, &plan("x", b"x"), b"x");
