@@ -13,9 +13,9 @@ use super::view;
 const FILES_SHOWN_MAX: usize = 4;
 /// The room of a name, in characters.
 const NAME_WIDTH: usize = 26;
-
 /// The width of a bar.
 const BAR_WIDTH: usize = 16;
+
 /// Bars at the lower end of a terminal, below what is written.
 #[derive(Debug)]
 pub(crate) struct Bars {

@@ -12,9 +12,6 @@ use super::repository::Repository;
 use crate::error::CliError;
 use crate::load;
 
-/// Where a dataflow pins the commits of its models, beside its YAML.
-const LOCK: &str = "dataflow.lock";
-
 /// Something that is to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -60,12 +57,9 @@ pub(super) fn of(arguments: &PullArguments) -> Result<Vec<Wanted>, CliError> {
             continue;
         }
         let Repository { repo, revision } = Repository::from_text(what)?;
-        let spec = ModelSpec {
-            kind: arguments.kind.map(RepoKind::from).unwrap_or_default(),
-            repo,
-            revision: revision.unwrap_or_else(|| "main".to_owned()),
-            files: files.clone(),
-        };
+        let kind = arguments.kind.map(RepoKind::from).unwrap_or_default();
+        let revision = revision.unwrap_or_else(|| "main".to_owned());
+        let spec = ModelSpec::new(kind, repo, revision, files.clone());
         wanted.push(Wanted {
             name: spec.to_string(),
             order: ModelOrder {
@@ -97,16 +91,7 @@ pub(super) fn of_dataflow(dataflow: &Dataflow, is_update: bool) -> impl Iterator
         .filter(is_used)
         .map(move |model| Wanted {
             name: model.name.to_string(),
-            order: ModelOrder {
-                spec: ModelSpec {
-                    kind: model.kind,
-                    repo: model.repo.clone(),
-                    revision: model.revision.clone(),
-                    files: model.files.clone(),
-                },
-                pins: Some(dataflow.folder.join(LOCK)),
-                is_update,
-            },
+            order: ModelOrder::of(model, &dataflow.folder, is_update),
             file: Some(dataflow.file.clone()),
         })
 }

@@ -18,6 +18,22 @@ pub struct ModelSpec {
     pub files: Vec<String>,
 }
 
+impl ModelSpec {
+    /// What is wanted, with the patterns in the one order that makes equal wants equal.
+    #[must_use]
+    pub fn new(kind: RepoKind, repo: String, revision: String, files: Vec<String>) -> ModelSpec {
+        let mut files = files;
+        files.sort_unstable();
+        files.dedup();
+        ModelSpec {
+            kind,
+            repo,
+            revision,
+            files,
+        }
+    }
+}
+
 impl fmt::Display for ModelSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -102,6 +118,16 @@ impl fmt::Display for ContentHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_order_of_patterns_makes_no_other_want() {
+        let spec = |files: &[&str]| {
+            let files = files.iter().map(|&file| file.to_owned()).collect();
+            ModelSpec::new(RepoKind::Model, "acme/x".into(), "main".into(), files)
+        };
+        assert_eq!(spec(&["b", "a", "b"]), spec(&["a", "b"]));
+        assert_ne!(spec(&["a"]), spec(&["a", "b"]));
+    }
 
     #[test]
     fn a_hash_is_read_and_written_in_hexadecimal_digits() {

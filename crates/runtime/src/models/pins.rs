@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
 
+/// What the file is called, beside the YAML.
+pub const FILE_NAME: &str = "dataflow.lock";
 /// The file's form.
 const VERSION: u32 = 1;
 /// Some ten thousand models.

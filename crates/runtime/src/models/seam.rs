@@ -3,14 +3,16 @@
 //! Whoever wants a model holds a [`Wanted`], which tells how it stands without asking anybody, and lets go of it by
 //! dropping it. The service decides; a [`Fetcher`] does, on threads of its own, and says what happens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use dataflow_core::models::FetchEpoch;
 use dataflow_core::models::{Listing, ModelSpec};
+use dataflow_descriptor::Model;
 use dataflow_wire::status::{ModelState, ModelView};
 use tokio::sync::{mpsc, watch};
 
 use super::error::ModelError;
+use super::pins;
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +23,19 @@ pub struct ModelOrder {
     pub pins: Option<PathBuf>,
     /// Ask the Hub for the commit even if one is pinned, and pin that.
     pub is_update: bool,
+}
+
+impl ModelOrder {
+    /// What a dataflow in `folder` wants when it names this model.
+    #[must_use]
+    pub fn of(model: &Model, folder: &Path, is_update: bool) -> ModelOrder {
+        let (repo, revision) = (model.repo.clone(), model.revision.clone());
+        ModelOrder {
+            spec: ModelSpec::new(model.kind, repo, revision, model.files.clone()),
+            pins: Some(folder.join(pins::FILE_NAME)),
+            is_update,
+        }
+    }
 }
 
 /// Where models come from, for a run and for a command. Nothing in it blocks or waits.

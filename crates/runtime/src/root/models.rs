@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use dataflow_core::models::ModelSpec;
 use dataflow_descriptor::Model;
 use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
@@ -16,9 +15,6 @@ use crate::actors::DataflowMessage;
 use crate::env::{Task, TaskName};
 use crate::events::RunEvent;
 use crate::models::{ModelOrder, Models as Source, Wanted};
-
-/// The file beside the YAML that pins revisions to commits.
-const PINS: &str = "dataflow.lock";
 
 /// What the root holds for the models of the dataflow.
 pub(super) struct ModelTable {
@@ -74,7 +70,8 @@ impl Root {
             let Some(described) = self.dataflow.models.get(model.0 as usize) else {
                 continue;
             };
-            let wanted = self.models.source.want(self.order(described));
+            let wanted =
+                (self.models.source).want(ModelOrder::of(described, &self.dataflow.folder, false));
             let watches = self.watch_model(*model, &wanted);
             let want = Want::Held {
                 wanted,
@@ -85,20 +82,6 @@ impl Root {
                 has_panicked: false,
             };
             self.models.rows.borrow_mut().insert(*model, row);
-        }
-    }
-
-    fn order(&self, model: &Model) -> ModelOrder {
-        let files: BTreeSet<&String> = model.files.iter().collect();
-        ModelOrder {
-            spec: ModelSpec {
-                kind: model.kind,
-                repo: model.repo.clone(),
-                revision: model.revision.clone(),
-                files: files.into_iter().cloned().collect(),
-            },
-            pins: Some(self.dataflow.folder.join(PINS)),
-            is_update: false,
         }
     }
 
