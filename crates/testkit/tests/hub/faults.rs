@@ -352,7 +352,6 @@ fn a_hub_ends_at_once_whoever_waits_for_it() {
         // It may end in any way, but it ends.
         let _ = client.read_to_end(&mut Vec::new());
     }
-    assert!(TcpStream::connect(host).is_err());
 }
 
 #[test]
