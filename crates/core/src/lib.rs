@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod lifecycle;
 pub mod models;
 pub mod outcome;
+pub mod peers;
 pub mod placement;
 pub mod pool;
 pub mod quiesce;

@@ -12,6 +12,7 @@ mod environment;
 mod file;
 pub mod limits;
 mod nearest;
+mod peers;
 mod source;
 mod yaml;
 
@@ -25,6 +26,7 @@ pub use dataflow::{
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 pub use nearest::nearest;
+pub use peers::{HealthCheck, Peer, PeerCapabilities, Peers};
 pub use source::harmless_text;
 
 /// What a check gives: the description, when it has no errors, and every diagnostic.

@@ -7,6 +7,7 @@ mod life_cycle;
 mod model;
 mod names;
 mod numbers;
+mod peer;
 mod policy;
 
 pub use hub::{
@@ -15,6 +16,10 @@ pub use hub::{
 };
 pub use life_cycle::{End, Forcer, LifeCycle};
 pub use model::RepoKind;
-pub use names::{DataflowName, InputId, ModelName, NAME_LENGTH_MAX, NameError, NodeId, OutputId};
+pub use names::{
+    ClusterName, DataflowName, InputId, ModelName, NAME_LENGTH_MAX, NameError, NodeId, OutputId,
+    PeerId,
+};
 pub use numbers::{EdgeId, Epoch, ModelIndex, NodeIndex, SegmentId, Sequence};
+pub use peer::{BootId, Fingerprint, FingerprintError, LinkId, PeerState};
 pub use policy::{OnFailure, QueuePolicy, RestartOn, RestartPolicy, StopMode};

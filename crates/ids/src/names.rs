@@ -122,6 +122,14 @@ name!(
     /// A model's name in its dataflow: a key of `models`.
     ModelName
 );
+name!(
+    /// A peer's `id` in `peers.yaml`: the name of a machine that runs the runtime.
+    PeerId
+);
+name!(
+    /// The name of a set of peers that belong together: `cluster` in `peers.yaml`.
+    ClusterName
+);
 
 #[cfg(test)]
 mod tests {

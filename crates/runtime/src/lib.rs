@@ -20,6 +20,7 @@ mod limits;
 pub mod logs;
 mod machine;
 pub mod models;
+pub mod network;
 mod options;
 pub mod pool;
 mod prepare;

@@ -9,6 +9,7 @@ pub mod frame;
 mod hello;
 pub mod metadata;
 pub mod node;
+pub mod peers;
 pub mod status;
 
 pub use hello::ProtocolMismatch;

@@ -1,0 +1,75 @@
+//! The checked file of peers: what the rest of the house works with once a `peers.yaml` has no errors.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dataflow_ids::{ClusterName, Fingerprint, PeerId};
+
+/// A file of peers that has been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peers {
+    /// The YAML file, absolute.
+    pub file: PathBuf,
+    /// The `cluster` key; `default` without it.
+    pub cluster: ClusterName,
+    /// How peers are watched.
+    pub health_check: HealthCheck,
+    /// In the order of the file. No two have one id, one address or one fingerprint.
+    pub peers: Vec<Peer>,
+}
+
+impl Peers {
+    /// The peer of that id.
+    pub fn peer(&self, id: &str) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.id.as_str() == id)
+    }
+}
+
+/// `health_check`: how peers are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Between two probes; 30 s by default.
+    pub interval: Duration,
+    /// How long an answer may take; 5 s by default.
+    pub timeout: Duration,
+    /// After how many misses in a row a peer is unreachable; 3 by default.
+    pub unreachable_after: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> HealthCheck {
+        HealthCheck {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            unreachable_after: 3,
+        }
+    }
+}
+
+/// A machine that runs the runtime.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peer {
+    /// Its name.
+    pub id: PeerId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The keys that it may show: none, one, or two while one takes the other's place.
+    pub fingerprints: Vec<Fingerprint>,
+    /// What it has, as its owner says.
+    pub capabilities: PeerCapabilities,
+}
+
+/// `capabilities`: what a machine has, as its owner says. `None` stands for what is not said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerCapabilities {
+    /// Memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Logical processors.
+    pub cpus: Option<u32>,
+    /// Whether it has a GPU.
+    pub gpu: Option<bool>,
+    /// What its owner says about it.
+    pub labels: BTreeMap<String, String>,
+}
