@@ -110,6 +110,8 @@ pub enum Rejection {
     },
     /// Our id is not in its file.
     NotListed,
+    /// Another agent with our own id is connected to it, and lives.
+    OurIdTaken,
     /// Another agent with the same id is connected, and lives.
     DuplicateId {
         /// Where that one is.
@@ -150,6 +152,8 @@ pub enum CloseCode {
     DuplicateId,
     /// What came was no message.
     Garbage,
+    /// Probes had no answer on it.
+    Unanswered,
 }
 
 /// Something that the machine of a peer is told.
@@ -218,6 +222,8 @@ pub enum PeerCommand {
         /// What the other side is told.
         code: CloseCode,
     },
+    /// Tell people that somebody who came in its place was refused; how it stands is not touched by that.
+    Refused(Rejection),
     /// Tell [`PeerEvent::Wake`] at this moment. A later command replaces an earlier one.
     WakeAt(Time),
     /// It stands otherwise than before. Said once a change.
@@ -287,6 +293,7 @@ impl fmt::Display for Rejection {
                 write!(f, "it speaks version {theirs} between peers, and we {ours}")
             }
             Rejection::NotListed => f.write_str("its file does not list us"),
+            Rejection::OurIdTaken => f.write_str("another agent with our id is connected there"),
             Rejection::DuplicateId { other } => {
                 write!(f, "another agent with this id is connected, from {other}")
             }
@@ -309,6 +316,7 @@ impl fmt::Display for LinkEnd {
                 f.write_str("another agent with our id is connected there")
             }
             LinkEnd::ByPeer(CloseCode::Garbage) => f.write_str("it did not understand us"),
+            LinkEnd::ByPeer(CloseCode::Unanswered) => f.write_str("it had no answers from us"),
             LinkEnd::Reset => f.write_str("its agent was started anew"),
             LinkEnd::Other(what) => f.write_str(what),
         }
