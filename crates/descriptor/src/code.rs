@@ -60,7 +60,7 @@ codes! {
     NotInThisBuild = 18,
     /// A dataflow without nodes.
     NoNodes = 19,
-    /// More nodes or edges than a dataflow may have.
+    /// More nodes, edges or other parts than a file may have.
     TooManyParts = 20,
     /// Two nodes of one id.
     DuplicateNode = 21,
@@ -116,6 +116,30 @@ codes! {
     SameVariable = 46,
     /// Warning: a model that no node wants.
     UnusedModel = 47,
+    /// A file of peers without peers.
+    NoPeers = 50,
+    /// Two peers of one id.
+    DuplicatePeer = 51,
+    /// A text that is no address of a peer, IP:PORT.
+    BadAddress = 52,
+    /// An address whose port is missing, or cannot be one.
+    BadPort = 53,
+    /// An address where no peer can be reached.
+    UnusableAddress = 54,
+    /// Two peers of one address.
+    DuplicateAddress = 55,
+    /// A text that is no fingerprint of a key.
+    BadFingerprint = 56,
+    /// A fingerprint that stands in the file twice.
+    DuplicateFingerprint = 57,
+    /// More fingerprints than a peer may have.
+    TooManyFingerprints = 58,
+    /// Warning: a peer off loopback without a fingerprint, which nobody will take.
+    NoFingerprint = 59,
+    /// Warning: two peers at one IP address.
+    SharedHost = 60,
+    /// An answer that may take longer than the time between two questions.
+    ContradictoryHealthCheck = 61,
 }
 
 impl Code {

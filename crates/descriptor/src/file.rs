@@ -7,15 +7,16 @@ use std::path::Path;
 use crate::check::{self, Checker, Report};
 use crate::limits::FILE_BYTES_MAX;
 use crate::source::Source;
-use crate::{Checked, Code, Environment};
+use crate::subject::{self, Subject};
+use crate::{Checked, CheckedPeers, Code, Environment};
 
-/// Reads and checks a file. Relative paths in it begin at its folder.
+/// Reads and checks a description. Relative paths in it begin at its folder.
 pub(crate) fn check_file(file: &Path, environment: &Environment) -> Checked {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    match read(file) {
+    match read(file, &subject::DATAFLOW) {
         Ok(text) => check::check(&text, file, folder, environment),
         Err(report) => {
             let source = Source::new(file, "");
@@ -26,14 +27,22 @@ pub(crate) fn check_file(file: &Path, environment: &Environment) -> Checked {
     }
 }
 
-fn read(file: &Path) -> Result<String, Report> {
+/// Reads and checks a file of peers.
+pub(crate) fn check_peers_file(file: &Path) -> CheckedPeers {
+    match read(file, &subject::PEERS) {
+        Ok(text) => check::check_peers(&text, file),
+        Err(report) => check::no_peers(file, report),
+    }
+}
+
+fn read(file: &Path, subject: &Subject) -> Result<String, Report> {
     let error = |code, message: String| Report::error(code, None, message);
     // A pipe or a device would be opened first and block: look before.
     let metadata = std::fs::metadata(file).map_err(|cause| {
         if cause.kind() == std::io::ErrorKind::NotFound {
             let help = match neighbours(file) {
                 Some(neighbours) => format!("in that folder there is {neighbours}"),
-                None => "name a dataflow's YAML file".to_owned(),
+                None => subject.name_one.to_owned(),
             };
             error(Code::FileNotReadable, "there is no such file".to_owned()).help(help)
         } else {
@@ -43,14 +52,14 @@ fn read(file: &Path) -> Result<String, Report> {
     if metadata.is_dir() {
         let help = match yaml_files(file) {
             Some(files) => format!("name a file in it: {files}"),
-            None => "name a dataflow's YAML file".to_owned(),
+            None => subject.name_one.to_owned(),
         };
         return Err(error(Code::FileNotRegular, "this is a directory".to_owned()).help(help));
     }
     if !metadata.is_file() {
         return Err(
             error(Code::FileNotRegular, "this is no regular file".to_owned())
-                .help("name a dataflow's YAML file"),
+                .help(subject.name_one),
         );
     }
     let mut bytes = Vec::new();
@@ -62,7 +71,7 @@ fn read(file: &Path) -> Result<String, Report> {
             Code::FileTooLarge,
             format!("the file has more than {FILE_BYTES_MAX} bytes"),
         )
-        .help("no dataflow is that large: is this another file?"));
+        .help(subject.too_large));
     }
     let not_text = |offset: usize| {
         error(

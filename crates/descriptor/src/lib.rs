@@ -1,6 +1,6 @@
 //! YAML text to a checked description, or every diagnostic with line and column.
 //!
-//! [`check_file`] is the way in. It never stops at the first error: what comes back is the description *and*
+//! [`check_file`] is the way in for dataflows, [`check_peers_file`] for files of peers. It never stops at the first error: what comes back is the description *and*
 //! everything that is wrong or doubtful in it, each with a code, a place, the source line and a remedy.
 
 mod check;
@@ -14,6 +14,7 @@ pub mod limits;
 mod nearest;
 mod peers;
 mod source;
+mod subject;
 mod yaml;
 
 use std::path::Path;
@@ -52,11 +53,38 @@ impl Checked {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == severity)
-            .count()
+        count(&self.diagnostics, severity)
     }
+}
+
+/// What a check of a file of peers gives: the peers, when it has no errors, and every diagnostic.
+#[derive(Debug, Clone)]
+pub struct CheckedPeers {
+    /// `Some` exactly when no diagnostic is an error.
+    pub peers: Option<Peers>,
+    /// In the order of the file; at most [`DIAGNOSTICS_MAX`](limits::DIAGNOSTICS_MAX).
+    pub diagnostics: Vec<Diagnostic>,
+    /// Diagnostics beyond the limit.
+    pub omitted: usize,
+}
+
+impl CheckedPeers {
+    /// How many diagnostics are errors.
+    pub fn errors(&self) -> usize {
+        count(&self.diagnostics, Severity::Error)
+    }
+
+    /// How many diagnostics are warnings.
+    pub fn warnings(&self) -> usize {
+        count(&self.diagnostics, Severity::Warning)
+    }
+}
+
+fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == severity)
+        .count()
 }
 
 /// Reads and checks a YAML file, with the environment of this process. Relative paths in it begin at its folder.
@@ -79,6 +107,18 @@ pub fn check_text(
     environment: &Environment,
 ) -> Checked {
     check::check(text, file.as_ref(), folder.as_ref(), environment)
+}
+
+/// Reads and checks a file of peers, `peers.yaml` (section 10 of the design).
+///
+/// A file that is missing, a directory, no text or too large is a diagnostic like any other.
+pub fn check_peers_file(file: impl AsRef<Path>) -> CheckedPeers {
+    file::check_peers_file(file.as_ref())
+}
+
+/// Checks the text of a file of peers, which need not be in a file. `file` names it in diagnostics.
+pub fn check_peers_text(text: &str, file: impl AsRef<Path>) -> CheckedPeers {
+    check::check_peers(text, file.as_ref())
 }
 
 /// A duration as descriptions write it: `33ms`, `2min`, in the largest unit that leaves no fraction.

@@ -52,3 +52,26 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(60 * 60);
 pub const OUTPUT_MEMORY_MB_MAX: u64 = 1024 * 1024;
 /// The most memory a node may require, in GB of 1024³ bytes.
 pub const REQUIRED_MEMORY_GB_MAX: u64 = 64 * 1024;
+
+/// The most peers in a file.
+pub const PEERS_MAX: usize = 1_000;
+/// The most fingerprints of a peer: the one that it has, and the one that takes its place.
+pub const FINGERPRINTS_MAX: usize = 2;
+/// The most memory that a peer may declare, in GB of 1024³ bytes.
+pub const CAPABILITY_MEMORY_GB_MAX: u64 = REQUIRED_MEMORY_GB_MAX;
+/// The most logical processors that a peer may declare.
+pub const CAPABILITY_CPUS_MAX: u32 = 65_536;
+/// The most labels that a peer may declare.
+pub const LABELS_MAX: usize = 64;
+/// The longest label, and the longest value of one, in bytes.
+pub const LABEL_BYTES_MAX: usize = 256;
+/// The shortest time between two probes of a peer.
+pub const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// The longest time between two probes of a peer.
+pub const PROBE_INTERVAL_MAX: Duration = Duration::from_secs(60 * 60);
+/// The shortest time that an answer to a probe may take.
+pub const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(10);
+/// The longest time that an answer to a probe may take.
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// The most misses in a row before a peer is unreachable.
+pub const UNREACHABLE_AFTER_MAX: u32 = 1_000;

@@ -1,4 +1,5 @@
-//! Every broken description in `tests/data` gives exactly the report beside it, and every code has such a case.
+//! Every broken description in `tests/data`, and every broken file of peers in `tests/data/peers`, gives exactly the
+//! report beside it, and every code has such a case.
 //!
 //! `UPDATE_EXPECT=1 cargo test -p dataflow-descriptor` renews the reports.
 
@@ -9,9 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use dataflow_descriptor::{Checked, Code, Environment, Severity, check_file_in, limits};
+use dataflow_descriptor::{
+    Checked, CheckedPeers, Code, Diagnostic, Environment, Severity, check_file_in,
+    check_peers_file, limits,
+};
 
 const DATA: &str = "tests/data";
+/// The folder of files of peers in it.
+const PEERS: &str = "peers/";
 
 /// No virtual environment, and a PATH with only our own `python3`.
 fn environment() -> Environment {
@@ -21,51 +27,114 @@ fn environment() -> Environment {
     }
 }
 
-fn report(checked: &Checked) -> String {
-    let mut blocks: Vec<String> = checked
-        .diagnostics
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    if checked.omitted > 0 {
-        blocks.push(format!("and {} more", checked.omitted));
-    }
-    if blocks.is_empty() {
-        blocks.push("no problems".to_owned());
-    }
-    blocks.join("\n\n") + "\n"
+/// What a check has given.
+struct Case {
+    diagnostics: Vec<Diagnostic>,
+    omitted: usize,
+    /// Whether there is a dataflow, or peers.
+    whole: bool,
+    /// The folder that a report must not name.
+    folder: Option<PathBuf>,
 }
 
-type Cases = BTreeMap<String, (Checked, Option<PathBuf>)>;
+impl From<Checked> for Case {
+    fn from(checked: Checked) -> Case {
+        Case {
+            whole: checked.dataflow.is_some(),
+            diagnostics: checked.diagnostics,
+            omitted: checked.omitted,
+            folder: None,
+        }
+    }
+}
 
-/// Name → what was checked, and the folder that a report must not name.
+impl From<CheckedPeers> for Case {
+    fn from(checked: CheckedPeers) -> Case {
+        Case {
+            whole: checked.peers.is_some(),
+            diagnostics: checked.diagnostics,
+            omitted: checked.omitted,
+            folder: None,
+        }
+    }
+}
+
+impl Case {
+    fn errors(&self) -> usize {
+        let errors = self.diagnostics.iter();
+        errors.filter(|it| it.severity == Severity::Error).count()
+    }
+
+    fn report(&self) -> String {
+        let mut blocks: Vec<String> = self.diagnostics.iter().map(ToString::to_string).collect();
+        if self.omitted > 0 {
+            blocks.push(format!("and {} more", self.omitted));
+        }
+        if blocks.is_empty() {
+            blocks.push("no problems".to_owned());
+        }
+        blocks.join("\n\n") + "\n"
+    }
+}
+
+type Cases = BTreeMap<String, Case>;
+
+/// Name, below [`DATA`] and without an ending, → what the check has given.
 fn cases() -> &'static Cases {
     static CASES: OnceLock<Cases> = OnceLock::new();
     CASES.get_or_init(check_all)
 }
 
+fn files(folder: &str, ending: &str) -> Vec<(String, PathBuf)> {
+    std::fs::read_dir(Path::new(DATA).join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == ending))
+        .map(|path| {
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            (format!("{folder}{stem}"), path)
+        })
+        .collect()
+}
+
 fn check_all() -> Cases {
-    let mut cases = BTreeMap::new();
-    for entry in std::fs::read_dir(DATA).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "yml") {
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            cases.insert(name, (check_file_in(&path, &environment()), None));
-        }
+    let mut cases = Cases::new();
+    for (name, path) in files("", "yml") {
+        cases.insert(name, check_file_in(&path, &environment()).into());
     }
-    // A file that is not there, and one that nobody wants in the repository.
+    for (name, path) in files(PEERS, "yaml") {
+        cases.insert(name, check_peers_file(&path).into());
+    }
+    // Files that are not there, and such as nobody wants in the repository.
     let folder = tempfile::tempdir().unwrap();
-    let mut made = |name: &str, content: Option<&[u8]>| {
-        let path = folder.path().join(format!("{name}.yml"));
+    let too_large = vec![b' '; usize::try_from(limits::FILE_BYTES_MAX).unwrap() + 1];
+    let no_text: &[u8] = b"peers: \xff";
+    for (name, content) in [
+        ("file_missing", None),
+        ("file_too_large", Some(too_large.as_slice())),
+        ("peers/file_missing", None),
+        ("peers/file_too_large", Some(too_large.as_slice())),
+        ("peers/file_not_text", Some(no_text)),
+    ] {
+        let (path, of_peers) = match name.strip_prefix(PEERS) {
+            Some(name) => (folder.path().join(format!("{name}.yaml")), true),
+            None => (folder.path().join(format!("{name}.yml")), false),
+        };
+        // Each is alone in its folder: the report of a missing file lists the others.
+        let _ = std::fs::remove_dir_all(folder.path());
+        std::fs::create_dir(folder.path()).unwrap();
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        let checked = check_file_in(&path, &environment());
-        cases.insert(name.to_owned(), (checked, Some(folder.path().to_owned())));
-    };
-    made("file_missing", None);
-    let too_large = vec![b' '; usize::try_from(limits::FILE_BYTES_MAX).unwrap() + 1];
-    made("file_too_large", Some(&too_large));
+        let case = match of_peers {
+            true => Case::from(check_peers_file(&path)),
+            false => Case::from(check_file_in(&path, &environment())),
+        };
+        let folder = Some(folder.path().to_owned());
+        cases.insert(name.to_owned(), Case { folder, ..case });
+    }
+    let folder = check_peers_file(Path::new(DATA).join("bin"));
+    cases.insert("peers/file_is_folder".to_owned(), folder.into());
     cases
 }
 
@@ -74,10 +143,10 @@ fn every_broken_description_gives_the_report_beside_it() {
     let update = std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1");
     let cases = cases();
     let mut wrong = Vec::new();
-    for (name, (checked, folder)) in cases {
+    for (name, case) in cases {
         let here = std::env::current_dir().unwrap();
-        let mut report = report(checked).replace(here.to_str().unwrap(), "HERE");
-        if let Some(folder) = folder {
+        let mut report = case.report().replace(here.to_str().unwrap(), "HERE");
+        if let Some(folder) = &case.folder {
             report = report.replace(folder.to_str().unwrap(), "FOLDER");
         }
         let path = Path::new(DATA).join(format!("{name}.report"));
@@ -97,15 +166,11 @@ fn every_broken_description_gives_the_report_beside_it() {
         "{}\nUPDATE_EXPECT=1 renews the reports",
         wrong.join("\n")
     );
-    for entry in std::fs::read_dir(DATA).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "report")
-        {
-            let name = path.file_stem().unwrap().to_str().unwrap();
-            assert!(cases.contains_key(name), "{name}.report has no case");
-        }
+    for (name, _) in ["", PEERS]
+        .into_iter()
+        .flat_map(|folder| files(folder, "report"))
+    {
+        assert!(cases.contains_key(&name), "{name}.report has no case");
     }
 }
 
@@ -113,7 +178,7 @@ fn every_broken_description_gives_the_report_beside_it() {
 fn every_code_has_a_case() {
     let seen: BTreeSet<Code> = cases()
         .values()
-        .flat_map(|(checked, _)| &checked.diagnostics)
+        .flat_map(|case| &case.diagnostics)
         .map(|diagnostic| diagnostic.code)
         .collect();
     let missing: Vec<&Code> = Code::ALL
@@ -124,16 +189,16 @@ fn every_code_has_a_case() {
 }
 
 #[test]
-fn a_dataflow_comes_back_exactly_when_there_is_no_error() {
-    for (name, (checked, _)) in cases() {
-        assert_eq!(checked.dataflow.is_some(), checked.errors() == 0, "{name}");
+fn a_dataflow_and_peers_come_back_exactly_when_there_is_no_error() {
+    for (name, case) in cases() {
+        assert_eq!(case.whole, case.errors() == 0, "{name}");
     }
 }
 
 #[test]
 fn every_diagnostic_says_what_to_do() {
-    for (name, (checked, _)) in cases() {
-        for diagnostic in &checked.diagnostics {
+    for (name, case) in cases() {
+        for diagnostic in &case.diagnostics {
             let obvious = matches!(
                 diagnostic.code,
                 Code::WrongType | Code::BadText | Code::BadName
@@ -143,7 +208,11 @@ fn every_diagnostic_says_what_to_do() {
                 diagnostic.severity == Severity::Warning,
                 matches!(
                     diagnostic.code,
-                    Code::NotBuiltYet | Code::NoEffect | Code::UnusedModel
+                    Code::NotBuiltYet
+                        | Code::NoEffect
+                        | Code::UnusedModel
+                        | Code::NoFingerprint
+                        | Code::SharedHost
                 ),
                 "{name}: {diagnostic}"
             );

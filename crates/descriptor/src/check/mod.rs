@@ -1,7 +1,8 @@
-//! The checker: from the tree of a YAML file to a dataflow, or to everything that is wrong with it.
+//! The checker: from the tree of a YAML file to a dataflow or to peers, or to everything that is wrong with it.
 //!
 //! It walks the tree once (`dataflow`, `node`, `model`, `input`, `restart`, `requires`, `path`), makes drafts with holes
-//! where something was wrong, and then looks at the graph as a whole (`link`). It never stops at an error.
+//! where something was wrong, and then looks at the graph as a whole (`link`). A file of peers is walked by `peers`. It
+//! never stops at an error.
 
 mod dataflow;
 mod environment;
@@ -11,6 +12,7 @@ mod link;
 mod model;
 mod node;
 mod path;
+mod peers;
 mod report;
 mod requires;
 mod restart;
@@ -20,9 +22,11 @@ mod wanted;
 
 use std::path::Path;
 
+use crate::limits::{ALIASED_VALUES_MAX, DEPTH_MAX, VALUES_MAX};
 use crate::source::Source;
-use crate::yaml::{self, Kind, ParseFailureKind};
-use crate::{Checked, Code, Environment};
+use crate::subject::{self, Subject};
+use crate::yaml::{self, Kind, ParseFailure, ParseFailureKind, Value};
+use crate::{Checked, CheckedPeers, Code, Environment};
 
 pub(crate) use report::{Checker, Report};
 
@@ -30,65 +34,94 @@ pub(crate) use report::{Checker, Report};
 pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Environment) -> Checked {
     let source = Source::new(file, text);
     let mut checker = Checker::new(&source, folder, environment);
-    if source.text().trim().is_empty() {
-        return empty(checker);
-    }
-    let root = match yaml::parse(&source) {
-        Ok(root) => root,
-        Err(failure) => {
-            let too_complex = format!(
-                "a description nests at most {} levels deep and has at most {} values, {} of them by aliases",
-                crate::limits::DEPTH_MAX,
-                crate::limits::VALUES_MAX,
-                crate::limits::ALIASED_VALUES_MAX
-            );
-            let (code, message, help) = match failure.kind {
-                ParseFailureKind::Syntax => (
-                    Code::Syntax,
-                    format!("this is not YAML: {}", failure.message),
-                    "often the cause is in the line above: an indent, a missing `:` or `-`, or a bracket or quote \
-                     that is not closed"
-                        .to_owned(),
-                ),
-                ParseFailureKind::UnknownAnchor => (
-                    Code::Syntax,
-                    "there is no anchor of this name".to_owned(),
-                    "an alias `*name` stands for what `&name` marks before it; a text that begins with `*` needs quotes"
-                        .to_owned(),
-                ),
-                ParseFailureKind::SeveralDocuments => (
-                    Code::SeveralDocuments,
-                    "a second document begins here".to_owned(),
-                    "one file describes one dataflow: remove the `---`, or make two files".to_owned(),
-                ),
-                ParseFailureKind::TooDeep => (
-                    Code::TooComplex,
-                    "lists and mappings are nested too deeply".to_owned(),
-                    too_complex,
-                ),
-                ParseFailureKind::TooManyValues => (
-                    Code::TooComplex,
-                    "the description is too large once its aliases are expanded".to_owned(),
-                    too_complex,
-                ),
-            };
-            checker.report(Report::error(code, failure.place, message).help(help));
-            return checker.finish(None);
-        }
-    };
-    if matches!(root.kind, Kind::Null) {
-        return empty(checker);
-    }
-    let draft = checker.dataflow(&root);
+    let root = checker.root(&subject::DATAFLOW);
+    let draft = root.and_then(|root| checker.dataflow(&root));
     let dataflow = draft.and_then(|draft| checker.link(draft));
     checker.finish(dataflow)
 }
 
-fn empty(mut checker: Checker<'_>) -> Checked {
-    checker.report(
-        Report::error(Code::FileEmpty, None, "the file is empty").help(
-            "a dataflow has at least `nodes:` with one node, such as `nodes: [{id: hello, path: ./hello.py}]`",
-        ),
+/// Checks the text of a file of peers.
+pub(crate) fn check_peers(text: &str, file: &Path) -> CheckedPeers {
+    let source = Source::new(file, text);
+    let environment = Environment::default();
+    let mut checker = Checker::new(&source, Path::new(""), &environment);
+    let root = checker.root(&subject::PEERS);
+    let peers = root.and_then(|root| checker.peers(&root));
+    checker.finish_peers(peers)
+}
+
+/// What a check of a file of peers gives when the file cannot be read.
+pub(crate) fn no_peers(file: &Path, report: Report) -> CheckedPeers {
+    let source = Source::new(file, "");
+    let environment = Environment::default();
+    let mut checker = Checker::new(&source, Path::new(""), &environment);
+    checker.report(report);
+    checker.finish_peers(None)
+}
+
+impl Checker<'_> {
+    /// The tree of the text; what is no tree, or has nothing in it, is reported.
+    fn root(&mut self, subject: &Subject) -> Option<Value> {
+        let empty =
+            || Report::error(Code::FileEmpty, None, "the file is empty").help(subject.least);
+        if self.source.text().trim().is_empty() {
+            self.report(empty());
+            return None;
+        }
+        match yaml::parse(self.source) {
+            Ok(root) if matches!(root.kind, Kind::Null) => {
+                self.report(empty());
+                None
+            }
+            Ok(root) => Some(root),
+            Err(failure) => {
+                self.report(no_tree(failure, subject));
+                None
+            }
+        }
+    }
+}
+
+fn no_tree(failure: ParseFailure, subject: &Subject) -> Report {
+    let too_complex = format!(
+        "{} nests at most {DEPTH_MAX} levels deep and has at most {VALUES_MAX} values, {ALIASED_VALUES_MAX} of them by \
+         aliases",
+        subject.noun
     );
-    checker.finish(None)
+    let (code, message, help) = match failure.kind {
+        ParseFailureKind::Syntax => (
+            Code::Syntax,
+            format!("this is not YAML: {}", failure.message),
+            "often the cause is in the line above: an indent, a missing `:` or `-`, or a bracket or quote \
+             that is not closed"
+                .to_owned(),
+        ),
+        ParseFailureKind::UnknownAnchor => (
+            Code::Syntax,
+            "there is no anchor of this name".to_owned(),
+            "an alias `*name` stands for what `&name` marks before it; a text that begins with `*` needs quotes"
+                .to_owned(),
+        ),
+        ParseFailureKind::SeveralDocuments => (
+            Code::SeveralDocuments,
+            "a second document begins here".to_owned(),
+            subject.several_documents.to_owned(),
+        ),
+        ParseFailureKind::TooDeep => (
+            Code::TooComplex,
+            "lists and mappings are nested too deeply".to_owned(),
+            too_complex,
+        ),
+        ParseFailureKind::TooManyValues => (
+            Code::TooComplex,
+            format!("{} is too large once its aliases are expanded", definite(subject.noun)),
+            too_complex,
+        ),
+    };
+    Report::error(code, failure.place, message).help(help)
+}
+
+/// `the description` of `a description`.
+fn definite(noun: &str) -> String {
+    format!("the {}", noun.trim_start_matches("a "))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::diagnostic::{Diagnostic, Place, Related, Severity};
 use crate::limits::DIAGNOSTICS_MAX;
 use crate::source::{Source, harmless_text};
-use crate::{Checked, Code, Dataflow, Environment};
+use crate::{Checked, CheckedPeers, Code, Dataflow, Environment, Peers};
 
 /// A diagnostic before its lines are looked up.
 pub(crate) struct Report {
@@ -134,13 +134,30 @@ impl<'a> Checker<'a> {
         self.has_errors
     }
 
-    pub(crate) fn finish(mut self, dataflow: Option<Dataflow>) -> Checked {
+    pub(crate) fn finish(self, dataflow: Option<Dataflow>) -> Checked {
+        let dataflow = dataflow.filter(|_| !self.has_errors);
+        let (diagnostics, omitted) = self.gathered();
+        Checked {
+            dataflow,
+            diagnostics,
+            omitted,
+        }
+    }
+
+    pub(crate) fn finish_peers(self, peers: Option<Peers>) -> CheckedPeers {
+        let peers = peers.filter(|_| !self.has_errors);
+        let (diagnostics, omitted) = self.gathered();
+        CheckedPeers {
+            peers,
+            diagnostics,
+            omitted,
+        }
+    }
+
+    /// Every diagnostic in the order of the file, and how many there are beyond the limit.
+    fn gathered(mut self) -> (Vec<Diagnostic>, usize) {
         self.diagnostics
             .sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|(place, _)| *place));
-        Checked {
-            dataflow: dataflow.filter(|_| !self.has_errors),
-            diagnostics: self.diagnostics,
-            omitted: self.omitted,
-        }
+        (self.diagnostics, self.omitted)
     }
 }

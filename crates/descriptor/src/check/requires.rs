@@ -34,7 +34,10 @@ impl Checker<'_> {
         };
         let fields = self.fields(entries, &what, value.place, &SCHEMA);
         if let Some(value) = fields.get("memory_gb") {
-            requirement.memory_bytes = self.memory_gb(value, &what);
+            let remedy = "a node that needs no memory of its own leaves it out";
+            requirement.memory_bytes = self
+                .memory_gb(value, &what, REQUIRED_MEMORY_GB_MAX, remedy)
+                .unwrap_or_default();
         }
         if let Some(gpu) = fields
             .get("gpu")
@@ -48,18 +51,25 @@ impl Checker<'_> {
         requirement
     }
 
-    fn memory_gb(&mut self, value: &Value, owner: &str) -> u64 {
+    /// Gigabytes of memory, in bytes: above 0 and at most `most_gb`. `remedy` says what else one may do.
+    pub(crate) fn memory_gb(
+        &mut self,
+        value: &Value,
+        owner: &str,
+        most_gb: u64,
+        remedy: &str,
+    ) -> Option<u64> {
         let what = format!("`memory_gb` of {owner}");
         let gb = match value.kind {
             Kind::Integer(number) => number as f64,
             Kind::Number(number) => number,
             _ => {
                 self.wrong_type(value, &what, "a number", None);
-                return 0;
+                return None;
             }
         };
-        if gb > 0.0 && gb <= REQUIRED_MEMORY_GB_MAX as f64 {
-            return (gb * GB_BYTES).ceil() as u64;
+        if gb > 0.0 && gb <= most_gb as f64 {
+            return Some((gb * GB_BYTES).ceil() as u64);
         }
         self.report(
             Report::error(
@@ -70,12 +80,9 @@ impl Checker<'_> {
                     value.scalar_text().unwrap_or_default()
                 ),
             )
-            .help(format!(
-                "it is above 0 and at most {REQUIRED_MEMORY_GB_MAX}; a node that needs no memory of its own \
-                 leaves it out"
-            )),
+            .help(format!("it is above 0 and at most {most_gb}; {remedy}")),
         );
-        0
+        None
     }
 
     fn labels(&mut self, value: &Value, owner: &str) -> BTreeMap<String, String> {
