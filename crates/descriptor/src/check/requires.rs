@@ -64,7 +64,11 @@ impl Checker<'_> {
             Kind::Integer(number) => number as f64,
             Kind::Number(number) => number,
             _ => {
-                self.wrong_type(value, &what, "a number", None);
+                let help = value
+                    .as_text()
+                    .filter(|text| text.parse::<f64>().is_ok())
+                    .map(|text| format!("write it without quotes: {text}"));
+                self.wrong_type(value, &what, "a number", help);
                 return None;
             }
         };

@@ -188,7 +188,11 @@ fn why_no_address(text: &str) -> Fault {
             ),
         );
     }
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
         return Fault::new(
             Code::BadPort,
             match ip {
@@ -294,13 +298,22 @@ fn why_no_v4(text: &str) -> String {
 }
 
 fn no_name(host: &str) -> Fault {
-    Fault::new(
-        Code::BadAddress,
-        format!("`{}` is no IP", shortened(host)),
-        format!(
+    // Nobody should be shown a command to copy that does something else.
+    let a_name = host
+        .chars()
+        .all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-' | '_'))
+        && !host.starts_with('-');
+    let help = match a_name {
+        true => format!(
             "names are not looked up: write the machine's IP; `getent hosts {}` may tell it",
             shortened(host)
         ),
+        false => SYNTAX_HELP.to_owned(),
+    };
+    Fault::new(
+        Code::BadAddress,
+        format!("`{}` is no IP", shortened(host)),
+        help,
     )
 }
 

@@ -20,7 +20,8 @@ impl Checker<'_> {
         let what = format!("`fingerprint` of {owner}");
         let help = match id {
             Some(id) => format!(
-                "`dataflow peers id` on that machine prints it, and `dataflow peers pin {id}` records it here"
+                "`dataflow peers id` on that machine prints it; without the key, `dataflow peers pin {id}` asks for it and \
+                 records it"
             ),
             None => "`dataflow peers id` on that machine prints it".to_owned(),
         };
