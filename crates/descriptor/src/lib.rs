@@ -13,6 +13,7 @@ mod file;
 pub mod limits;
 mod nearest;
 mod peers;
+mod record;
 mod source;
 mod subject;
 mod yaml;
@@ -28,6 +29,7 @@ pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 pub use nearest::nearest;
 pub use peers::{HealthCheck, Peer, PeerCapabilities, Peers};
+pub use record::{RecordError, with_fingerprints};
 pub use source::harmless_text;
 
 /// What a check gives: the description, when it has no errors, and every diagnostic.

@@ -4,6 +4,7 @@
 //! stay in the tree for the same reason.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
@@ -23,6 +24,8 @@ pub(crate) struct Value {
     pub(crate) place: Place,
     /// Where it is used: the alias, or the same as `place`.
     pub(crate) used_at: Place,
+    /// The bytes of the text where it is used: all of a scalar or an alias, where a list or a mapping begins.
+    pub(crate) bytes: Option<Range<usize>>,
     /// A plain scalar as it is written (`1.10`, not `1.1`); empty for everything else.
     written: String,
 }
@@ -294,6 +297,11 @@ fn place(raw: Spanned<Raw>, source: &Source<'_>) -> Value {
         kind,
         place: defined_place,
         used_at,
+        bytes: bytes_of(if referenced.line() == 0 {
+            defined
+        } else {
+            referenced
+        }),
         written,
     }
 }
@@ -306,18 +314,18 @@ fn located(location: Location, scalar: bool, source: &Source<'_>) -> Place {
     )
 }
 
+fn bytes_of(location: Location) -> Option<Range<usize>> {
+    let span = location.span();
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    Some(start..start.checked_add(usize::try_from(span.byte_len()?).ok()?)?)
+}
+
 /// The plain scalar at `location` as it stands in the text; empty when the parser does not know where.
 fn written_text(location: Location, source: &Source<'_>) -> String {
-    let span = location.span();
-    let (Some(offset), Some(length)) = (span.byte_offset(), span.byte_len()) else {
-        return String::new();
-    };
-    let range = || {
-        let start = usize::try_from(offset).ok()?;
-        let end = start.checked_add(usize::try_from(length).ok()?)?;
-        source.text().get(start..end)
-    };
-    let written = range().unwrap_or_default().trim();
+    let written = bytes_of(location)
+        .and_then(|bytes| source.text().get(bytes))
+        .unwrap_or_default()
+        .trim();
     // A tag or an anchor before the scalar belongs to its span in some positions.
     if written.starts_with(['!', '&', '*', '"', '\'']) {
         String::new()
