@@ -1,8 +1,17 @@
 //! Peers (section 10 of the design): when one is dialled, which of its connections counts, and how it stands.
 
+mod connection;
 mod events;
+mod health;
+mod machine;
+mod pace;
 
 pub use events::{
     CloseCode, DialFailure, DialId, Direction, HealthCheck, LinkEnd, LinkFacts, PeerCommand,
     PeerCondition, PeerEvent, PeerTarget, Reason, Rejection,
+};
+pub use machine::Peer;
+pub use pace::{
+    IDLE, KEEP_ALIVE, SUCCESSES, SelfCheck, detection_bound, is_loopback, is_trusted,
+    recovery_bound,
 };

@@ -6,6 +6,7 @@ mod jobs;
 mod lifecycle;
 mod lifecycle_rules;
 mod patterns;
+mod peers;
 mod placement;
 mod pool;
 mod restart;
