@@ -1,9 +1,11 @@
-//! A command's end of the conversation with a running dataflow: blocking, one request after the other.
+//! A command's end of the conversation with a running dataflow or an agent: blocking, one request after the other.
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dataflow_ids::{Forcer, StopMode};
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest, Parts};
 use dataflow_wire::frame::{
     self, DecodeError, FrameError, FrameReader, ReceiveError, Received, SendError,
@@ -11,15 +13,15 @@ use dataflow_wire::frame::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::registry::FoundRun;
+use crate::registry::{FoundAgent, FoundRun};
 
 /// Why a running dataflow could not be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// There is nobody at the socket any more.
-    #[error("`{name}` (pid {pid}) does not answer: {source}")]
+    #[error("{name} (pid {pid}) does not answer: {source}")]
     Unreachable {
-        /// The dataflow.
+        /// The dataflow, or the agent.
         name: String,
         /// The process that should be there.
         pid: u32,
@@ -96,12 +98,13 @@ enum Due {
     Sometime,
 }
 
-/// A connection to a running dataflow.
+/// A connection to a running dataflow, or to an agent.
 pub struct Client {
     stream: UnixStream,
     reader: FrameReader,
     parts: Parts,
     pid: u32,
+    is_agent: bool,
     on_silence: OnSilence,
 }
 
@@ -131,22 +134,47 @@ impl Client {
     ///
     /// As [`Client::connect`].
     pub fn connect_and_hear(run: &FoundRun, on_silence: OnSilence) -> Result<Client, ClientError> {
-        let stream = run.connect().map_err(|source| ClientError::Unreachable {
-            name: run.name.to_string(),
-            pid: run.pid,
-            source,
-        })?;
+        let name = format!("`{}`", run.name);
+        Client::hello(run.connect(), name, run.pid, on_silence)
+    }
+
+    /// Connects to an agent; otherwise as [`Client::connect_and_hear`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_to_agent(
+        agent: &FoundAgent,
+        on_silence: OnSilence,
+    ) -> Result<Client, ClientError> {
+        let name = format!("the agent `{}`", agent.this);
+        Client::hello(agent.connect(), name, agent.pid, on_silence)
+    }
+
+    fn hello(
+        connected: io::Result<UnixStream>,
+        name: String,
+        pid: u32,
+        on_silence: OnSilence,
+    ) -> Result<Client, ClientError> {
+        let stream = connected.map_err(|source| ClientError::Unreachable { name, pid, source })?;
         let mut client = Client {
             stream,
             reader: FrameReader::new(),
             parts: Parts::default(),
-            pid: run.pid,
+            pid,
+            is_agent: false,
             on_silence,
         };
         let protocol = CLIENT_PROTOCOL;
         match client.request(&ClientRequest::Hello { protocol })? {
-            ClientReply::Welcome { protocol, pid } if protocol == CLIENT_PROTOCOL => {
+            ClientReply::Welcome {
+                protocol,
+                pid,
+                is_agent,
+            } if protocol == CLIENT_PROTOCOL => {
                 client.pid = pid;
+                client.is_agent = is_agent;
                 Ok(client)
             }
             ClientReply::Welcome { protocol, .. } => Err(ClientError::Refused {
@@ -157,6 +185,22 @@ impl Client {
             }),
             _ => Err(ClientError::Unexpected),
         }
+    }
+
+    /// Whether the process is an agent's: it lives on when a dataflow has ended.
+    pub fn is_agent(&self) -> bool {
+        self.is_agent
+    }
+
+    /// To stop from another thread what this conversation runs, while this one listens.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no descriptor left.
+    pub fn hosted_controls(&self) -> io::Result<HostedControls> {
+        Ok(HostedControls {
+            stream: Arc::new(Mutex::new(self.stream.try_clone()?)),
+        })
     }
 
     /// The runtime's process.
@@ -237,6 +281,30 @@ impl Client {
             client: self,
             over: false,
         }
+    }
+}
+
+/// Steers a dataflow that an agent runs for this command, from any thread.
+#[derive(Debug, Clone)]
+pub struct HostedControls {
+    stream: Arc<Mutex<UnixStream>>,
+}
+
+impl HostedControls {
+    /// As [`Controls::stop`](crate::Controls::stop).
+    pub fn stop(&self, mode: StopMode, force_after: Option<Duration>) {
+        self.send(&ClientRequest::Stop { mode, force_after });
+    }
+
+    /// As [`Controls::force`](crate::Controls::force).
+    pub fn force(&self, by: Forcer) {
+        self.send(&ClientRequest::Force { by });
+    }
+
+    fn send(&self, request: &ClientRequest) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        // An agent that has gone has taken its dataflows with it; who listens learns that.
+        let _ = frame::send(&*stream, request, &[]);
     }
 }
 

@@ -42,7 +42,11 @@ impl Controls {
     /// Stops the dataflow: after everything that was sent, or ahead of it. Repeating it changes nothing,
     /// except that `Now` is stronger than `Graceful`, and the earlier of two `force_after` counts.
     pub fn stop(&self, mode: StopMode, force_after: Option<Duration>) {
-        let by = "Ctrl-C or a signal";
+        self.stop_by(mode, force_after, "Ctrl-C or a signal");
+    }
+
+    /// As [`Controls::stop`], on somebody else's word.
+    pub(crate) fn stop_by(&self, mode: StopMode, force_after: Option<Duration>, by: &'static str) {
         self.send(Control::Stop {
             mode,
             force_after,

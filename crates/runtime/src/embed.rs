@@ -83,6 +83,7 @@ pub fn embed(
         seed: surroundings.seed,
         wall_clock: WallClock::Beginning(surroundings.begins_at),
         pid: surroundings.pid,
+        is_hosted: false,
         launcher: surroundings.launcher,
         models: surroundings.models,
         capabilities: surroundings.capabilities,

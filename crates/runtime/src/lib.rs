@@ -10,11 +10,13 @@
 pub mod actor;
 mod actors;
 pub mod client;
+mod commands;
 mod controls;
 pub mod embed;
 mod env;
 mod error;
 mod events;
+mod household;
 mod interruption;
 mod limits;
 pub mod logs;
@@ -35,7 +37,7 @@ pub use dataflow_shm::child::close_inherited_on_exec;
 pub use error::{ErrorClass, RunError, UpError};
 pub use events::RunEvent;
 pub use interruption::Interruption;
-pub use options::RunOptions;
+pub use options::{GivenEnvironment, RunOptions};
 pub use prepare::{Run, prepare};
 
 #[cfg(test)]

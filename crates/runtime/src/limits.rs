@@ -24,7 +24,7 @@ const NODE_BASE: u64 = 32;
 const NODE_PER_EDGE: u64 = 2;
 
 /// How many descriptors the runtime will have open, about.
-fn runtime_need(dataflow: &Dataflow) -> u64 {
+pub(crate) fn runtime_need(dataflow: &Dataflow) -> u64 {
     let nodes = dataflow.nodes.len() as u64;
     let edges = dataflow.edges.len() as u64;
     let senders: BTreeSet<NodeIndex> = (dataflow.edges.iter())
@@ -37,16 +37,8 @@ fn runtime_need(dataflow: &Dataflow) -> u64 {
         + edges * RUNTIME_PER_EDGE
 }
 
-/// Compares what the dataflow needs with the limits of descriptors: the runtime's own, which was raised, and the
-/// one that nodes get.
-pub(crate) fn check_descriptors(
-    dataflow: &Dataflow,
-    limit: DescriptorLimit,
-) -> Result<(), UpError> {
-    let need = runtime_need(dataflow);
-    if let Some(limit) = limit.now().filter(|limit| *limit < need) {
-        return Err(UpError::TooFewDescriptors { need, limit });
-    }
+/// Compares what each node needs with the limit of descriptors that nodes get.
+pub(crate) fn check_nodes(dataflow: &Dataflow, limit: DescriptorLimit) -> Result<(), UpError> {
     let mut ends = vec![0; dataflow.nodes.len()];
     for edge in &dataflow.edges {
         ends[edge.source.index.0 as usize] += 1;

@@ -1,6 +1,9 @@
 //! What a caller may choose for one run.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::interruption::Interruption;
@@ -16,8 +19,20 @@ pub struct RunOptions {
     pub log_bytes_max: Option<u64>,
     /// How many bytes of models may come in a second, over all that are fetched. `None`: as many as come.
     pub fetch_bytes_per_second_max: Option<u64>,
+    /// The environment that nodes get before what the description adds, and that says where models come from. `None`:
+    /// that of this process.
+    pub environment: Option<Arc<GivenEnvironment>>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
     /// Breaks off [`prepare`](crate::prepare) from another thread.
     pub interruption: Interruption,
+}
+
+/// The environment of another process, on whose word a dataflow runs here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenEnvironment {
+    /// Its variables, whole.
+    pub variables: Arc<BTreeMap<OsString, OsString>>,
+    /// Its working folder, where relative paths of theirs begin.
+    pub folder: PathBuf,
 }

@@ -1,12 +1,11 @@
 //! Before a run begins: everything that can be checked is checked, and nothing has been started.
 
-use std::io;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
 
 use dataflow_descriptor::Dataflow;
-use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
+use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -14,8 +13,9 @@ use crate::controls::{Control, Controls};
 use crate::env::{WallClock, system_time};
 use crate::error::{RunError, UpError};
 use crate::events::RunEvent;
+use crate::household::{Household, Reserved};
 use crate::logs::{self, LOG_BYTES_MAX, LogWriter, RunFolder};
-use crate::models::{FetchLimits, HubSettings, ModelService, Models, NoModels};
+use crate::models::{HubSettings, ModelService, Models, NoModels};
 use crate::options::RunOptions;
 use crate::process::ProcessLauncher;
 use crate::registry::{Claim, Registry, RegistryError};
@@ -30,8 +30,10 @@ pub struct Run {
     claim: Claim,
     folder: RunFolder,
     descriptor_limit: DescriptorLimit,
+    reserved: Reserved,
     /// `None` when no node needs any.
-    models: Option<ModelService>,
+    models: Option<Arc<ModelService>>,
+    host: Host,
     controls: Controls,
     control: UnboundedReceiver<Control>,
 }
@@ -42,23 +44,34 @@ pub struct Run {
 ///
 /// [`UpError`], which names the thing and the remedy. Nothing is left behind.
 pub fn prepare(dataflow: Dataflow, options: RunOptions) -> Result<Run, UpError> {
-    prepare_in(&Registry::of_this_process(), dataflow, options)
+    let registry = Registry::of_this_process();
+    prepare_in(&registry, dataflow, options, &Host::default())
 }
 
-/// As [`prepare`], with a registry somewhere else.
+/// In whose process a run is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Host {
+    /// What it shares with other runs there.
+    pub(crate) household: Household,
+    /// Whether the process lives on when the run has ended.
+    pub(crate) is_agent: bool,
+}
+
+/// As [`prepare`], with a registry somewhere else, and for a process that may have other runs.
 pub(crate) fn prepare_in(
     registry: &Registry,
     dataflow: Dataflow,
     options: RunOptions,
+    host: &Host,
 ) -> Result<Run, UpError> {
-    programs::check(&dataflow, &options.interruption)?;
-    let descriptor_limit = raise_descriptor_limit().map_err(|error| UpError::System {
-        what: "cannot raise the limit of open descriptors",
-        source: io::Error::from(error.errno),
-    })?;
-    limits::check_descriptors(&dataflow, descriptor_limit)?;
+    let given = options.environment.as_deref();
+    programs::check(&dataflow, given, &options.interruption)?;
+    let descriptor_limit = host.household.descriptor_limit()?;
+    limits::check_nodes(&dataflow, descriptor_limit)?;
+    let need = limits::runtime_need(&dataflow);
+    let reserved = host.household.reserve_descriptors(need)?;
 
-    let models = models(&dataflow, &options)?;
+    let models = models(&dataflow, &options, &host.household)?;
 
     let folder = RunFolder::create(&dataflow.folder, &dataflow.name)?;
     let claimed = claim(registry, &dataflow, &folder).and_then(|claim| {
@@ -80,23 +93,28 @@ pub(crate) fn prepare_in(
         claim,
         folder,
         descriptor_limit,
+        reserved,
         models,
+        host: host.clone(),
         controls: Controls::new(to_root),
         control,
     })
 }
 
 /// What fetches models, if a node needs any. Nobody is asked for one yet.
-fn models(dataflow: &Dataflow, options: &RunOptions) -> Result<Option<ModelService>, UpError> {
+fn models(
+    dataflow: &Dataflow,
+    options: &RunOptions,
+    household: &Household,
+) -> Result<Option<Arc<ModelService>>, UpError> {
     if dataflow.nodes.iter().all(|node| node.models.is_empty()) {
         return Ok(None);
     }
-    let settings = HubSettings::from_environment()?;
-    let limits = FetchLimits {
-        bytes_per_second: options.fetch_bytes_per_second_max,
-        ..FetchLimits::default()
+    let settings = match &options.environment {
+        Some(given) => HubSettings::from_variables_in(&given.variables, &given.folder)?,
+        None => HubSettings::from_environment()?,
     };
-    let service = ModelService::for_hub(settings, limits)?;
+    let service = household.models(settings, options.fetch_bytes_per_second_max)?;
     Ok(Some(service))
 }
 
@@ -144,13 +162,14 @@ impl Run {
             mut claim,
             folder,
             descriptor_limit,
-            models,
+            reserved,
+            models: service,
+            host,
             control,
             ..
         } = self;
-        let service = models.map(Rc::new);
         let models: Rc<dyn Models> = match &service {
-            Some(service) => Rc::clone(service) as Rc<dyn Models>,
+            Some(service) => Rc::new(Arc::clone(service)),
             None => Rc::new(NoModels),
         };
         let refused = |what| move |source| RunError::System { what, source };
@@ -170,6 +189,7 @@ impl Run {
                 seed,
                 wall_clock: WallClock::System,
                 pid: std::process::id(),
+                is_hosted: host.is_agent,
                 launcher: Rc::new(launcher),
                 models,
                 capabilities: machine::capabilities(),
@@ -181,8 +201,10 @@ impl Run {
             })?;
             task.run().await
         });
-        // Whoever has announced the end may end the process.
-        if let Some(service) = service
+        // Whoever has announced the end may end the process. Other runs may still fetch.
+        let is_last =
+            |service: &Arc<ModelService>| !host.is_agent || Arc::strong_count(service) == 1;
+        if let Some(service) = service.filter(is_last)
             && !service.end()
         {
             tracing::warn!("downloads have not let go of their files yet");
@@ -196,6 +218,7 @@ impl Run {
         let written = logs::write_report(folder.path(), &report);
         // The name is free before the end is announced, so that the next `up` may follow at once.
         drop(claim);
+        drop(reserved);
         let _ = events.send(RunEvent::Ended(Box::new(report.clone())));
         match written {
             Ok(()) => Ok(report),

@@ -10,6 +10,7 @@ use dataflow_descriptor::{Dataflow, Node, Program};
 
 use crate::error::UpError;
 use crate::interruption::{Ended, Interruption};
+use crate::options::GivenEnvironment;
 
 /// Asks for a name of the module, since any folder `dataflow` passes for a module without names. The folder in which
 /// the interpreter runs is no place for modules: a program does not look there either.
@@ -20,11 +21,16 @@ from dataflow import Node
 ";
 
 /// Checks that every program is there and may be run, and that every Python has our module.
-pub(crate) fn check(dataflow: &Dataflow, interruption: &Interruption) -> Result<(), UpError> {
+/// `given` is the environment of the nodes, when it is not this process's.
+pub(crate) fn check(
+    dataflow: &Dataflow,
+    given: Option<&GivenEnvironment>,
+    interruption: &Interruption,
+) -> Result<(), UpError> {
     for node in &dataflow.nodes {
         check_file(node)?;
     }
-    check_pythons(dataflow, interruption)?;
+    check_pythons(dataflow, given, interruption)?;
     // A signal that came too late for a question still ends this.
     match interruption.came() {
         true => Err(UpError::Interrupted),
@@ -60,7 +66,11 @@ fn check_file(node: &Node) -> Result<(), UpError> {
 }
 
 /// Each interpreter is asked once, all of them at the same time.
-fn check_pythons(dataflow: &Dataflow, interruption: &Interruption) -> Result<(), UpError> {
+fn check_pythons(
+    dataflow: &Dataflow,
+    given: Option<&GivenEnvironment>,
+    interruption: &Interruption,
+) -> Result<(), UpError> {
     let mut pythons: BTreeMap<&Path, &Node> = BTreeMap::new();
     for node in &dataflow.nodes {
         if let (Program::Python, Some(python)) = (node.program, &node.python) {
@@ -71,7 +81,7 @@ fn check_pythons(dataflow: &Dataflow, interruption: &Interruption) -> Result<(),
         let asked: Vec<_> = pythons
             .into_iter()
             .map(|(python, node)| {
-                let answer = scope.spawn(|| import(dataflow, node, python, interruption));
+                let answer = scope.spawn(|| import(dataflow, node, given, python, interruption));
                 (python, node, answer)
             })
             .collect();
@@ -88,10 +98,14 @@ fn check_pythons(dataflow: &Dataflow, interruption: &Interruption) -> Result<(),
 fn import(
     dataflow: &Dataflow,
     node: &Node,
+    given: Option<&GivenEnvironment>,
     python: &Path,
     interruption: &Interruption,
 ) -> io::Result<Ended> {
     let mut command = Command::new(python);
+    if let Some(given) = given {
+        command.env_clear().envs(&*given.variables);
+    }
     command
         .args(["-c", IMPORT])
         .current_dir(&dataflow.folder)

@@ -3,26 +3,28 @@
 //! `$XDG_RUNTIME_DIR/dataflow/`, or a private folder in the temporary directory, holds one folder for each
 //! project folder (named by a hash of its path), and in it `<name>.sock` and `<name>.json`. The runtime holds
 //! a lock on the `.json` for as long as it lives; the kernel drops it with the process, so whoever gets that
-//! lock knows the run is gone and may clear up after it. No process id is ever trusted for that.
+//! lock knows the run is gone and may clear up after it. No process id is ever trusted for that. An agent has an entry of
+//! the same kind, beside those folders: there is one a user and machine.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod agent;
+mod claim;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use dataflow_ids::DataflowName;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How often a claim is tried again: another process may be looking at the same entry at this moment, and holds
-/// its lock for some microseconds.
-const CLAIM_ATTEMPTS_MAX: u32 = 10;
-/// How long a claim waits between two attempts.
-const CLAIM_PAUSE: Duration = Duration::from_millis(5);
+pub use agent::{FoundAgent, agent};
+pub(crate) use claim::Claim;
+use claim::{Claimed, busy, claim_in};
+
 /// The longest entry read, in bytes.
 const ENTRY_BYTES_MAX: u64 = 64 * 1024;
 
@@ -45,6 +47,9 @@ pub enum RegistryError {
     /// The same dataflow runs already.
     #[error("`{}` runs already (pid {})", .0.name, .0.pid)]
     RunsAlready(Box<FoundRun>),
+    /// An agent runs already.
+    #[error("the agent `{}` runs already (pid {})", .0.this, .0.pid)]
+    AgentRunsAlready(Box<FoundAgent>),
     /// The system refused.
     #[error("cannot {what} {path}: {source}", path = path.display())]
     System {
@@ -128,8 +133,6 @@ impl Registry {
         private_folder(&self.root)?;
         let place = self.root.join(project_hash(&folder));
         private_folder(&place)?;
-        let entry_path = place.join(format!("{name}.json"));
-        let socket = place.join(format!("{name}.sock"));
         let entry = Entry {
             name: name.clone(),
             run: run.to_owned(),
@@ -137,29 +140,13 @@ impl Registry {
             folder,
             pid: std::process::id(),
         };
-
-        let mut lock = lock_entry(&entry_path, &socket)?;
-        let text = serde_json::to_vec(&entry)
-            .map_err(io::Error::other)
-            .map_err(refused("write", &entry_path))?;
-        lock.set_len(0)
-            .and_then(|()| lock.seek(SeekFrom::Start(0)))
-            .and_then(|_| lock.write_all(&text))
-            .map_err(refused("write", &entry_path))?;
-        // We hold the lock: a socket that is still here belongs to a run that is gone.
-        remove_if_there(&socket)?;
-        let listener = bind(&place, &socket).map_err(refused("make the socket", &socket))?;
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))
-            .map_err(refused("protect", &socket))?;
-        listener
-            .set_nonblocking(true)
-            .map_err(refused("use the socket", &socket))?;
-        Ok(Claim {
-            listener: Some(listener),
-            _lock: lock,
-            entry: entry_path,
-            socket,
-        })
+        match claim_in(&place, name.as_str(), &entry)? {
+            Claimed::Ours(claim) => Ok(claim),
+            Claimed::Held { by, entry, socket } => match found(&by, &socket) {
+                Some(run) => Err(RegistryError::RunsAlready(Box::new(run))),
+                None => Err(busy(&entry)),
+            },
+        }
     }
 
     /// The runs whose project folder is `folder` or lies below it; with `which`, only those of that name, or
@@ -171,23 +158,24 @@ impl Registry {
     /// cannot be read.
     pub fn find(&self, folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, RegistryError> {
         let folder = canonical(folder);
-        let mut found = Vec::new();
+        let mut runs = Vec::new();
         for place in read_private_folder(&self.root)? {
             for entry_path in read_private_folder(&place)? {
                 if entry_path.extension().is_none_or(|ending| ending != "json") {
                     continue;
                 }
                 let socket = entry_path.with_extension("sock");
-                if let Some(run) = living(&entry_path, &socket)?
+                if let Some(run) =
+                    living(&entry_path, &socket)?.and_then(|text| found(&text, &socket))
                     && run.folder.starts_with(&folder)
                     && which.is_none_or(|which| is_meant(&run, &folder, which))
                 {
-                    found.push(run);
+                    runs.push(run);
                 }
             }
         }
-        found.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
-        Ok(found)
+        runs.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
+        Ok(runs)
     }
 }
 
@@ -200,48 +188,40 @@ pub fn find(folder: &Path, which: Option<&str>) -> Result<Vec<FoundRun>, Registr
     Registry::of_this_process().find(folder, which)
 }
 
-/// A claimed name. Dropping it gives the name back and removes the socket.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    listener: Option<UnixListener>,
-    _lock: File,
-    entry: PathBuf,
-    socket: PathBuf,
-}
-
-impl Claim {
-    /// The listening socket, nonblocking. `None` when it was taken before.
-    pub(crate) fn take_listener(&mut self) -> Option<UnixListener> {
-        self.listener.take()
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // Best effort, while the lock is still held: whoever finds a rest of it clears it up.
-        let _ = fs::remove_file(&self.socket);
-        let _ = fs::remove_file(&self.entry);
-    }
-}
-
 impl FoundRun {
+    /// Whether it still runs: its name is given back only when everything of it is on the disk, and nothing of it lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::find`].
+    pub fn lives(&self) -> Result<bool, RegistryError> {
+        let entry = self.socket.with_extension("json");
+        let text = living(&entry, &self.socket)?;
+        let now = text.and_then(|text| found(&text, &self.socket));
+        Ok(now.is_some_and(|now| now.run == self.run && now.pid == self.pid))
+    }
+
     /// Connects to the run's socket.
     pub(crate) fn connect(&self) -> io::Result<UnixStream> {
-        let place = self
-            .socket
-            .parent()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        let folder = open_folder(place)?;
-        let stream = UnixStream::connect(short(&folder, &self.socket))?;
-        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-        if peer.uid != rustix::process::geteuid() {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!("user {} listens there, and not you", peer.uid.as_raw()),
-            ));
-        }
-        Ok(stream)
+        connect(&self.socket)
     }
+}
+
+/// Connects to a socket of this user's, and of nobody else's.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let place = socket
+        .parent()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let folder = open_folder(place)?;
+    let stream = UnixStream::connect(short(&folder, socket))?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    if peer.uid != rustix::process::geteuid() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("user {} listens there, and not you", peer.uid.as_raw()),
+        ));
+    }
+    Ok(stream)
 }
 
 /// A socket's path may have 107 bytes; through the descriptor of its folder it never has more.
@@ -256,44 +236,6 @@ fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(folder, flags, Mode::empty())?)
 }
 
-fn bind(place: &Path, socket: &Path) -> io::Result<UnixListener> {
-    let folder = open_folder(place)?;
-    UnixListener::bind(short(&folder, socket))
-}
-
-/// Opens the entry and locks it, as the one process that may.
-fn lock_entry(entry: &Path, socket: &Path) -> Result<File, RegistryError> {
-    let mut holder = None;
-    for _ in 0..CLAIM_ATTEMPTS_MAX {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(entry)
-            .map_err(refused("open", entry))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if is_same_file(&file, entry) => return Ok(file),
-            // Removed by somebody who cleared up, between our open and our lock.
-            Ok(()) => continue,
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                holder = read_entry(&mut file, socket);
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "before the run begins: no actor waits"
-                )]
-                std::thread::sleep(CLAIM_PAUSE);
-            }
-            Err(errno) => return Err(refused("lock", entry)(errno.into())),
-        }
-    }
-    match holder {
-        Some(run) => Err(RegistryError::RunsAlready(Box::new(run))),
-        None => Err(refused("claim", entry)(io::ErrorKind::ResourceBusy.into())),
-    }
-}
-
 fn is_same_file(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
@@ -301,11 +243,16 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     }
 }
 
-fn read_entry(file: &mut File, socket: &Path) -> Option<FoundRun> {
+/// What stands in an entry.
+fn text_of(file: &mut File) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(ENTRY_BYTES_MAX).read_to_end(&mut text).ok()?;
-    let entry: Entry = serde_json::from_slice(&text).ok()?;
+    Some(text)
+}
+
+fn found(text: &[u8], socket: &Path) -> Option<FoundRun> {
+    let entry: Entry = serde_json::from_slice(text).ok()?;
     Some(FoundRun {
         name: entry.name,
         run: entry.run,
@@ -316,15 +263,15 @@ fn read_entry(file: &mut File, socket: &Path) -> Option<FoundRun> {
     })
 }
 
-/// The run of an entry, if it lives; otherwise its rests are removed.
-fn living(entry: &Path, socket: &Path) -> Result<Option<FoundRun>, RegistryError> {
+/// What the holder of an entry has written, if it lives; otherwise its rests are removed.
+fn living(entry: &Path, socket: &Path) -> Result<Option<Vec<u8>>, RegistryError> {
     let mut file = match File::open(entry) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused("open", entry)(error)),
     };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(read_entry(&mut file, socket)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(text_of(&mut file)),
         Err(errno) => Err(refused("lock", entry)(errno.into())),
         Ok(()) => {
             if is_same_file(&file, entry) {

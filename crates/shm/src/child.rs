@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
@@ -38,7 +39,9 @@ pub struct ChildConfig {
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
-    /// What is added to the inherited environment, or removed from it (`None`).
+    /// The environment that it begins with.
+    pub base: BaseEnvironment,
+    /// What is added to that, or removed from it (`None`).
     pub env: BTreeMap<OsString, Option<OsString>>,
     /// Its working folder. A relative `program` is looked up from there.
     pub folder: PathBuf,
@@ -46,6 +49,16 @@ pub struct ChildConfig {
     pub control: Option<ControlSocket>,
     /// The limit of descriptors it gets back, if this process has raised its own.
     pub descriptor_limit: Option<DescriptorLimit>,
+}
+
+/// The environment that a process begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BaseEnvironment {
+    /// That of this process.
+    #[default]
+    Inherited,
+    /// This one, and nothing of this process's.
+    Only(Arc<BTreeMap<OsString, OsString>>),
 }
 
 /// A process that was started.
@@ -73,6 +86,7 @@ pub fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
     let ChildConfig {
         program,
         args,
+        base,
         env,
         folder,
         control,
@@ -87,6 +101,9 @@ pub fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
+    if let BaseEnvironment::Only(environment) = base {
+        command.env_clear().envs(&*environment);
+    }
     for (name, value) in env {
         match value {
             Some(value) => command.env(name, value),

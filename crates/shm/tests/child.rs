@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 use std::sync::RwLock;
 
 use dataflow_shm::child::{
-    self, ChildConfig, ControlSocket, SpawnError, SpawnedChild, raise_descriptor_limit,
+    self, BaseEnvironment, ChildConfig, ControlSocket, SpawnError, SpawnedChild,
+    raise_descriptor_limit,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Resource, Signal};
@@ -34,6 +35,7 @@ fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
 fn config(program: impl Into<PathBuf>, args: &[&str]) -> ChildConfig {
     ChildConfig {
         program: program.into(),
+        base: BaseEnvironment::Inherited,
         args: args.iter().map(OsString::from).collect(),
         env: BTreeMap::new(),
         folder: "/".into(),

@@ -1,9 +1,15 @@
-//! The conversation between a command (`ps`, `down`, …) and the runtime of a dataflow, over its Unix socket.
+//! The conversation between a command (`ps`, `down`, …) and the runtime of a dataflow, or an agent, over its Unix
+//! socket.
 //!
 //! The command speaks first (`Hello`). Each request is answered by one reply, except `Stop` and `Follow`,
-//! which are answered by a stream that ends with `Ended`, and `StopNode` and `RestartNode`, which are answered by
-//! `Accepted` and a stream that ends with `NodeStands`. A reply that is too long for a frame comes in parts.
+//! which are answered by a stream that ends with `Ended`, `StopNode` and `RestartNode`, which are answered by
+//! `Accepted` and a stream that ends with `NodeStands`, and `Up`, which is answered by `UpRefused`, or by `Begun` and a
+//! stream of `News` that ends with `Ended` or `BrokeOff`. A reply that is too long for a frame comes in parts.
+//!
+//! An agent answers `Peers` and `Up`, and while it runs what it was asked to run, `Stop` and `Force` on the same
+//! connection. Everything else is asked of the dataflow itself, at its own socket.
 
+mod hosting;
 mod parts;
 
 use std::time::Duration;
@@ -12,12 +18,14 @@ use dataflow_ids::{End, Forcer, NodeId, StopMode};
 use serde::{Deserialize, Serialize};
 
 use crate::hello::ProtocolMismatch;
+use crate::peers::PeersStatus;
 use crate::status::{DataflowStatus, NodeStatus, Report, Waiting};
 
+pub use hosting::{OnLeave, RunNews, UpRefusal, UpRequest};
 pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
 
 /// The version of this conversation. Both sides refuse any other.
-pub const CLIENT_PROTOCOL: u32 = 3;
+pub const CLIENT_PROTOCOL: u32 = 4;
 
 /// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`CLIENT_PROTOCOL`].
 ///
@@ -78,6 +86,10 @@ pub enum ClientRequest {
         /// On whose word its process is killed instead of told.
         kill: Option<Forcer>,
     },
+    /// How the peers stand. Asked of an agent.
+    Peers,
+    /// Run a dataflow. Asked of an agent.
+    Up(Box<UpRequest>),
 }
 
 /// Why nothing is done about a node.
@@ -108,6 +120,8 @@ pub enum ClientReply {
         protocol: u32,
         /// The runtime's process.
         pid: u32,
+        /// Whether that process is an agent, which lives on when a dataflow has ended.
+        is_agent: bool,
     },
     /// The request is refused; the socket closes after it.
     Refused {
@@ -133,6 +147,25 @@ pub enum ClientReply {
     },
     /// The dataflow has ended.
     Ended(Box<Report>),
+    /// The answer to `Peers`.
+    Peers(Box<PeersStatus>),
+    /// Nothing was started.
+    UpRefused(UpRefusal),
+    /// The dataflow has begun.
+    Begun {
+        /// The run's name.
+        run: String,
+    },
+    /// What has happened since the last of these.
+    News(Vec<RunNews>),
+    /// The runtime could not go on with the dataflow, or how it ended is not on the disk. With the latter, `Ended`
+    /// follows.
+    BrokeOff {
+        /// Why, and what to do.
+        why: String,
+        /// Whether `Ended` follows.
+        has_ended: bool,
+    },
     /// A part of a reply that is too long for one frame: see [`Parts`].
     Part {
         /// The next bytes of the whole reply.

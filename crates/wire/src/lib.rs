@@ -7,6 +7,7 @@
 pub mod client;
 pub mod frame;
 mod hello;
+pub mod log;
 pub mod metadata;
 pub mod node;
 pub mod peers;

@@ -118,7 +118,13 @@ fn down_takes_the_report_from_the_disk_when_it_was_not_told() {
             let (socket, _) = played.listener.accept().unwrap();
             let mut reader = hear_hello(&socket);
             let protocol = CLIENT_PROTOCOL;
-            send(&socket, &ClientReply::Welcome { protocol, pid }, &[]).unwrap();
+            let is_agent = false;
+            let welcome = ClientReply::Welcome {
+                protocol,
+                pid,
+                is_agent,
+            };
+            send(&socket, &welcome, &[]).unwrap();
             let asked = next(&mut reader, &socket);
             assert!(matches!(asked, ClientRequest::Stop { .. }));
             // As when the report is too long for a frame: the conversation ends, then the report is written.
@@ -159,7 +165,13 @@ fn down_says_so_when_there_is_no_report() {
         let (socket, _) = played.listener.accept().unwrap();
         hear_hello(&socket);
         let protocol = CLIENT_PROTOCOL;
-        send(&socket, &ClientReply::Welcome { protocol, pid }, &[]).unwrap();
+        let is_agent = false;
+        let welcome = ClientReply::Welcome {
+            protocol,
+            pid,
+            is_agent,
+        };
+        send(&socket, &welcome, &[]).unwrap();
         drop((socket, process));
     });
     let output = ground.dataflow(["down", "flow"]).output().unwrap();

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use dataflow_core::Time;
 use dataflow_core::random::Random;
@@ -120,11 +120,6 @@ impl Env {
     /// Waits until `at`.
     pub(crate) async fn sleep_until(&self, at: Time) {
         tokio::time::sleep_until(self.start + at.0).await;
-    }
-
-    /// Waits for `wait`.
-    pub(crate) async fn sleep(&self, wait: Duration) {
-        tokio::time::sleep(wait).await;
     }
 
     /// Runs a future on the control arbiter. A panic in it becomes an event for the root.

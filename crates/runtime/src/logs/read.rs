@@ -1,32 +1,11 @@
 //! Reading what nodes have said: in the order of time, and on as it grows.
 
 use dataflow_ids::NodeId;
+pub use dataflow_wire::log::LogStream;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{LogsError, PastRun};
 use super::tail::Tail;
-
-/// Through which stream a line came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogStream {
-    /// The node's standard output.
-    Stdout,
-    /// The node's standard error.
-    Stderr,
-    /// Not the node: the runtime says it about the node.
-    Runtime,
-}
-
-impl std::fmt::Display for LogStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            LogStream::Stdout => "stdout",
-            LogStream::Stderr => "stderr",
-            LogStream::Runtime => "runtime",
-        })
-    }
-}
 
 /// One line that a node has said, as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,7 +62,18 @@ impl HubSettings {
     pub fn from_variables(
         variables: &BTreeMap<OsString, OsString>,
     ) -> Result<HubSettings, ModelError> {
-        let environment = Environment { variables };
+        HubSettings::from_variables_in(variables, Path::new(""))
+    }
+
+    /// What the environment of another process says, whose working folder is `folder`.
+    ///
+    /// # Errors
+    /// As [`HubSettings::from_environment`].
+    pub fn from_variables_in(
+        variables: &BTreeMap<OsString, OsString>,
+        folder: &Path,
+    ) -> Result<HubSettings, ModelError> {
+        let environment = Environment { variables, folder };
         let home = environment.hub_home();
         let hub = home.join("hub");
         // The first one is what it is called today.
@@ -72,7 +83,7 @@ impl HubSettings {
             .map_or(hub, PathBuf::from);
         let cache = environment.expand(&cache);
         Ok(HubSettings {
-            cache: absolute(&cache)?,
+            cache: absolute(&folder.join(cache))?,
             endpoint: environment.endpoint(),
             token: environment.token(&home)?,
             is_offline: is_true(
@@ -116,6 +127,8 @@ fn is_true(value: Option<&OsStr>) -> bool {
 
 struct Environment<'a> {
     variables: &'a BTreeMap<OsString, OsString>,
+    /// Where relative paths begin.
+    folder: &'a Path,
 }
 
 impl Environment<'_> {
@@ -163,7 +176,7 @@ impl Environment<'_> {
         let path = self
             .get("HF_TOKEN_PATH")
             .map_or_else(|| home.join("token"), PathBuf::from);
-        let path = self.expand(&path);
+        let path = self.folder.join(self.expand(&path));
         let path = or_here(&path);
         let facts = match fs::metadata(path) {
             Ok(facts) => facts,

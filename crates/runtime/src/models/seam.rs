@@ -4,6 +4,7 @@
 //! dropping it. The service decides; a [`Fetcher`] does, on threads of its own, and says what happens.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use dataflow_core::models::FetchEpoch;
 use dataflow_core::models::{Listing, ModelSpec};
@@ -42,6 +43,12 @@ impl ModelOrder {
 pub trait Models {
     /// From now on somebody wants this. Equal orders are served by one download.
     fn want(&self, order: ModelOrder) -> Wanted;
+}
+
+impl<M: Models + ?Sized> Models for Arc<M> {
+    fn want(&self, order: ModelOrder) -> Wanted {
+        (**self).want(order)
+    }
 }
 
 /// Somebody's want. Dropping it says that it is wanted no more; the download ends when nobody wants it.

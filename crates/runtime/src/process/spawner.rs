@@ -104,11 +104,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
+    use dataflow_shm::child::BaseEnvironment;
+
     use super::*;
 
     fn shell(script: &str, folder: &Path) -> ChildConfig {
         ChildConfig {
             program: "/bin/sh".into(),
+            base: BaseEnvironment::Inherited,
             args: ["-c", script].map(Into::into).to_vec(),
             env: BTreeMap::new(),
             folder: folder.to_path_buf(),

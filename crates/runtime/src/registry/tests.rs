@@ -1,5 +1,8 @@
 //! What must be true of names, sockets and what killed runs leave.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
 use super::*;
 
 fn name(text: &str) -> DataflowName {
@@ -131,4 +134,66 @@ fn nothing_is_found_in_a_folder_that_others_may_write_into() {
     };
     open(claim.entry.parent().unwrap());
     open(&ground.folder.join("registry"));
+}
+
+#[test]
+fn one_agent_of_a_user_runs_at_a_time_and_no_project_lists_it() {
+    let ground = Ground::new();
+    let this = dataflow_ids::PeerId::new("gpu-a").unwrap();
+    let file = ground.folder.join("peers.yaml");
+    fs::write(&file, "").unwrap();
+    assert_eq!(ground.registry.agent().unwrap(), None);
+    let claim = ground.registry.claim_agent(&this, &file).unwrap();
+    let found = ground.registry.agent().unwrap().unwrap();
+    assert_eq!((&found.this, &found.file), (&this, &file));
+    assert_eq!(found.pid, std::process::id());
+    found.connect().unwrap();
+    match ground.registry.claim_agent(&this, &file) {
+        Err(RegistryError::AgentRunsAlready(other)) => assert_eq!(*other, found),
+        other => panic!("{other:?}"),
+    }
+    // Who looks for dataflows finds none there, and takes nothing of it away.
+    assert!(
+        ground
+            .registry
+            .find(Path::new("/"), None)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(ground.registry.agent().unwrap().as_ref(), Some(&found));
+    drop(claim);
+    assert_eq!(ground.registry.agent().unwrap(), None);
+    drop(ground.registry.claim_agent(&this, &file).unwrap());
+}
+
+#[test]
+fn what_a_killed_agent_leaves_is_cleared_up() {
+    let ground = Ground::new();
+    let this = dataflow_ids::PeerId::new("gpu-a").unwrap();
+    let claim = ground.registry.claim_agent(&this, Path::new("/")).unwrap();
+    let socket = ground.registry.agent().unwrap().unwrap().socket;
+    let text = fs::read(socket.with_extension("json")).unwrap();
+    drop(claim);
+    // As the kernel leaves it: everything but the lock.
+    fs::write(socket.with_extension("json"), text).unwrap();
+    fs::write(&socket, "").unwrap();
+    assert_eq!(ground.registry.agent().unwrap(), None);
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_run_lives_until_its_name_is_given_back_and_another_of_that_name_is_not_it() {
+    let ground = Ground::new();
+    let project = ground.project("a");
+    let claim = ground.claim("flow", &project).unwrap();
+    let found = ground.registry.find(&project, None).unwrap().remove(0);
+    assert!(found.lives().unwrap());
+    drop(claim);
+    assert!(!found.lives().unwrap());
+    let file = project.join("dataflow.yml");
+    let _next = ground
+        .registry
+        .claim(&name("flow"), "run-2", &file, &project)
+        .unwrap();
+    assert!(!found.lives().unwrap());
 }

@@ -151,6 +151,8 @@ pub(crate) struct Root {
     output_memory_bytes: u64,
     /// The process that runs it, for people.
     pid: u32,
+    /// Whether that process lives on when the dataflow has ended.
+    is_hosted: bool,
     table: RefCell<Table>,
     models: ModelTable,
     timers: Timers,

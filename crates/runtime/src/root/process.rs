@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::lifecycle::Exit;
 use dataflow_descriptor::Program;
 use dataflow_ids::{Epoch, NodeIndex};
-use dataflow_shm::child::ChildConfig;
+use dataflow_shm::child::{BaseEnvironment, ChildConfig};
 use rustix::process::Signal;
 
 use super::pump::Pump;
@@ -91,6 +92,10 @@ impl Root {
         set("DATAFLOW_RUN", self.run.as_ref());
         ChildConfig {
             program,
+            base: match &self.options.environment {
+                Some(given) => BaseEnvironment::Only(Arc::clone(&given.variables)),
+                None => BaseEnvironment::Inherited,
+            },
             args: (script.into_iter().map(OsString::from))
                 .chain(spec.args.iter().map(OsString::from))
                 .collect(),

@@ -43,6 +43,8 @@ pub(crate) struct Start {
     pub(crate) wall_clock: WallClock,
     /// The process that runs it, for people.
     pub(crate) pid: u32,
+    /// Whether that process lives on when the dataflow has ended.
+    pub(crate) is_hosted: bool,
     pub(crate) launcher: Rc<dyn Launcher>,
     /// Where models come from.
     pub(crate) models: Rc<dyn Models>,
@@ -116,6 +118,7 @@ impl RootTask {
             options: start.options,
             output_memory_bytes,
             pid: start.pid,
+            is_hosted: start.is_hosted,
             table: RefCell::new(table),
             models: ModelTable::new(start.models),
             timers: Timers::default(),

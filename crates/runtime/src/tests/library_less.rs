@@ -235,8 +235,9 @@ fn a_program_that_cannot_be_executed_is_an_error_before_anything_starts() {
     let dataflow = project.dataflow(ONE);
     let file = project.path("a.sh");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    let refused =
-        crate::prepare::prepare_in(&project.registry, dataflow, crate::RunOptions::default());
+    let options = crate::RunOptions::default();
+    let host = crate::prepare::Host::default();
+    let refused = crate::prepare::prepare_in(&project.registry, dataflow, options, &host);
     match refused {
         Err(error @ UpError::ProgramNotExecutable { .. }) => {
             assert_eq!(error.class().exit_code(), 2);

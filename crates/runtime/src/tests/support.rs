@@ -10,7 +10,7 @@ use std::time::Duration;
 use dataflow_descriptor::{Dataflow, Environment, check_file_in};
 use dataflow_wire::status::Report;
 
-use crate::prepare::prepare_in;
+use crate::prepare::{Host, prepare_in};
 use crate::registry::{FoundRun, Registry};
 use crate::{Controls, RunError, RunEvent, RunOptions, UpError};
 
@@ -65,7 +65,12 @@ impl Project {
             seed: Some(7),
             ..RunOptions::default()
         };
-        prepare_in(&self.registry, self.dataflow(yaml), options)
+        prepare_in(
+            &self.registry,
+            self.dataflow(yaml),
+            options,
+            &Host::default(),
+        )
     }
 
     pub(super) fn start(&self, yaml: &str) -> Started {

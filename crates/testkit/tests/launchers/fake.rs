@@ -10,7 +10,7 @@ use std::rc::Rc;
 use dataflow_core::lifecycle::Exit;
 use dataflow_ids::{Epoch, NodeId, NodeIndex};
 use dataflow_runtime::process::{LaunchOrder, Launcher};
-use dataflow_shm::child::ChildConfig;
+use dataflow_shm::child::{BaseEnvironment, ChildConfig};
 use dataflow_testkit::launcher::conformance::{
     self, DEAF, HEARD, PRINTED_MUCH_BYTES, Script, Subject, TEXT, TOLD_MANY, hello, hello_of,
     ready, segment_created, told, told_many,
@@ -60,6 +60,7 @@ impl Subject for Fake {
             epoch: Epoch(1),
             program: ChildConfig {
                 program: "./a".into(),
+                base: BaseEnvironment::Inherited,
                 args: Vec::new(),
                 env: BTreeMap::new(),
                 folder: "/".into(),

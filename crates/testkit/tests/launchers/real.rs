@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dataflow_ids::{Epoch, NodeId, NodeIndex};
 use dataflow_runtime::process::{LaunchOrder, Launcher, ProcessLauncher};
-use dataflow_shm::child::ChildConfig;
+use dataflow_shm::child::{BaseEnvironment, ChildConfig};
 use dataflow_testkit::launcher::conformance::{
     self, PRINTED_MUCH_BYTES, Script, Subject, TEXT, TOLD_MANY, hello, ready, segment_created,
     told, told_many,
@@ -88,6 +88,7 @@ impl Subject for Real {
             epoch: Epoch(1),
             program: ChildConfig {
                 program,
+                base: BaseEnvironment::Inherited,
                 args: (["-S".into(), "program.py".into()].into_iter())
                     .chain(words.into_iter().map(Into::into))
                     .collect(),

@@ -1,5 +1,7 @@
 //! Any value of every message type.
 
+mod agent;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -245,6 +247,7 @@ pub(crate) fn client_request() -> impl Strategy<Value = ClientRequest> {
             .prop_map(|(node, kill)| ClientRequest::StopNode { node, kill }),
         (node_id(), option::of(forcer()))
             .prop_map(|(node, kill)| ClientRequest::RestartNode { node, kill }),
+        agent::requests(),
     ]
 }
 
@@ -514,8 +517,13 @@ fn report() -> impl Strategy<Value = Report> {
 
 pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
     prop_oneof![
-        (any::<u32>(), any::<u32>())
-            .prop_map(|(protocol, pid)| ClientReply::Welcome { protocol, pid }),
+        (any::<u32>(), any::<u32>(), any::<bool>()).prop_map(|(protocol, pid, is_agent)| {
+            ClientReply::Welcome {
+                protocol,
+                pid,
+                is_agent,
+            }
+        }),
         text().prop_map(|reason| ClientReply::Refused { reason }),
         dataflow_status().prop_map(|status| ClientReply::Status(Box::new(status))),
         Just(ClientReply::Accepted),
@@ -528,5 +536,6 @@ pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
             ClientReply::NodeStands { status, killed }
         }),
         report().prop_map(|report| ClientReply::Ended(Box::new(report))),
+        agent::replies(),
     ]
 }

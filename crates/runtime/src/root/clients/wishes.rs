@@ -7,8 +7,8 @@ use dataflow_wire::client::{ClientReply, ClientRequest, NodeRefusal};
 
 use tokio::sync::oneshot;
 
-use super::say::say;
 use crate::actors::{ASKED_AHEAD, WAITING_AGAIN, WAITING_FIRST};
+use crate::commands::say;
 use crate::process::FramedSocket;
 use crate::root::{Aim, RootRef};
 

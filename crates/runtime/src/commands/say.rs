@@ -10,7 +10,7 @@ const PARTS_WAITING_MAX: usize = 4;
 
 /// Sends a reply; says whether it went out. One that is too long for a frame goes in parts, for as long as the
 /// command takes to read them: nobody else waits for that.
-pub(super) async fn say(socket: &FramedSocket, reply: &ClientReply) -> bool {
+pub(crate) async fn say(socket: &FramedSocket, reply: &ClientReply) -> bool {
     let said = match socket.send(reply, Vec::new()) {
         Err(EnqueueError::Encode(EncodeError::TooLong { .. })) => in_turns(socket, reply).await,
         said => said,
@@ -87,7 +87,8 @@ mod tests {
         )
         .unwrap();
         rustix::io::ioctl_fionbio(&ours, true).unwrap();
-        let socket = Rc::new(FramedSocket::new(ours, super::super::QUEUE_BYTES_MAX).unwrap());
+        let socket =
+            Rc::new(FramedSocket::new(ours, crate::commands::accept::QUEUE_BYTES_MAX).unwrap());
         let writing = Rc::clone(&socket);
         #[expect(
             clippy::disallowed_methods,

@@ -1,0 +1,108 @@
+//! `up` beside an agent: what it asks for, and what it is told while its dataflow runs there.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::log::LogStream;
+use crate::status::{ModelStatus, Phase, Waiting};
+
+/// A dataflow that an agent is to run as if the command itself did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpRequest {
+    /// The description, absolute.
+    pub file: PathBuf,
+    /// The folder in which the command was called: where relative paths of its environment begin.
+    pub folder: OsString,
+    /// The command's environment, whole: the nodes get this one, and nothing of the agent's.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Kill what still lives this long after a stop began. `None`: never.
+    pub force_after: Option<Duration>,
+    /// What the log of one node may take on the disk, in bytes. `None`: what is usual.
+    pub log_bytes_max: Option<u64>,
+    /// How many bytes of models may come in a second. `None`: as many as come.
+    pub fetch_bytes_per_second_max: Option<u64>,
+    /// The terminal that nodes may draw on.
+    pub terminal: Option<PathBuf>,
+    /// Whether the nodes' lines are wanted, and not only in their logs.
+    pub wants_lines: bool,
+    /// What becomes of the dataflow when the command goes away.
+    pub on_leave: OnLeave,
+}
+
+/// What becomes of a dataflow whose `up` goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnLeave {
+    /// It is stopped: everything that was sent is consumed first.
+    Stop,
+    /// It goes on: `up -d`.
+    GoOn,
+}
+
+/// Why an agent does not run a dataflow. Nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpRefusal {
+    /// It runs already.
+    RunsAlready {
+        /// Its name.
+        name: DataflowName,
+        /// The process that runs it.
+        pid: u32,
+        /// The YAML it was started from.
+        file: PathBuf,
+    },
+    /// A stop came before it had begun.
+    Interrupted,
+    /// The agent itself is stopping.
+    AgentEnds,
+    /// What was given is wrong: the file, or what it needs.
+    Input {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Something failed that was asked for rightly.
+    Failure {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// Something that has happened in a dataflow, in the order in which it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RunNews {
+    /// A node, or the runtime on its behalf, has said something.
+    Log {
+        /// Which node.
+        node: NodeId,
+        /// Through which stream.
+        stream: LogStream,
+        /// When the runtime read it.
+        at: SystemTime,
+        /// The line, without its end.
+        line: String,
+    },
+    /// A node has changed its state.
+    State {
+        /// Which node.
+        node: NodeId,
+        /// Where it stood.
+        from: LifeCycle,
+        /// Where it stands.
+        to: LifeCycle,
+        /// Its incarnation.
+        epoch: Epoch,
+        /// Why, in one line, when there is more to say than the state.
+        because: Option<String>,
+    },
+    /// A model stands otherwise.
+    Model(Box<ModelStatus>),
+    /// The dataflow has changed its phase.
+    Phase(Phase),
+    /// Whom the stop has waited for.
+    Waiting(Vec<Waiting>),
+    /// So much was not told here, because the command did not read fast enough. The logs have every line.
+    Dropped(u64),
+}
