@@ -1,11 +1,14 @@
 //! Peers (section 10 of the design): when one is dialled, which of its connections counts, and how it stands.
 
 mod connection;
+mod diff;
 mod events;
 mod health;
 mod machine;
 mod pace;
+mod settle;
 
+pub use diff::{EntryPart, PeerEntry, PeersDiff, diff};
 pub use events::{
     CloseCode, DialFailure, DialId, Direction, HealthCheck, LinkEnd, LinkFacts, PeerCommand,
     PeerCondition, PeerEvent, PeerTarget, Reason, Rejection,
@@ -15,3 +18,4 @@ pub use pace::{
     IDLE, KEEP_ALIVE, SUCCESSES, SelfCheck, detection_bound, is_loopback, is_trusted,
     recovery_bound,
 };
+pub use settle::Settle;
