@@ -10,6 +10,7 @@ mod hello;
 pub mod log;
 pub mod metadata;
 pub mod node;
+pub mod peer;
 pub mod peers;
 pub mod status;
 
