@@ -1,0 +1,296 @@
+//! The network of an agent: QUIC, on a thread of its own, so that whatever else the process does delays no answer.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use dataflow_core::peers::{CloseCode, DialId, PeerTarget};
+use dataflow_ids::{LinkId, PeerId};
+use dataflow_wire::peer::Goodbye;
+use quinn::{Endpoint, VarInt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::dial::{Order, dial};
+use super::endpoint::{bind, dialler, endpoint, server_config};
+use super::gate::Gate;
+use super::link::goodbye_of;
+use super::seam::{LinkReading, Network, NetworkEvent, Trust};
+use super::settings::{NetworkError, NetworkSettings};
+use super::shared::{Shared, canonical};
+use super::talk::goodbye;
+use super::verify::KeyVerifier;
+use super::{accept, gate};
+
+/// What the thread is called.
+const THREAD: &str = "dataflow-network";
+/// How long the end waits until the goodbyes are sent.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
+
+/// What the thread is told.
+enum Command {
+    Dial(Order),
+    Cancel(PeerId, DialId),
+    End(std::sync::mpsc::Sender<()>),
+}
+
+/// The network of an agent. Dropping it ends every connection.
+#[derive(Debug)]
+pub struct QuicNetwork {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    address: SocketAddr,
+}
+
+impl QuicNetwork {
+    /// Binds the port and starts the thread. Nobody comes in before [`Network::trust`] says who may.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] when the port is taken, the address is not ours, or the system gives no thread.
+    pub fn start(
+        settings: NetworkSettings,
+    ) -> Result<(QuicNetwork, mpsc::UnboundedReceiver<NetworkEvent>), NetworkError> {
+        let listen = settings.listen;
+        let failed = |source| NetworkError::Listen {
+            address: listen,
+            source,
+        };
+        let socket = bind(listen)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let (events, heard) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(settings, events));
+        // Who comes in is met with a configuration of its own; this one lets nobody in.
+        let nobody = KeyVerifier::new(Arc::clone(&shared.provider), |_| false);
+        let server = server_config(
+            &shared.settings.identity,
+            &shared.settings.limits,
+            &shared.provider,
+            nobody,
+        )?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(NetworkError::Thread)?;
+        let endpoint = {
+            let _inside = runtime.enter();
+            let settings = &shared.settings;
+            endpoint(socket, &settings.identity, settings.boot, server).map_err(failed)?
+        };
+        let (commands, orders) = mpsc::unbounded_channel();
+        let on_thread = Arc::clone(&shared);
+        thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || runtime.block_on(run(on_thread, endpoint, address, orders)))
+            .map_err(NetworkError::Thread)?;
+        let network = QuicNetwork {
+            shared,
+            commands,
+            address,
+        };
+        Ok((network, heard))
+    }
+
+    /// Where it listens: with the port that the system gave, when any would do.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Says goodbye to every peer, and waits until that is sent, for at most half a second. Gives whether it was.
+    /// Blocks.
+    pub fn end(&self) -> bool {
+        let (done, ended) = std::sync::mpsc::channel();
+        self.command(Command::End(done));
+        ended.recv_timeout(GOODBYE_WITHIN * 2).is_ok()
+    }
+
+    /// A thread that is gone has ended everything.
+    fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Network for QuicNetwork {
+    fn trust(&self, trust: Trust) {
+        self.shared.set_trust(trust);
+    }
+
+    fn dial(&self, peer: PeerId, dial: DialId, target: PeerTarget, timeout: Duration) {
+        self.command(Command::Dial(Order {
+            peer,
+            dial,
+            target,
+            timeout,
+        }));
+    }
+
+    fn cancel(&self, peer: &PeerId, dial: DialId) {
+        self.command(Command::Cancel(peer.clone(), dial));
+    }
+
+    fn probe(&self, link: LinkId, sequence: u64) {
+        self.shared.probe(link, sequence);
+    }
+
+    fn close(&self, link: LinkId, code: CloseCode) {
+        if let Some(connection) = self.shared.forget(link) {
+            goodbye(&connection, goodbye_of(code));
+        }
+    }
+
+    fn reading(&self, link: LinkId) -> Option<LinkReading> {
+        let connection = self.shared.connection(link)?;
+        let path = connection.stats().path;
+        Some(LinkReading {
+            address: canonical(connection.remote_address()),
+            round_trip: path.rtt,
+            packets_sent: path.sent_packets,
+            packets_lost: path.lost_packets,
+        })
+    }
+
+    fn beat(&self) {
+        self.shared.beat();
+    }
+}
+
+impl Drop for QuicNetwork {
+    fn drop(&mut self) {
+        let (done, _) = std::sync::mpsc::channel();
+        self.command(Command::End(done));
+    }
+}
+
+/// Tells that the network is gone, if it goes before the agent does.
+struct Gone(Option<Arc<Shared>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            let what = "the network's thread has failed; restart the agent".to_owned();
+            shared.tell(NetworkEvent::Trouble(Some(what)));
+        }
+    }
+}
+
+/// The life of the thread.
+async fn run(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    address: SocketAddr,
+    mut orders: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut gone = Gone(Some(Arc::clone(&shared)));
+    let gate = gate::Gate::default();
+    let mut tasks = JoinSet::new();
+    let mut dials = Dials::new(endpoint.clone(), address);
+    let ended = loop {
+        // Biased: orders are few, and come from this very agent. Callers come next, each of which costs little before
+        // its address is proven; tasks that have ended are only taken away.
+        tokio::select! {
+            biased;
+            order = orders.recv() => match order {
+                Some(Command::Dial(order)) => dials.begin(&shared, order, &mut tasks),
+                Some(Command::Cancel(peer, dial)) => dials.cancel(peer, dial),
+                Some(Command::End(done)) => break Some(done),
+                None => break None,
+            },
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => come(&shared, &gate, incoming, &mut tasks),
+                // Only after our own close, or an error of the socket that quinn does not get over.
+                None => return,
+            },
+            Some(_) = tasks.join_next() => {}
+        }
+    };
+    gone.0.take();
+    endpoint.close(VarInt::from_u32(Goodbye::Ending.code()), b"");
+    dials.end();
+    // Whoever waits for it goes on after a while in any case.
+    let _ = tokio::time::timeout(GOODBYE_WITHIN, endpoint.wait_idle()).await;
+    if let Some(done) = ended {
+        let _ = done.send(());
+    }
+}
+
+fn come(shared: &Arc<Shared>, gate: &Gate, incoming: quinn::Incoming, tasks: &mut JoinSet<()>) {
+    if let Some((incoming, place)) = accept::look(shared, gate, incoming) {
+        tasks.spawn(accept::accept(Arc::clone(shared), incoming, place));
+    }
+}
+
+/// The dials in progress, and the sockets that they go out from.
+struct Dials {
+    main: Endpoint,
+    listens: SocketAddr,
+    /// For addresses that the listening socket does not reach; made when one is dialled.
+    others: BTreeMap<bool, Endpoint>,
+    running: BTreeMap<(PeerId, DialId), oneshot::Sender<()>>,
+}
+
+impl Dials {
+    fn new(main: Endpoint, listens: SocketAddr) -> Dials {
+        Dials {
+            main,
+            listens,
+            others: BTreeMap::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    fn begin(&mut self, shared: &Arc<Shared>, order: Order, tasks: &mut JoinSet<()>) {
+        self.running.retain(|_, cancel| !cancel.is_closed());
+        let endpoint = match self.endpoint(order.target.address) {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                let what = format!("no socket for {}: {error}", order.target.address);
+                shared.tell(NetworkEvent::DialEnded {
+                    peer: order.peer,
+                    dial: order.dial,
+                    result: Err(dataflow_core::peers::DialFailure::Other(what)),
+                });
+                return;
+            }
+        };
+        let (cancel, cancelled) = oneshot::channel();
+        let name = (order.peer.clone(), order.dial);
+        self.running.insert(name, cancel);
+        tasks.spawn(dial(Arc::clone(shared), endpoint, order, cancelled));
+    }
+
+    /// Dropping the sender is what cancels.
+    fn cancel(&mut self, peer: PeerId, dial: DialId) {
+        self.running.remove(&(peer, dial));
+    }
+
+    /// The socket that reaches this address: the one that listens, so that we come from where our file entry says.
+    fn endpoint(&mut self, towards: SocketAddr) -> io::Result<Endpoint> {
+        if reaches(self.listens, towards) {
+            return Ok(self.main.clone());
+        }
+        if let Some(endpoint) = self.others.get(&towards.is_ipv6()) {
+            return Ok(endpoint.clone());
+        }
+        let endpoint = dialler(towards)?;
+        self.others.insert(towards.is_ipv6(), endpoint.clone());
+        Ok(endpoint)
+    }
+
+    fn end(&self) {
+        for endpoint in self.others.values() {
+            endpoint.close(VarInt::from_u32(Goodbye::Ending.code()), b"");
+        }
+    }
+}
+
+/// Whether packets of a socket that listens at `listens` get to `towards`.
+fn reaches(listens: SocketAddr, towards: SocketAddr) -> bool {
+    match (listens, towards) {
+        (SocketAddr::V6(v6), SocketAddr::V4(_)) => v6.ip().is_unspecified(),
+        (SocketAddr::V4(_), SocketAddr::V6(_)) => false,
+        _ => !listens.ip().is_loopback() || towards.ip().is_loopback(),
+    }
+}
