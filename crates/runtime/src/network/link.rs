@@ -176,6 +176,7 @@ fn close_code(goodbye: Goodbye) -> CloseCode {
         Goodbye::Reconfigured => CloseCode::Reconfigured,
         Goodbye::DuplicateId => CloseCode::DuplicateId,
         Goodbye::Garbage => CloseCode::Garbage,
+        Goodbye::Unanswered => CloseCode::Unanswered,
     }
 }
 
@@ -187,5 +188,6 @@ pub(super) fn goodbye_of(code: CloseCode) -> Goodbye {
         CloseCode::Reconfigured => Goodbye::Reconfigured,
         CloseCode::DuplicateId => Goodbye::DuplicateId,
         CloseCode::Garbage => Goodbye::Garbage,
+        CloseCode::Unanswered => Goodbye::Unanswered,
     }
 }

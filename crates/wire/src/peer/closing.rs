@@ -16,15 +16,18 @@ pub enum Goodbye {
     DuplicateId,
     /// What came was no message.
     Garbage,
+    /// Probes on it had no answer.
+    Unanswered,
 }
 
 impl Goodbye {
-    const ALL: [Goodbye; 5] = [
+    const ALL: [Goodbye; 6] = [
         Goodbye::Superseded,
         Goodbye::Ending,
         Goodbye::Reconfigured,
         Goodbye::DuplicateId,
         Goodbye::Garbage,
+        Goodbye::Unanswered,
     ];
 
     /// The code of the close.
@@ -36,6 +39,7 @@ impl Goodbye {
             Goodbye::Reconfigured => 3,
             Goodbye::DuplicateId => 4,
             Goodbye::Garbage => 5,
+            Goodbye::Unanswered => 6,
         }
     }
 
