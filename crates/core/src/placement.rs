@@ -6,17 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dataflow_ids::NodeIndex;
-
-/// The name of a machine that runs the runtime.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub String);
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+use dataflow_ids::{NodeIndex, PeerId};
 
 /// What a peer offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dataflow_ids::{
     DataflowName, EdgeId, InputId, ModelIndex, ModelName, NodeId, NodeIndex, OnFailure, OutputId,
-    QueuePolicy, RepoKind, RestartPolicy,
+    PeerId, QueuePolicy, RepoKind, RestartPolicy,
 };
 
 /// A dataflow whose description has been checked.
@@ -92,6 +92,8 @@ pub struct Node {
     pub output_memory_bytes: Option<u64>,
     /// What the machine must offer.
     pub requires: Requirement,
+    /// The machine that it must run on, if a person has chosen one.
+    pub peer: Option<PeerId>,
     /// The models that must be there before it starts, in the order of the file, without duplicates.
     pub models: Vec<ModelIndex>,
 }

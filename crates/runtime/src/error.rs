@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use dataflow_ids::{DataflowName, NodeId};
+use dataflow_ids::{DataflowName, NodeId, PeerId};
 use dataflow_wire::status::Report;
 
 use crate::logs::LogsError;
@@ -51,6 +51,18 @@ pub enum UpError {
     /// The run's folder for logs cannot be used.
     #[error(transparent)]
     Logs(#[from] LogsError),
+    /// A node is pinned to another machine.
+    #[error(
+        "node `{node}` is pinned to the peer `{peer}`, and placement on other peers is not in this build; {remedy}"
+    )]
+    OtherPeer {
+        /// The first such node.
+        node: NodeId,
+        /// The machine that it is pinned to.
+        peer: PeerId,
+        /// What this machine is, and what to do.
+        remedy: String,
+    },
     /// A node's program is not there.
     #[error("node `{node}`: there is no file {path}{remedy}", path = path.display())]
     ProgramMissing {
@@ -149,6 +161,7 @@ impl UpError {
     pub fn class(&self) -> ErrorClass {
         match self {
             UpError::RunsAlready { .. }
+            | UpError::OtherPeer { .. }
             | UpError::ProgramMissing { .. }
             | UpError::ProgramNotExecutable { .. }
             | UpError::PythonUnusable { .. }

@@ -20,7 +20,7 @@ mod household;
 mod interruption;
 mod limits;
 pub mod logs;
-mod machine;
+pub mod machine;
 pub mod models;
 pub mod network;
 mod options;
@@ -37,7 +37,7 @@ pub use dataflow_shm::child::close_inherited_on_exec;
 pub use error::{ErrorClass, RunError, UpError};
 pub use events::RunEvent;
 pub use interruption::Interruption;
-pub use options::{GivenEnvironment, RunOptions};
+pub use options::{AgentMachine, GivenEnvironment, RunOptions};
 pub use prepare::{Run, prepare};
 
 #[cfg(test)]

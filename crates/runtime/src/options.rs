@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dataflow_core::placement::Capabilities;
+use dataflow_ids::PeerId;
+
 use crate::interruption::Interruption;
 
 /// Choices for one run that are not part of the description.
@@ -22,6 +25,8 @@ pub struct RunOptions {
     /// The environment that nodes get before what the description adds, and that says where models come from. `None`:
     /// that of this process.
     pub environment: Option<Arc<GivenEnvironment>>,
+    /// The machine as a peer, when an agent runs the dataflow. `None`: it has no name that others know.
+    pub agent: Option<AgentMachine>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
     /// Breaks off [`prepare`](crate::prepare) from another thread.
@@ -35,4 +40,23 @@ pub struct GivenEnvironment {
     pub variables: Arc<BTreeMap<OsString, OsString>>,
     /// Its working folder, where relative paths of theirs begin.
     pub folder: PathBuf,
+}
+
+impl RunOptions {
+    /// What the ledger calls this machine.
+    pub(crate) fn this_machine(&self) -> PeerId {
+        self.agent.as_ref().map_or_else(
+            || PeerId::new("this-machine").expect("this is a name"),
+            |agent| agent.peer.clone(),
+        )
+    }
+}
+
+/// The machine of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentMachine {
+    /// Its id in the file of peers: what a node's `peer` names.
+    pub peer: PeerId,
+    /// What it offers to nodes.
+    pub capabilities: Capabilities,
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
 
-use dataflow_descriptor::Dataflow;
+use dataflow_descriptor::{Dataflow, Node};
 use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -64,6 +64,7 @@ pub(crate) fn prepare_in(
     options: RunOptions,
     host: &Host,
 ) -> Result<Run, UpError> {
+    check_peers(&dataflow, &options)?;
     let given = options.environment.as_deref();
     programs::check(&dataflow, given, &options.interruption)?;
     let descriptor_limit = host.household.descriptor_limit()?;
@@ -98,6 +99,28 @@ pub(crate) fn prepare_in(
         host: host.clone(),
         controls: Controls::new(to_root),
         control,
+    })
+}
+
+/// Whether every node may run here: what is pinned to another machine is refused, and never run somewhere else.
+fn check_peers(dataflow: &Dataflow, options: &RunOptions) -> Result<(), UpError> {
+    let this = options.agent.as_ref().map(|agent| &agent.peer);
+    let elsewhere = |node: &&Node| node.peer.is_some() && node.peer.as_ref() != this;
+    let Some(node) = dataflow.nodes.iter().find(elsewhere) else {
+        return Ok(());
+    };
+    let Some(peer) = node.peer.clone() else {
+        return Ok(());
+    };
+    Err(UpError::OtherPeer {
+        node: node.id.clone(),
+        remedy: match this {
+            Some(this) => format!("this machine is `{this}`: remove `peer`, or run it on `{peer}`"),
+            None => format!(
+                "this machine is no peer: remove `peer`, or run it beside `dataflow agent --node {peer}`"
+            ),
+        },
+        peer,
     })
 }
 
@@ -177,6 +200,10 @@ impl Run {
         let (logs, writer) = LogWriter::start(folder.path(), log_bytes_max, events.clone())
             .map_err(refused("cannot start the thread that writes logs"))?;
         let listener = claim.take_listener();
+        let capabilities = match &options.agent {
+            Some(agent) => agent.capabilities.clone(),
+            None => machine::capabilities(),
+        };
         let seed = options.seed.unwrap_or_else(seed_of_the_clock);
         tracing::debug!(run = folder.run(), seed, "run begins");
         let result = actix_rt::System::new().block_on(async {
@@ -192,7 +219,7 @@ impl Run {
                 is_hosted: host.is_agent,
                 launcher: Rc::new(launcher),
                 models,
-                capabilities: machine::capabilities(),
+                capabilities,
                 output_memory_bytes: machine::output_memory_bytes(),
                 listener,
                 logs,

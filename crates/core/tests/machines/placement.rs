@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use dataflow_core::placement::{Capabilities, Ledger, Obstacle, PeerId, Requirement};
-use dataflow_ids::NodeIndex;
+use dataflow_core::placement::{Capabilities, Ledger, Obstacle, Requirement};
+use dataflow_ids::{NodeIndex, PeerId};
 use proptest::prelude::*;
 
 fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
     prop::collection::btree_map("room", "lab|hall", 0..2)
+}
+
+fn peer(name: impl Into<String>) -> PeerId {
+    PeerId::new(name).expect("a name")
 }
 
 fn peers() -> impl Strategy<Value = Vec<(PeerId, Capabilities)>> {
@@ -17,16 +21,16 @@ fn peers() -> impl Strategy<Value = Vec<(PeerId, Capabilities)>> {
         0..5,
     )
     .prop_map(|peers| {
-        let peer = |(name, (memory_bytes, cpus, gpu, labels))| {
+        let offering = |(name, (memory_bytes, cpus, gpu, labels))| {
             let capabilities = Capabilities {
                 memory_bytes,
                 cpus,
                 gpu,
                 labels,
             };
-            (PeerId(name), capabilities)
+            (peer(name), capabilities)
         };
-        peers.into_iter().map(peer).collect()
+        peers.into_iter().map(offering).collect()
     })
 }
 
@@ -36,7 +40,7 @@ fn requirement() -> impl Strategy<Value = Requirement> {
         0..4_u32,
         prop::bool::weighted(0.2),
         labels(),
-        prop::option::weighted(0.2, "[a-f]".prop_map(PeerId)),
+        prop::option::weighted(0.2, "[a-f]".prop_map(peer)),
     )
         .prop_map(|(memory_bytes, cpus, gpu, labels, peer)| Requirement {
             memory_bytes,
@@ -124,7 +128,7 @@ fn infeasible_names_every_peer_with_its_reasons() {
         cpus: 2,
         ..Capabilities::default()
     };
-    let mut ledger = Ledger::new([(PeerId("here".into()), offered)]);
+    let mut ledger = Ledger::new([(peer("here"), offered)]);
     let requirement = Requirement {
         memory_bytes: 8,
         gpu: true,
@@ -132,9 +136,9 @@ fn infeasible_names_every_peer_with_its_reasons() {
         ..Requirement::default()
     };
     let error = ledger.reserve(NodeIndex(0), requirement).unwrap_err();
-    assert_eq!(error.obstacles[&PeerId("here".into())].len(), 3);
+    assert_eq!(error.obstacles[&peer("here")].len(), 3);
     assert_eq!(
-        error.obstacles[&PeerId("here".into())][0],
+        error.obstacles[&peer("here")][0],
         Obstacle::Memory {
             required_bytes: 8,
             free_bytes: 4

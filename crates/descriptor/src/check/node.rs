@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dataflow_ids::{ModelIndex, NodeId, OutputId, RestartPolicy};
+use dataflow_ids::{ModelIndex, NodeId, OutputId, PeerId, RestartPolicy};
 
 use super::fields::Schema;
 use super::input::DraftInput;
@@ -27,9 +27,10 @@ const SCHEMA: Schema = Schema {
         "python",
         "output_memory_mb",
         "requires",
+        "peer",
         "models",
     ],
-    reserved: &["operator", "peer", "on_peer_loss"],
+    reserved: &["operator", "on_peer_loss"],
     foreign: &[
         ("model", "write `models: [NAME]`"),
         ("name", "a node's name is its `id`"),
@@ -51,11 +52,15 @@ const SCHEMA: Schema = Schema {
         ("restart_policy", "write `restart`"),
         (
             "_unstable_deploy",
-            "every node runs on this machine in this build; remove the key",
+            "write `peer: gpu-a`, with the id of a machine in `peers.yaml`",
         ),
         (
             "deploy",
-            "every node runs on this machine in this build; remove the key",
+            "write `peer: gpu-a`, with the id of a machine in `peers.yaml`",
+        ),
+        (
+            "machine",
+            "write `peer: gpu-a`, with the id of a machine in `peers.yaml`",
         ),
     ],
 };
@@ -78,6 +83,8 @@ pub(crate) struct DraftNode {
     pub(crate) restart: RestartPolicy,
     pub(crate) output_memory_bytes: Option<u64>,
     pub(crate) requires: Requirement,
+    /// The id and where it stands.
+    pub(crate) peer: Option<(PeerId, Place)>,
     pub(crate) models: Vec<ModelIndex>,
 }
 
@@ -191,6 +198,10 @@ impl Checker<'_> {
                 .unwrap_or_default(),
             output_memory_bytes,
             requires,
+            peer: fields.get("peer").and_then(|value| {
+                let peer = self.name(value, &format!("`peer` of {owner}"), PeerId::new)?;
+                Some((peer, value.place))
+            }),
             models: fields
                 .get("models")
                 .map(|value| self.models_of_node(value, &owner, models))

@@ -7,10 +7,10 @@ use dataflow_core::drain::DrainLedger;
 use dataflow_core::flow::{FlowEdge, FlowMachine, Graph};
 use dataflow_core::lifecycle::{Needs, NodeMachine, NodeSettings, Program};
 use dataflow_core::models;
-use dataflow_core::placement::{Capabilities, Ledger, PeerId};
+use dataflow_core::placement::{Capabilities, Ledger};
 use dataflow_core::stats::Statistics;
 use dataflow_descriptor::{Dataflow, Node, Program as Runs};
-use dataflow_ids::NodeIndex;
+use dataflow_ids::{NodeIndex, PeerId};
 
 use super::{Handles, Memory, RootRef};
 use crate::actors::{
@@ -81,7 +81,14 @@ impl Mailboxes {
 }
 
 /// What the actors know before anything has happened.
-pub(super) fn memory(env: &Env, dataflow: &Dataflow, capabilities: Capabilities) -> Memory {
+///
+/// `this_machine` is the only peer that the ledger knows.
+pub(super) fn memory(
+    env: &Env,
+    dataflow: &Dataflow,
+    this_machine: PeerId,
+    capabilities: Capabilities,
+) -> Memory {
     let edges: Vec<FlowEdge> = (dataflow.edges.iter())
         .map(|edge| FlowEdge {
             edge: edge.id,
@@ -111,7 +118,6 @@ pub(super) fn memory(env: &Env, dataflow: &Dataflow, capabilities: Capabilities)
     };
     let nodes = dataflow.nodes.iter();
     let needs = nodes.map(|node| (node.index, node.models.iter().copied()));
-    let this_machine = PeerId("this machine".to_owned());
     Memory {
         lead: Committed::new(Lead::new(
             FlowMachine::new(graph, dataflow.on_failure),

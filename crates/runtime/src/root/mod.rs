@@ -216,7 +216,7 @@ impl Root {
                     cpus: 0,
                     gpu: node.requires.gpu,
                     labels: node.requires.labels.clone(),
-                    peer: None,
+                    peer: node.peer.clone(),
                 };
                 (node.index, requirement)
             })

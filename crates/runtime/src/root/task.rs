@@ -110,7 +110,12 @@ impl RootTask {
         })?;
         let mailboxes = Mailboxes::new(&start.dataflow);
         let root = Rc::new(Root {
-            memory: memory(&env, &start.dataflow, start.capabilities),
+            memory: memory(
+                &env,
+                &start.dataflow,
+                start.options.this_machine(),
+                start.capabilities,
+            ),
             handles: mailboxes.handles(),
             began: env.now(),
             env,

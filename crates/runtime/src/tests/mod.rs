@@ -5,4 +5,5 @@ mod hostile;
 mod library_less;
 mod models;
 mod panics;
+mod pinned;
 mod support;

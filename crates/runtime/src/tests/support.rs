@@ -61,9 +61,17 @@ impl Project {
     }
 
     pub(super) fn prepare(&self, yaml: &str) -> Result<crate::Run, UpError> {
+        self.prepare_with(yaml, RunOptions::default())
+    }
+
+    pub(super) fn prepare_with(
+        &self,
+        yaml: &str,
+        options: RunOptions,
+    ) -> Result<crate::Run, UpError> {
         let options = RunOptions {
             seed: Some(7),
-            ..RunOptions::default()
+            ..options
         };
         prepare_in(
             &self.registry,
@@ -74,7 +82,11 @@ impl Project {
     }
 
     pub(super) fn start(&self, yaml: &str) -> Started {
-        let run = self.prepare(yaml).unwrap();
+        self.start_with(yaml, RunOptions::default())
+    }
+
+    pub(super) fn start_with(&self, yaml: &str, options: RunOptions) -> Started {
+        let run = self.prepare_with(yaml, options).unwrap();
         let controls = run.controls();
         let (to_test, events) = mpsc::channel();
         let thread = std::thread::spawn(move || run.block_on(to_test));

@@ -179,6 +179,7 @@ fn node(index: usize, draw: &mut Draw) -> Node {
         restart: restart(draw),
         output_memory_bytes,
         requires: Requirement::default(),
+        peer: None,
         models: Vec::new(),
     }
 }
