@@ -49,6 +49,7 @@ test: python ## Build and run every test
 	@printf '==> building everything and its tests\n'
 	@cargo build --locked $(ALL) --all-targets
 	@scripts/demo-models prepare
+	@scripts/network-tools
 	@printf '==> cargo test\n'
 	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
 	@printf '==> cargo test, with rules that are broken on purpose\n'
