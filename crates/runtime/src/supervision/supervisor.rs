@@ -187,6 +187,14 @@ impl<K: Clone + Ord + Unpin + 'static> Supervisor<K> {
             .map_or_else(String::new, Entry::what)
     }
 
+    /// Ends one actor for good, and forgets it; gives what became of its messages, if it is known. Whoever is taken into
+    /// care later needs another name: the end of an incarnation of this one may still be reported.
+    pub fn remove(&mut self, actor: &K) -> Option<Counts> {
+        let entry = self.entries.remove(actor)?;
+        entry.mailbox.end();
+        Some(entry.mailbox.counts())
+    }
+
     /// Ends all actors for good; gives what became of their messages.
     pub fn end(&mut self) -> Vec<(K, Counts)> {
         let mut counts = Vec::new();
