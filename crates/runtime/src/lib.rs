@@ -9,6 +9,7 @@
 
 pub mod actor;
 mod actors;
+pub mod agent;
 pub mod client;
 mod commands;
 mod controls;

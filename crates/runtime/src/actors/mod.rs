@@ -6,6 +6,7 @@
 mod committed;
 mod dataflow;
 mod node;
+mod peer;
 mod scheduler;
 mod stats;
 
@@ -19,6 +20,7 @@ pub(crate) use dataflow::{
     WAITING_FIRST,
 };
 pub(crate) use node::{NodeActor, NodeMessage};
+pub(crate) use peer::{PeerActor, PeerMessage};
 pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage};
 pub(crate) use stats::{StatsActor, StatsMessage};
 

@@ -1,0 +1,15 @@
+//! The control loop's part for peers: one `PeerActor` a peer, and what outlives its panics.
+
+mod entry;
+mod handle;
+mod keeper;
+mod links;
+mod remedy;
+mod serve;
+mod view;
+
+pub use handle::PeersHandle;
+pub use serve::{PeerService, PeerServiceError, PeerStart};
+
+pub(crate) use entry::Entry;
+pub(crate) use keeper::Keeper;
