@@ -6,6 +6,7 @@ pub mod hub;
 pub mod launcher;
 pub mod models;
 pub mod node;
+pub mod peers;
 pub mod process;
 pub mod proxy;
 pub mod simulation;

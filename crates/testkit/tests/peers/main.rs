@@ -1,0 +1,5 @@
+//! The control loop's part for peers, on virtual time: several agents in one thread, joined by a network that does what
+//! a test says.
+
+mod service;
+mod support;
