@@ -58,6 +58,8 @@ struct Current {
     probe_at: Time,
     /// The highest that was answered.
     answered: u64,
+    /// We did not run since its last answer: the other side may have given it up meanwhile, without a word that came here.
+    is_doubtful: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -280,9 +282,9 @@ impl Peer {
     fn excuse(&mut self, now: Time) {
         let grace = now.after(self.pace.timeout());
         self.stalled_until = Some(grace);
-        if let Some(current) = &mut self.current
-            && current.probe.take().is_some()
-        {
+        if let Some(current) = &mut self.current {
+            current.is_doubtful = true;
+            current.probe = None;
             current.probe_at = now;
         }
         if let Some(dialling) = &mut self.dialling {

@@ -138,16 +138,17 @@ pub fn is_loopback(address: SocketAddr) -> bool {
 /// So long after the last packet of a peer that was connected it is called unreachable, at the latest, if it stays away
 /// and this agent runs.
 ///
-/// With `I` the interval, `T` the timeout and `n` the misses that make it unreachable, the later of
+/// With `I` the interval, `T` the timeout, `n` the misses that make it unreachable, and `Q = min(T/5, I)` the quick pause,
+/// the later of
 ///
-/// - `1.1 I + n T + (n − 1) min(T/5, I)`: the transport lives and nobody answers probes. The next probe is that late;
-///   each has `T`; between two of them there is the quick pause;
-/// - `IDLE + KEEP_ALIVE + W + T + (n − 1) (T/2 + T + T)`, `W = min(500 ms, T)`: the transport is dead, and has said so
-///   that late (its last own packet begins the idle time anew). The first dial waits up to `W` and has `T`. Each further
-///   miss counts `T/2` after the one before; a dial that has failed just before that is followed by a wait of up to `T`,
-///   and the next has `T` again.
-///
-/// Misses before the connection has ended still count, so both together are never later than this.
+/// - `1.1 I + n T + (n − 1) Q`: the transport lives, and nobody answers probes. The next probe is that late; each has `T`,
+///   and between two of them there is the quick pause;
+/// - `max(T, min(1.1 I + T, IDLE + KEEP_ALIVE)) + W + T + (n − 1) max(5 T/2, 2 T + Q + W)`, `W = min(500 ms, T)`: the
+///   transport is dead, and that is noticed in the worst moment, which is just before a probe would have been missed. It
+///   is noticed after `IDLE + KEEP_ALIVE` (the last own packet begins the idle time anew). Then the first dial waits for
+///   up to `W`, and has `T`. Between two misses there are at most `T` and `Q` for a probe that is not missed any more,
+///   and again `W` and `T`; or a dial that fails `T/2` after the last miss, just too early to count, a wait of up to `T`,
+///   and a dial that has `T`. (A connection that had to give way to another one that never comes is waited for for `T`.)
 #[must_use]
 pub fn detection_bound(health_check: HealthCheck) -> Duration {
     let pace = Pace::new(health_check);
@@ -156,9 +157,21 @@ pub fn detection_bound(health_check: HealthCheck) -> Duration {
         .steady_max()
         .saturating_add(timeout.saturating_mul(misses))
         .saturating_add(pace.quick().saturating_mul(misses - 1));
-    let between = pace.between_misses().saturating_add(timeout * 2);
-    let lost = (IDLE + KEEP_ALIVE)
-        .saturating_add(DIAL_BASE.min(timeout))
+    let first_dial = DIAL_BASE.min(timeout);
+    let noticed = (pace.steady_max().saturating_add(timeout))
+        .min(IDLE + KEEP_ALIVE)
+        .max(timeout);
+    let between = (pace
+        .between_misses()
+        .saturating_add(timeout.saturating_mul(2)))
+    .max(
+        timeout
+            .saturating_mul(2)
+            .saturating_add(pace.quick())
+            .saturating_add(first_dial),
+    );
+    let lost = noticed
+        .saturating_add(first_dial)
         .saturating_add(timeout)
         .saturating_add(between.saturating_mul(misses - 1));
     silent.max(lost)
@@ -248,6 +261,13 @@ mod tests {
             ..health_check
         };
         assert_eq!(detection_bound(slow), Duration::from_secs(66 + 15 + 2));
+        let eager = HealthCheck {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_millis(500),
+            unreachable_after: 3,
+        };
+        // 1.1 s + 0.5 s, 0.5 s + 0.5 s, and twice 1 s + 0.1 s + 0.5 s: it does not wait for the transport.
+        assert_eq!(detection_bound(eager), Duration::from_millis(5800));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Connections come and go: dials that end, connections that the peer begins, and which one counts.
 
-use dataflow_ids::{LinkId, PeerState};
+use dataflow_ids::LinkId;
 
 use super::{Answer, Current, Peer};
 use crate::Time;
@@ -128,6 +128,7 @@ impl Peer {
             probe: None,
             probe_at: now,
             answered: 0,
+            is_doubtful: false,
         });
     }
 
@@ -183,11 +184,8 @@ impl Peer {
             || self.challenger.as_ref().is_some_and(|it| it.link == link)
     }
 
-    /// A connection that is useless is given up: the next may be better.
+    /// A connection on which nobody answers is given up: the next may be better.
     pub(super) fn give_up_link(&mut self, now: Time, answer: &mut Answer) {
-        if self.health.state() != PeerState::Unreachable {
-            return;
-        }
         if let Some(current) = self.current.take() {
             answer.close(current.facts.link, CloseCode::Unanswered);
             if self.dialling.is_none() {

@@ -6,8 +6,8 @@ use dataflow_ids::{LinkId, PeerState};
 
 use super::{Answer, Peer, Probe};
 use crate::Time;
-use crate::peers::PeerCommand;
 use crate::peers::connection::code_for;
+use crate::peers::{LinkEnd, PeerCommand};
 
 impl Peer {
     pub(super) fn answered(
@@ -28,6 +28,7 @@ impl Peer {
         if (current.probe.take_if(|probe| probe.sequence == sequence)).is_none() {
             return self.health.answered_late(now);
         }
+        current.is_doubtful = false;
         let is_slow = control_silent_for > self.pace.control_silence();
         (self.health).answered(now, is_slow.then_some(control_silent_for));
         let wait = match self.health.state() {
@@ -59,9 +60,16 @@ impl Peer {
             self.give_way(now, answer);
             return;
         }
+        if current.is_doubtful {
+            // It has broken while we did not run. Whether the peer is there, a dial has to tell.
+            self.give_up_link(now, answer);
+            return self.hold(now, LinkEnd::Idle);
+        }
         current.probe_at = now.after(self.pace.quick());
         self.health.missed(now, self.pace);
-        self.give_up_link(now, answer);
+        if self.health.state() == PeerState::Unreachable {
+            self.give_up_link(now, answer);
+        }
     }
 
     pub(super) fn probe_due(&mut self, now: Time, answer: &mut Answer) {

@@ -270,9 +270,37 @@ fn whoever_is_woken_late_was_not_running_even_if_nobody_says_so() {
     one.pass(TIMEOUT);
     assert_eq!(
         one.state(),
-        PeerState::Unreachable,
-        "the miss after that is one"
+        PeerState::Degraded,
+        "the connection may have ended meanwhile"
     );
+    one.next_dial_fails(DialFailure::NoAnswer);
+    assert_eq!(
+        one.state(),
+        PeerState::Unreachable,
+        "a dial that fails after that is a miss"
+    );
+}
+
+#[test]
+fn a_connection_that_the_other_side_gave_up_while_we_did_not_run_is_made_anew_without_an_accusation()
+ {
+    let mut one = One::healthy("a", "b");
+    one.now = one.now.after(Duration::from_secs(60));
+    one.hear(PeerEvent::Stalled(Duration::from_secs(60)));
+    // Old packets that had waited have made the transport believe that it lives.
+    let given_up = PeerCommand::Close {
+        link: LinkId(1),
+        code: CloseCode::Unanswered,
+    };
+    let mut said = Vec::new();
+    while !said.contains(&given_up) {
+        said.extend(one.pass(SECOND));
+    }
+    assert_eq!((changes(&said), one.state()), (0, PeerState::Healthy));
+    one.pass(SECOND);
+    one.dial_ends(Ok(link(2, Direction::Dialled, 7)));
+    one.answer(Duration::ZERO);
+    assert_eq!(one.state(), PeerState::Healthy);
 }
 
 #[test]
