@@ -1,5 +1,6 @@
 //! What can be typed: commands, arguments, and their help.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use dataflow_runtime::logs::LOG_BYTES_MAX;
 
 use crate::models::arguments::ModelsArguments;
 use crate::models::rate::LimitRate;
+use crate::peers::arguments::PeersArguments;
 
 /// One MiB, in bytes.
 pub(crate) const MB: u64 = 1024 * 1024;
@@ -30,6 +32,8 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
   dataflow restart detector                   start one node again; what is queued for it is kept
   dataflow down                               stop it; nothing that was sent is lost
   dataflow models pull flow.yml               fetch the models that it needs
+  dataflow agent --peers peers.yaml --node a  be the peer `a` of that file, as a service
+  dataflow peers                              how the other machines stand
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
 Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),
@@ -57,10 +61,25 @@ pub(crate) enum Command {
     Logs(LogsArguments),
     /// Fetch models from the Hub, and see to those that are in the cache
     Models(ModelsArguments),
+    /// Run the runtime as a service, on a machine that is a peer
+    Agent(AgentArguments),
+    /// Show the peers of this machine's agent, and see to their keys
+    Peers(PeersArguments),
     /// Check a description, and report everything that is wrong with it
     Check(CheckArguments),
-    /// Draw the graph of a description
+    /// Draw the graph of a description, or of the machines
     Graph(GraphArguments),
+}
+
+impl Command {
+    /// What is logged when nobody has said what.
+    pub(crate) fn log_default(&self) -> &'static str {
+        match self {
+            // Nobody stays with it: what it logs tells when which peer was lost, and for how long.
+            Command::Agent(_) => "warn,dataflow_runtime::agent=info",
+            _ => "warn",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -69,7 +88,9 @@ pub(crate) enum Command {
   dataflow up --build flow.yml              run the `build` command of each node first
   dataflow up -d flow.yml                   return when every node is ready
   dataflow up --force-after 10s flow.yml    a stop kills what still lives after 10 s
+  dataflow up --no-agent flow.yml           in a process of its own, though an agent runs on this machine
 
+When an agent runs on this machine (`dataflow agent`), it runs the dataflow, with this command's environment.
 While it runs attached, the nodes' lines appear as `node | text`. Exit codes: 0 it ended well, 1 a node
 failed, 2 the description is wrong or the dataflow runs already, 3 something was forced.")]
 pub(crate) struct UpArguments {
@@ -81,6 +102,9 @@ pub(crate) struct UpArguments {
     /// Run the `build` command of each node first
     #[arg(long)]
     pub(crate) build: bool,
+    /// Do not use the agent of this machine: a process of its own runs the dataflow
+    #[arg(long)]
+    pub(crate) no_agent: bool,
     #[command(flatten)]
     pub(crate) force_after: ForceAfter,
     /// What the log of one node may take on the disk, in MiB: its oldest lines make room for later ones
@@ -229,6 +253,38 @@ pub(crate) struct LogsArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  dataflow agent --peers peers.yaml --node gpu-a                          until Ctrl-C or SIGTERM
+  dataflow agent --peers peers.yaml --node gpu-a --listen 0.0.0.0:50051   behind an address that is not its own
+  systemctl --user enable --now dataflow-agent                            as a service, with the unit of this project
+
+It is one peer of the file: it reaches the others over QUIC (UDP), watches them, and lets in only those whose key the
+file names. `dataflow peers` shows them. The file may change while it runs; a wrong one changes nothing, and is said.
+While it runs, `dataflow up` runs dataflows on it. One agent runs for a user on a machine.
+
+Ctrl-C or SIGTERM stops it: first what runs on it, as `dataflow down` does, without a limit of time; a second Ctrl-C
+forces that. Exit codes: 0 stopped, 1 it could not listen or go on, 2 the file, the key or the id is wrong, or an agent
+runs already.")]
+pub(crate) struct AgentArguments {
+    /// The file that says who the peers are
+    #[arg(long, value_name = "FILE", env = "DATAFLOW_PEERS")]
+    pub(crate) peers: PathBuf,
+    /// Which of them this machine is
+    #[arg(long, value_name = "ID", env = "DATAFLOW_PEER")]
+    pub(crate) node: String,
+    /// The file of this machine's key, made if there is none; else $DATAFLOW_IDENTITY, else
+    /// ~/.config/dataflow/identity.pem
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// Where to listen, as IP:PORT or [v6]:PORT, when that is not its address in the file
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Write one JSON object a line: ready, every change of a peer, every reload, every dataflow
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   dataflow check flow.yml
   dataflow check --json flow.yml
 
@@ -245,10 +301,16 @@ pub(crate) struct CheckArguments {
 #[command(after_help = "Examples:
   dataflow graph flow.yml
   dataflow graph --format mermaid flow.yml
-  dataflow graph --format dot flow.yml | dot -Tsvg > flow.svg")]
+  dataflow graph --format dot flow.yml | dot -Tsvg > flow.svg
+  dataflow graph --peers                    the machines, as the agent of this one sees them
+  dataflow graph --peers peers.yaml         the machines of a file, without an agent")]
 pub(crate) struct GraphArguments {
     /// The description, a YAML file
-    pub(crate) file: PathBuf,
+    #[arg(required_unless_present = "peers", conflicts_with = "peers")]
+    pub(crate) file: Option<PathBuf>,
+    /// Draw the peers instead: those of this machine's agent, or those of a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(crate) peers: Option<Option<PathBuf>>,
     /// How to draw it
     #[arg(long, value_enum, default_value_t = GraphFormat::Ascii)]
     pub(crate) format: GraphFormat,

@@ -8,31 +8,34 @@ use serde_json::{Value, json};
 use crate::style::Style;
 use crate::text::counted;
 
-/// Writes every diagnostic to standard error.
+/// Writes every diagnostic of a description to standard error.
 pub(crate) fn say(checked: &Checked) {
+    say_all(&checked.diagnostics, checked.omitted);
+}
+
+/// Writes these diagnostics to standard error, and how many there are beyond them.
+pub(crate) fn say_all(diagnostics: &[Diagnostic], omitted: usize) {
     let mut err = stderr().lock();
-    let text = text(checked, Style::of(&err));
+    let text = text(diagnostics, omitted, Style::of(&err));
     // There is no other place to say that standard error has gone.
     let _ = err.write_all(text.as_bytes());
 }
 
 /// All diagnostics, with a blank line between two.
-fn text(checked: &Checked, style: Style) -> String {
+fn text(diagnostics: &[Diagnostic], omitted: usize, style: Style) -> String {
     let paint = |part: Part, text: &str| match part {
         Part::Error | Part::Mark => style.wrong(text),
         Part::Warning => style.doubtful(text),
         Part::Message | Part::Help => style.strong(text),
         Part::Related | Part::Margin => style.faint(text),
     };
-    let mut reports: Vec<String> = checked
-        .diagnostics
+    let mut reports: Vec<String> = diagnostics
         .iter()
         .map(|diagnostic| diagnostic.render(&paint) + "\n")
         .collect();
-    if checked.omitted > 0 {
+    if omitted > 0 {
         reports.push(format!(
-            "and {} more; they often end with the first ones\n",
-            checked.omitted
+            "and {omitted} more; they often end with the first ones\n"
         ));
     }
     reports.join("\n")
@@ -113,7 +116,10 @@ mod tests {
             .iter()
             .map(|diagnostic| format!("{diagnostic}\n"))
             .collect();
-        assert_eq!(text(&checked, Style::PLAIN), expected.join("\n"));
+        assert_eq!(
+            text(&checked.diagnostics, checked.omitted, Style::PLAIN),
+            expected.join("\n")
+        );
         assert_eq!(summary(&checked), "2 errors");
     }
 

@@ -12,8 +12,7 @@ use serde_json::json;
 
 use crate::arguments::DownArguments;
 use crate::error::{CliError, Exit};
-use crate::process::Process;
-use crate::{json, report, running, say, silence};
+use crate::{json, process, report, running, say, silence};
 
 /// Runs the command.
 ///
@@ -30,7 +29,8 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
         error => CliError::Client(error),
     };
     let mut client = Client::connect_and_hear(&found, silence::said(&found, arguments.json))?;
-    let process = Process::of(client.pid());
+    let is_agent = client.is_agent();
+    let wait = || process::wait_for_end(&found, is_agent, silence::said(&found, arguments.json));
     let asked = ask(&mut client, arguments);
     if !arguments.json {
         line(&format!(
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
             Ok(ClientReply::Ended(ended)) => {
                 tell(&ended, arguments);
                 // When `down` returns, nothing of the dataflow is left.
-                process.wait(silence::said(&found, arguments.json));
+                wait();
                 return Ok(match (written(&found)?, report::exit(&ended)) {
                     (Some(_), exit) => exit,
                     (None, Exit::Done) => return Err(report_missing(&found)),
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &DownArguments) -> Result<Exit, CliError> {
             Ok(other) => tracing::debug!(?other, "reply not asked for"),
         }
     }
-    process.wait(silence::said(&found, arguments.json));
+    wait();
     match written(&found)? {
         Some(ended) => {
             tell(&ended, arguments);

@@ -4,11 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dataflow_descriptor::{harmless_text, nearest};
-use dataflow_ids::{End, LifeCycle};
+use dataflow_descriptor::{RecordError, harmless_text, nearest};
+use dataflow_ids::{End, LifeCycle, PeerId};
+use dataflow_runtime::agent::{AgentError, AgentRunError};
 use dataflow_runtime::client::ClientError;
 use dataflow_runtime::logs::LogsError;
 use dataflow_runtime::models::ModelError;
+use dataflow_runtime::network::IdentityError;
 use dataflow_runtime::registry::RegistryError;
 use dataflow_runtime::{ErrorClass, RunError, UpError};
 
@@ -123,6 +125,92 @@ pub(crate) enum CliError {
     BackgroundEnded {
         /// How it ended.
         how: String,
+    },
+    /// The agent of this machine cannot be talked to.
+    #[error("the agent `{agent}` of this machine cannot be asked to run it: {source}")]
+    AgentRefuses {
+        /// Its id.
+        agent: PeerId,
+        /// What went wrong.
+        source: ClientError,
+    },
+    /// The agent of this machine does not run a dataflow, and says why.
+    #[error("{why}")]
+    RefusedByAgent {
+        /// Why, and what to do.
+        why: String,
+        /// Whose turn it is.
+        exit: Exit,
+    },
+    /// The agent of this machine is stopping.
+    #[error("the agent `{agent}` of this machine is stopping")]
+    AgentEnds {
+        /// Its id.
+        agent: PeerId,
+    },
+    /// The agent could not go on with a dataflow.
+    #[error("{why}")]
+    BrokeOffOnAgent {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The agent ended while somebody waited for it.
+    #[error("the agent `{agent}` (pid {pid}) ended{}", match dataflow { Some(name) => format!(" before {name} did, and {name} with it"), None => String::new() })]
+    AgentVanished {
+        /// Its id.
+        agent: PeerId,
+        /// Its process.
+        pid: u32,
+        /// The dataflow that it ran for this command.
+        dataflow: Option<String>,
+    },
+    /// It is not known which file of peers is meant.
+    #[error(
+        "it is not known which file of peers is meant: no agent runs here, and this folder has no peers.yaml"
+    )]
+    NoPeersFile,
+    /// What was typed cannot be a peer's id.
+    #[error("`{}` is no id of a peer: {why}", harmless_text(.text))]
+    BadPeerId {
+        /// As it was typed.
+        text: String,
+        /// Why not.
+        why: String,
+    },
+    /// The file has no such peer.
+    #[error("{} has no peer `{}`", .file.display(), harmless_text(.peer))]
+    UnknownPeer {
+        /// As it was named.
+        peer: String,
+        /// The file.
+        file: PathBuf,
+        /// A peer that was perhaps meant.
+        near: Option<String>,
+        /// The peers that it has.
+        known: String,
+    },
+    /// Somebody must say yes, and nobody can be asked.
+    #[error("a key is recorded when a person has compared it, and standard input is no terminal")]
+    CannotAsk,
+    /// Fingerprints cannot be written into the file.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// No agent runs.
+    #[error("no agent runs on this machine as this user")]
+    NoAgent,
+    /// An agent cannot begin.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// An agent broke off.
+    #[error(transparent)]
+    AgentRun(#[from] AgentRunError),
+    /// The environment of this command is too large for an agent.
+    #[error("the environment of this command has {bytes} bytes, and an agent takes {bytes_max}")]
+    EnvironmentTooLarge {
+        /// How many it has.
+        bytes: usize,
+        /// How many there may be.
+        bytes_max: usize,
     },
     /// The runtime was killed while somebody waited for its end.
     #[error("the runtime of `{name}` (pid {pid}) ended without a report")]
@@ -283,6 +371,12 @@ impl From<UpError> for CliError {
     }
 }
 
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> CliError {
+        CliError::Agent(error.into())
+    }
+}
+
 impl CliError {
     /// The error of a system call, said with what was tried.
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
@@ -316,6 +410,30 @@ impl CliError {
             }
             CliError::RuntimeVanished { name, .. } => {
                 format!("its nodes have ended with it; `dataflow logs {name}` shows what they said")
+            }
+            CliError::AgentRefuses { .. } | CliError::AgentEnds { .. } => {
+                "`dataflow up --no-agent` runs it without the agent".to_owned()
+            }
+            CliError::AgentVanished { dataflow: Some(dataflow), .. } => {
+                format!("its nodes have ended with it; `dataflow logs {dataflow}` shows what they said")
+            }
+            CliError::AgentVanished { dataflow: None, .. } => {
+                "what it logged says why; `dataflow up --no-agent` runs it without the agent".to_owned()
+            }
+            CliError::NoPeersFile => "name it with `--peers FILE`".to_owned(),
+            CliError::UnknownPeer { near, known, .. } => match near {
+                Some(near) => format!("did you mean `{near}`? it has {known}"),
+                None => format!("it has {known}"),
+            },
+            CliError::CannotAsk => {
+                "run it at a terminal, or say `--yes` on a network where nobody can sit in between".to_owned()
+            }
+            CliError::NoAgent => {
+                "`dataflow agent --peers peers.yaml --node ID` starts one, where ID is this machine's in that file"
+                    .to_owned()
+            }
+            CliError::EnvironmentTooLarge { .. } => {
+                "make it smaller, or run the dataflow without the agent: `dataflow up --no-agent`".to_owned()
             }
             CliError::NoLogs { .. } => {
                 "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder; nodes \
@@ -379,6 +497,14 @@ impl CliError {
             | CliError::NotInCache { .. }
             | CliError::Models(ModelError::BadName { .. } | ModelError::BadPins { .. })
             | CliError::UnknownNode { .. } => Exit::WrongInput,
+            CliError::NoAgent
+            | CliError::NoPeersFile
+            | CliError::BadPeerId { .. }
+            | CliError::UnknownPeer { .. }
+            | CliError::CannotAsk
+            | CliError::Record(_) => Exit::WrongInput,
+            CliError::RefusedByAgent { exit, .. } => *exit,
+            CliError::Agent(error) => error.class().into(),
             CliError::Up(error) => error.class().into(),
             CliError::Run(error) => error.class().into(),
             CliError::Said(exit) => *exit,

@@ -26,17 +26,17 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Logs what `DATAFLOW_LOG`, else `RUST_LOG`, asks for, else warnings, for the person on call.
+    /// Logs what `DATAFLOW_LOG`, else `RUST_LOG`, asks for, else `default`, for the person on call.
     ///
     /// # Errors
     ///
     /// [`CliError::System`] when there is no thread to write it.
-    pub(crate) fn to_standard_error() -> Result<Log, CliError> {
+    pub(crate) fn to_standard_error(default: &str) -> Result<Log, CliError> {
         let log = Log::to(stderr()).map_err(CliError::system("start the thread that logs"))?;
         let filter = ["DATAFLOW_LOG", "RUST_LOG"]
             .into_iter()
             .find_map(|variable| EnvFilter::try_from_env(variable).ok())
-            .unwrap_or_else(|| EnvFilter::new("warn"));
+            .unwrap_or_else(|| EnvFilter::new(default));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(log.lines.clone())

@@ -17,9 +17,8 @@ use notify::{RecursiveMode, Watcher};
 
 use crate::arguments::LogsArguments;
 use crate::error::{CliError, Exit};
-use crate::process::Process;
 use crate::style::Style;
-use crate::{json, output, running, text};
+use crate::{json, output, process, running, text};
 
 /// Runs the command.
 ///
@@ -233,19 +232,21 @@ impl Changes {
         watcher
             .watch(&past.folder, RecursiveMode::NonRecursive)
             .map_err(cannot_watch)?;
-        // Its end is that of its process: the last lines are written after commands have been told of the end,
+        // Its end is that of its process, or, on an agent, of its name: the last lines are written after commands have been told of the end,
         // and a runtime that is killed tells nobody.
         let project = past.file.parent().unwrap_or(&past.folder);
         let running = registry::find(project, Some(past.name.as_str()))?
             .into_iter()
             .find(|run| run.run == past.run);
-        match running.map(|run| Process::of(run.pid)) {
-            Some(process) => {
+        match running {
+            Some(run) => {
+                let agent = registry::agent()?;
+                let is_agent = agent.is_some_and(|agent| agent.pid == run.pid);
                 std::thread::Builder::new()
                     .name("dataflow-follow".to_owned())
                     .spawn(move || {
                         // A runtime that stands still has said nothing that could be read.
-                        process.wait(Box::new(|_| {}));
+                        process::wait_for_end(&run, is_agent, Box::new(|_| {}));
                         ended();
                     })
                     .map_err(CliError::system("start the thread that waits for the end"))?;

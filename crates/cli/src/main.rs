@@ -1,5 +1,6 @@
 //! The binary `dataflow`: says what the other rooms do.
 
+mod agent;
 mod arguments;
 mod check;
 mod diagnostics;
@@ -12,6 +13,7 @@ mod log;
 mod logs;
 mod models;
 mod output;
+mod peers;
 mod process;
 mod ps;
 mod report;
@@ -35,7 +37,7 @@ use crate::style::Style;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = Log::to_standard_error().and_then(|log| {
+    let result = Log::to_standard_error(arguments.command.log_default()).and_then(|log| {
         let result = run(&arguments.command);
         log.finish();
         result
@@ -60,6 +62,8 @@ fn run(command: &Command) -> Result<Exit, CliError> {
         Command::Ps(arguments) => ps::run(arguments),
         Command::Logs(arguments) => logs::run(arguments),
         Command::Models(arguments) => models::run(arguments),
+        Command::Agent(arguments) => agent::run(arguments),
+        Command::Peers(arguments) => peers::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
     }

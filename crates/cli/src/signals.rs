@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::{Forcer, StopMode};
+use dataflow_runtime::agent::AgentControls;
+use dataflow_runtime::client::HostedControls;
 use dataflow_runtime::{Controls, Interruption};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -24,6 +26,10 @@ enum Target {
     Runtime(Pid),
     /// The dataflow.
     Dataflow(Controls),
+    /// The dataflow, on an agent.
+    Hosted(HostedControls),
+    /// The agent that this process is.
+    Agent(AgentControls),
     /// A dataflow that has ended: only its report is still to be read.
     Report,
 }
@@ -171,6 +177,17 @@ impl Signals {
         self.go_to(Some(Target::Dataflow(controls)));
     }
 
+    /// From now on signals stop, then force, the dataflow that an agent runs for this command. One that came before
+    /// stops it at once.
+    pub(crate) fn go_to_hosted(&self, controls: HostedControls) {
+        self.go_to(Some(Target::Hosted(controls)));
+    }
+
+    /// From now on signals stop, then force, this agent with all its dataflows. One that came before stops it at once.
+    pub(crate) fn go_to_agent(&self, controls: AgentControls) {
+        self.go_to(Some(Target::Agent(controls)));
+    }
+
     /// From now on a signal only says that nobody waits for the reader of the report.
     pub(crate) fn go_to_report(&self) {
         self.lock().target = Target::Report;
@@ -205,14 +222,18 @@ impl Signals {
                 let _ = kill_process_group(*group, Signal::KILL);
             }
             Target::Dataflow(controls) if forces => controls.force(Forcer::SecondInterrupt),
+            Target::Hosted(controls) if forces => controls.force(Forcer::SecondInterrupt),
+            Target::Agent(controls) if forces => controls.force(Forcer::SecondInterrupt),
             target => target.end(came),
         }
-        match &state.target {
-            Target::Runtime(_) | Target::Dataflow(_) if forces => Some(Heard::Force),
+        let runs = matches!(
+            &state.target,
+            Target::Runtime(_) | Target::Dataflow(_) | Target::Hosted(_) | Target::Agent(_)
+        );
+        match runs {
+            true if forces => Some(Heard::Force),
             // A first Ctrl-C is told what a second one does, even if the stop is not new.
-            Target::Runtime(_) | Target::Dataflow(_) if is_first || came == Came::Interrupt => {
-                Some(Heard::Stop)
-            }
+            true if is_first || came == Came::Interrupt => Some(Heard::Stop),
             _ => None,
         }
     }
@@ -237,6 +258,8 @@ impl Target {
                 let _ = kill_process(*pid, came.signal());
             }
             Target::Dataflow(controls) => controls.stop(StopMode::Graceful, None),
+            Target::Hosted(controls) => controls.stop(StopMode::Graceful, None),
+            Target::Agent(controls) => controls.stop(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
 
 use dataflow_descriptor::{Dataflow, Node};
+use dataflow_ids::DataflowName;
 use dataflow_shm::child::DescriptorLimit;
 use dataflow_wire::status::Report;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -169,6 +170,11 @@ impl Run {
     /// The run's name: its folder under `.dataflow/runs/`, and part of the names of its memfds.
     pub fn name(&self) -> &str {
         self.folder.run()
+    }
+
+    /// The dataflow's name.
+    pub(crate) fn dataflow_name(&self) -> &DataflowName {
+        &self.dataflow.name
     }
 
     /// Runs the dataflow on the calling thread until it has ended, and tells `events` what happens.

@@ -1,16 +1,20 @@
-//! `dataflow graph`: the graph of a description, for people and for programs that draw.
+//! `dataflow graph`: the graph of a description, or of the machines, for people and for programs that draw.
 
 mod ascii;
 mod dot;
 mod json;
 mod mermaid;
+mod peers;
 
 use dataflow_descriptor::{Dataflow, Edge, limits};
 use dataflow_ids::QueuePolicy;
 
 use crate::arguments::{GraphArguments, GraphFormat};
 use crate::error::{CliError, Exit};
+use crate::peers::source;
 use crate::{load, output};
+
+use self::peers::Machines;
 
 /// Runs the command.
 ///
@@ -18,8 +22,18 @@ use crate::{load, output};
 ///
 /// [`CliError::Said`] when the description has errors: they have been said.
 pub(crate) fn run(arguments: &GraphArguments) -> Result<Exit, CliError> {
-    let dataflow = load::load(&arguments.file)?;
-    output::write(&drawn(&dataflow, arguments.format))?;
+    let text = match (&arguments.file, &arguments.peers) {
+        (Some(file), _) => drawn(&load::load(file)?, arguments.format),
+        (None, Some(Some(file))) => {
+            let peers = source::load(file)?;
+            Machines::of_file(&peers).draw(arguments.format, None)
+        }
+        (None, _) => {
+            let status = source::status()?.ok_or(CliError::NoAgent)?;
+            Machines::live(&status).draw(arguments.format, Some(&status))
+        }
+    };
+    output::write(&text)?;
     Ok(Exit::Done)
 }
 

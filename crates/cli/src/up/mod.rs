@@ -1,8 +1,9 @@
-//! `dataflow up`: runs a dataflow, here or in the background.
+//! `dataflow up`: runs a dataflow, here, in the background, or on the agent of this machine.
 
 mod background;
 mod build;
 mod downloads;
+mod hosted;
 mod show;
 mod speaker;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use dataflow_descriptor::Dataflow;
+use dataflow_runtime::registry;
 use dataflow_runtime::{Interruption, RunError, RunEvent, RunOptions, prepare};
 use dataflow_wire::status::Report;
 
@@ -71,6 +73,10 @@ fn run_with(
         build::all(&load::load_before_build(&arguments.file)?, signals)?;
     }
     let dataflow = load::load(&arguments.file)?;
+    let may_host = !arguments.no_agent && !arguments.background;
+    if may_host && let Some(agent) = registry::agent()? {
+        return hosted::run(&agent, &dataflow, arguments, ground, speaker, signals);
+    }
     if arguments.detach {
         return background::start(arguments, speaker, signals);
     }

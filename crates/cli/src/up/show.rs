@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use dataflow_descriptor::Dataflow;
-use dataflow_ids::{LifeCycle, NodeId};
+use dataflow_ids::{LifeCycle, NodeId, PeerId};
 use dataflow_runtime::RunEvent;
+use dataflow_runtime::registry::FoundAgent;
 use dataflow_wire::status::{ModelStatus, Phase, Report, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -54,6 +55,8 @@ pub(super) struct Started {
     pub(super) pid: u32,
     /// Its nodes.
     pub(super) nodes: Vec<NodeId>,
+    /// The agent that runs it; without one, it has a process of its own.
+    pub(super) agent: Option<PeerId>,
     /// When, on this process's clock.
     #[serde(skip, default = "Instant::now")]
     at: Instant,
@@ -68,8 +71,25 @@ impl Started {
             file: dataflow.file.clone(),
             pid: std::process::id(),
             nodes: dataflow.nodes.iter().map(|node| node.id.clone()).collect(),
+            agent: None,
             at: Instant::now(),
         }
+    }
+
+    /// As [`Started::now`], on an agent.
+    pub(super) fn on_agent(dataflow: &Dataflow, run: &str, agent: &FoundAgent) -> Started {
+        Started {
+            pid: agent.pid,
+            agent: Some(agent.this.clone()),
+            ..Started::now(dataflow, run)
+        }
+    }
+
+    /// `, on the agent gpu-a`, or nothing.
+    fn place(&self) -> String {
+        self.agent
+            .as_ref()
+            .map_or(String::new(), |agent| format!(", on the agent {agent}"))
     }
 
     /// The folder of the run's logs.
@@ -147,10 +167,11 @@ impl Show {
     fn started(&self, started: &Started) {
         match self.reader {
             Reader::Person(_) => self.own(&format!(
-                "starting {}: {} (run {})",
+                "starting {}: {} (run {}{})",
                 started.name,
                 counted(started.nodes.len() as u64, "node"),
-                started.run
+                started.run,
+                started.place()
             )),
             Reader::Program => {
                 let mut event = json::plain(started);
@@ -166,10 +187,11 @@ impl Show {
             Reader::Person(_) => {
                 let name = &started.name;
                 line(&format!(
-                    "{name} is up: {} ready (run {}, pid {})",
+                    "{name} is up: {} ready (run {}, pid {}{})",
                     counted(started.nodes.len() as u64, "node"),
                     started.run,
-                    started.pid
+                    started.pid,
+                    started.place()
                 ));
                 line(&format!(
                     "  dataflow ps {name}       how it stands\n  dataflow logs -f {name}  what its nodes say\n  \

@@ -1,9 +1,23 @@
 //! The runtime as a service on a machine that is a peer (sections 8 and 10 of the design).
+//!
+//! A caller prepares an agent ([`prepare()`]), keeps [`AgentControls`] for its signals, and gives its thread to
+//! [`PreparedAgent::block_on`]. Commands find it through [`registry::agent`](crate::registry::agent()).
 
+mod controls;
+mod error;
 mod events;
+mod news;
 mod peers;
+mod prepare;
+mod runs;
+mod serve;
+mod socket;
+mod steering;
 
+pub use controls::AgentControls;
+pub use error::{AgentError, AgentRunError};
 pub use events::AgentEvent;
 pub use peers::{PeerService, PeerServiceError, PeerStart, PeersHandle};
+pub use prepare::{AgentOptions, OnBeat, PreparedAgent, prepare};
 
 pub(crate) use peers::{Entry, Keeper};

@@ -61,7 +61,6 @@ impl Registry {
     /// # Errors
     ///
     /// [`RegistryError::AgentRunsAlready`] when another process, or this one, holds the claim.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the agent itself comes next"))]
     pub(crate) fn claim_agent(&self, this: &PeerId, file: &Path) -> Result<Claim, RegistryError> {
         private_folder(&self.root)?;
         let place = self.root.join(FOLDER);

@@ -1,0 +1,83 @@
+//! `dataflow agent`: the runtime as a service, on a machine that is a peer.
+
+mod events;
+mod supervisor;
+
+use std::io::{Write, stdout};
+use std::path::absolute;
+use std::sync::mpsc;
+
+use dataflow_descriptor::harmless_text;
+use dataflow_ids::PeerId;
+use dataflow_runtime::agent::{AgentOptions, prepare};
+
+use self::events::Listener;
+use self::supervisor::Supervisor;
+use crate::arguments::AgentArguments;
+use crate::error::{CliError, Exit};
+use crate::peers::source;
+use crate::signals::{Heard, Signals};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// [`CliError`] when the agent could not begin or broke off.
+pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
+    let supervisor = Supervisor::of_this_process()?;
+    let signals = Signals::watch({
+        let supervisor = supervisor.clone();
+        let is_json = arguments.json;
+        move |heard| {
+            let text = match heard {
+                Heard::Stop => {
+                    supervisor.stopping();
+                    "stopping: what was sent on its dataflows will be consumed first. A second Ctrl-C forces the end."
+                }
+                Heard::Force => "forced: every process of its dataflows is killed",
+                Heard::Leave => return,
+            };
+            if !is_json {
+                line(text);
+            }
+        }
+    })?;
+    let this = PeerId::new(arguments.node.as_str()).map_err(|error| CliError::BadPeerId {
+        text: arguments.node.clone(),
+        why: error.to_string(),
+    })?;
+    let mut peers = source::load(&arguments.peers)?;
+    // It is read again when it changes, wherever this process is then.
+    peers.file = absolute(&peers.file).unwrap_or(peers.file);
+    let file = peers.file.clone();
+    let agent = prepare(AgentOptions {
+        peers,
+        this,
+        identity: arguments.identity.clone(),
+        listen: arguments.listen,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        on_beat: supervisor.on_beat(),
+    })?;
+    signals.go_to_agent(agent.controls());
+    let (to_listener, events) = mpsc::channel();
+    let listener = Listener::new(supervisor, file, arguments.json);
+    let listening = std::thread::Builder::new()
+        .name("dataflow-events".to_owned())
+        .spawn(move || listener.listen(&events))
+        .map_err(CliError::system(
+            "start the thread that listens to the agent",
+        ))?;
+    let result = agent.block_on(to_listener);
+    // All that was said comes before the end. It only says, so it cannot have panicked.
+    let _ = listening.join();
+    result?;
+    Ok(Exit::Done)
+}
+
+/// Writes a line in one go. A reader that has gone is no reason to end an agent.
+fn line(text: &str) {
+    let mut out = stdout().lock();
+    let _ = out
+        .write_all(format!("{}\n", harmless_text(text)).as_bytes())
+        .and_then(|()| out.flush());
+}

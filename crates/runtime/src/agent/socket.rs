@@ -1,0 +1,164 @@
+//! The agent's socket: how the peers stand, and dataflows that commands want run here.
+
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use dataflow_ids::StopMode;
+use dataflow_wire::client::{ClientReply, ClientRequest, OnLeave, UpRequest};
+use dataflow_wire::peers::PeersStatus;
+use tokio::io::unix::AsyncFd;
+
+use super::runs::Runs;
+use super::steering::{Steering, Stop};
+use crate::commands::{Greeted, accept, greet, say, say_report};
+use crate::env::spawn_guarded;
+use crate::process::FramedSocket;
+
+/// How long a command that does not read is waited for when there is nothing more to say.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// What the socket needs of the agent.
+pub(super) struct Served {
+    pub(super) runs: Rc<Runs>,
+    /// How the peers stand, at once.
+    pub(super) peers: Box<dyn Fn() -> PeersStatus>,
+}
+
+/// Accepts commands until this is dropped.
+pub(super) async fn serve(served: Rc<Served>, listener: AsyncFd<OwnedFd>) -> std::io::Result<()> {
+    accept(&listener, |socket, place| {
+        let served = Rc::clone(&served);
+        let conversation = async move {
+            let _place = place;
+            converse(&served, &socket).await;
+        };
+        spawn_guarded(conversation, |what| {
+            // Its connection ends with it, and nothing else does.
+            tracing::error!(%what, "conversation with a command panicked");
+        })
+        .detach();
+    })
+    .await
+}
+
+/// Answers one command until it goes, or has what it stays for.
+async fn converse(served: &Served, socket: &FramedSocket) {
+    let talk = async {
+        if greet(socket, std::process::id(), true).await == Greeted::Welcome {
+            answer(served, socket).await;
+        }
+        let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
+    };
+    let mut talk = pin!(talk);
+    tokio::select! {
+        biased;
+        () = &mut talk => {}
+        // A command that has gone is learned from its end of the conversation.
+        _ = socket.write_queued() => talk.await,
+    }
+    socket.close();
+}
+
+async fn answer(served: &Served, socket: &FramedSocket) {
+    loop {
+        let request = match socket.next::<ClientRequest>().await {
+            Ok(Some((request, _))) => request,
+            Ok(None) => return,
+            Err(error) => {
+                let reason = error.to_string();
+                say(socket, &ClientReply::Refused { reason }).await;
+                return;
+            }
+        };
+        let reply = match request {
+            ClientRequest::Peers => ClientReply::Peers(Box::new((served.peers)())),
+            ClientRequest::Up(request) => return host(&served.runs, socket, *request).await,
+            ClientRequest::Hello { protocol } => ClientReply::Welcome {
+                protocol,
+                pid: std::process::id(),
+                is_agent: true,
+            },
+            ClientRequest::Status
+            | ClientRequest::Stop { .. }
+            | ClientRequest::Force { .. }
+            | ClientRequest::Follow
+            | ClientRequest::StopNode { .. }
+            | ClientRequest::RestartNode { .. } => {
+                let reason = "this is asked of a dataflow, at its own socket".to_owned();
+                say(socket, &ClientReply::Refused { reason }).await;
+                return;
+            }
+        };
+        if !say(socket, &reply).await {
+            let reason = "the answer cannot be sent".to_owned();
+            say(socket, &ClientReply::Refused { reason }).await;
+            return;
+        }
+    }
+}
+
+/// Runs what a command asks for, and tells it what happens until the end, or until it goes.
+async fn host(runs: &Rc<Runs>, socket: &FramedSocket, request: UpRequest) {
+    let on_leave = request.on_leave;
+    let (steering, mut news) = match runs.begin(request) {
+        Ok(begun) => begun,
+        Err(refusal) => {
+            say(socket, &ClientReply::UpRefused(refusal)).await;
+            return;
+        }
+    };
+    let telling = async {
+        while let Some(reply) = news.next().await {
+            match reply {
+                ClientReply::Ended(report) => say_report(socket, report).await,
+                reply => {
+                    say(socket, &reply).await;
+                }
+            }
+            // No faster than it reads: what it does not read waits where there is a limit.
+            socket.flushed().await;
+        }
+    };
+    if first(telling, steer(socket, &steering)).await == First::Left && on_leave == OnLeave::Stop {
+        steering.stop(Stop {
+            mode: StopMode::Graceful,
+            force_after: None,
+            by: "the end of its `up`",
+        });
+    }
+}
+
+/// Hears what the command wants, until it goes.
+async fn steer(socket: &FramedSocket, steering: &Steering) {
+    loop {
+        match socket.next::<ClientRequest>().await {
+            Ok(Some((ClientRequest::Stop { mode, force_after }, _))) => steering.stop(Stop {
+                mode,
+                force_after,
+                by: "Ctrl-C or a signal",
+            }),
+            Ok(Some((ClientRequest::Force { by }, _))) => steering.force(by),
+            // Who stays until the end wants nothing else.
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// Which of the two was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Told,
+    Left,
+}
+
+async fn first(telling: impl Future<Output = ()>, steering: impl Future<Output = ()>) -> First {
+    tokio::select! {
+        biased;
+        () = telling => First::Told,
+        () = steering => First::Left,
+    }
+}
