@@ -287,11 +287,15 @@ pub(crate) struct AgentArguments {
 #[command(after_help = "Examples:
   dataflow check flow.yml
   dataflow check --json flow.yml
+  dataflow check --peers peers.yaml flow.yml    and whether its nodes have a place on these machines
 
 Exit codes: 0 it can run (there may be warnings), 2 it cannot.")]
 pub(crate) struct CheckArguments {
     /// The description, a YAML file
     pub(crate) file: PathBuf,
+    /// A file of peers: `peer:` names one of them, and what `requires:` asks for some of them may have
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peers: Option<PathBuf>,
     /// Write one JSON object with all diagnostics
     #[arg(long)]
     pub(crate) json: bool,

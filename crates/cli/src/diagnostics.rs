@@ -2,7 +2,7 @@
 
 use std::io::{Write, stderr};
 
-use dataflow_descriptor::{Checked, Diagnostic, Excerpt, Part, Place};
+use dataflow_descriptor::{Checked, Diagnostic, Excerpt, Part, Place, Severity};
 use serde_json::{Value, json};
 
 use crate::style::Style;
@@ -42,11 +42,10 @@ fn text(diagnostics: &[Diagnostic], omitted: usize, style: Style) -> String {
 }
 
 /// `2 errors, 1 warning`, or `no problems`.
-pub(crate) fn summary(checked: &Checked) -> String {
-    let errors = checked.errors();
-    let warnings = checked.warnings();
+pub(crate) fn summary(diagnostics: &[Diagnostic]) -> String {
     let mut parts = Vec::new();
-    for (number, noun) in [(errors, "error"), (warnings, "warning")] {
+    for (severity, noun) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+        let number = count(diagnostics, severity);
         if number > 0 {
             parts.push(counted(number as u64, noun));
         }
@@ -58,9 +57,15 @@ pub(crate) fn summary(checked: &Checked) -> String {
     }
 }
 
+/// How many are of this severity.
+pub(crate) fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    let of_it = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
+    diagnostics.iter().filter(of_it).count()
+}
+
 /// All diagnostics as a JSON list.
-pub(crate) fn json(checked: &Checked) -> Value {
-    checked.diagnostics.iter().map(one).collect()
+pub(crate) fn json(diagnostics: &[Diagnostic]) -> Value {
+    diagnostics.iter().map(one).collect()
 }
 
 fn one(diagnostic: &Diagnostic) -> Value {
@@ -120,12 +125,12 @@ mod tests {
             text(&checked.diagnostics, checked.omitted, Style::PLAIN),
             expected.join("\n")
         );
-        assert_eq!(summary(&checked), "2 errors");
+        assert_eq!(summary(&checked.diagnostics), "2 errors");
     }
 
     #[test]
     fn json_has_the_places_of_both_nodes() {
-        let diagnostics = json(&checked());
+        let diagnostics = json(&checked().diagnostics);
         let duplicate = &diagnostics[1];
         assert_eq!(duplicate["code"], "DF0021");
         assert_eq!(duplicate["severity"], "error");
@@ -135,5 +140,34 @@ mod tests {
         );
         assert_eq!(duplicate["source_line"], "  - { id: a, path: /bin/sh }");
         assert_eq!(duplicate["related"][0]["line"], 3);
+    }
+
+    /// Every broken file of peers in `descriptor/tests/data/peers` gives the JSON beside it.
+    ///
+    /// `UPDATE_EXPECT=1 cargo test -p dataflow-cli --bins` renews them.
+    #[test]
+    fn every_broken_file_of_peers_gives_the_json_beside_it() {
+        let data = "../descriptor/tests/data/peers";
+        let update = std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1");
+        let mut files: Vec<_> = std::fs::read_dir(data)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+            .collect();
+        files.sort();
+        assert!(files.len() >= 30, "{files:?}");
+        for path in files {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // The name without the way here.
+            let name = path.file_name().unwrap();
+            let checked = dataflow_descriptor::check_peers_text(&text, name);
+            let found = format!("{:#}\n", json(&checked.diagnostics));
+            let beside = path.with_extension("json");
+            if update {
+                std::fs::write(&beside, &found).unwrap();
+            }
+            let expected = std::fs::read_to_string(&beside).unwrap_or_default();
+            assert_eq!(expected, found, "{}: UPDATE_EXPECT=1", path.display());
+        }
     }
 }

@@ -140,6 +140,18 @@ codes! {
     SharedHost = 60,
     /// An answer that may take longer than the time between two questions.
     ContradictoryHealthCheck = 61,
+    /// The machine that the check is about is not in the file.
+    ThisNotListed = 62,
+    /// Warning: this machine declares more than it has.
+    DeclaredBeyondFound = 63,
+    /// Another peer's address leads to this machine's agent.
+    LeadsHere = 64,
+    /// Warning: this machine does not have the address at which the others look for it.
+    AddressElsewhere = 65,
+    /// A node is pinned to a peer that the file of peers does not have.
+    UnknownPeer = 66,
+    /// No peer has what a node requires.
+    NoPeerCanTake = 67,
 }
 
 impl Code {

@@ -8,16 +8,16 @@ use crate::check::{self, Checker, Report};
 use crate::limits::FILE_BYTES_MAX;
 use crate::source::Source;
 use crate::subject::{self, Subject};
-use crate::{Checked, CheckedPeers, Code, Environment};
+use crate::{Checked, CheckedPeers, Code, Environment, Peers, ThisMachine};
 
 /// Reads and checks a description. Relative paths in it begin at its folder.
-pub(crate) fn check_file(file: &Path, environment: &Environment) -> Checked {
+pub(crate) fn check_file(file: &Path, environment: &Environment, peers: Option<&Peers>) -> Checked {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     match read(file, &subject::DATAFLOW) {
-        Ok(text) => check::check(&text, file, folder, environment),
+        Ok(text) => check::check(&text, file, folder, environment, peers),
         Err(report) => {
             let source = Source::new(file, "");
             let mut checker = Checker::new(&source, folder, environment);
@@ -28,9 +28,9 @@ pub(crate) fn check_file(file: &Path, environment: &Environment) -> Checked {
 }
 
 /// Reads and checks a file of peers.
-pub(crate) fn check_peers_file(file: &Path) -> CheckedPeers {
+pub(crate) fn check_peers_file(file: &Path, machine: Option<&ThisMachine<'_>>) -> CheckedPeers {
     match read(file, &subject::PEERS) {
-        Ok(text) => check::check_peers(&text, file),
+        Ok(text) => check::check_peers(&text, file, machine),
         Err(report) => check::no_peers(file, report),
     }
 }

@@ -28,7 +28,7 @@ pub use dataflow::{
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 pub use nearest::nearest;
-pub use peers::{HealthCheck, Peer, PeerCapabilities, Peers};
+pub use peers::{HealthCheck, Peer, PeerCapabilities, Peers, ThisMachine};
 pub use record::{RecordError, with_fingerprints};
 pub use source::harmless_text;
 
@@ -98,7 +98,17 @@ pub fn check_file(file: impl AsRef<Path>) -> Checked {
 
 /// [`check_file`] with an environment of the caller's.
 pub fn check_file_in(file: impl AsRef<Path>, environment: &Environment) -> Checked {
-    file::check_file(file.as_ref(), environment)
+    file::check_file(file.as_ref(), environment, None)
+}
+
+/// [`check_file_in`], and whether the nodes have a place on these peers: the machines that they are pinned to are there,
+/// and what each requires, some peer may have.
+pub fn check_file_with_peers(
+    file: impl AsRef<Path>,
+    environment: &Environment,
+    peers: &Peers,
+) -> Checked {
+    file::check_file(file.as_ref(), environment, Some(peers))
 }
 
 /// Checks a text that need not be a file. `file` names it in diagnostics; `folder` is where relative paths begin.
@@ -108,19 +118,34 @@ pub fn check_text(
     folder: impl AsRef<Path>,
     environment: &Environment,
 ) -> Checked {
-    check::check(text, file.as_ref(), folder.as_ref(), environment)
+    check::check(text, file.as_ref(), folder.as_ref(), environment, None)
 }
 
 /// Reads and checks a file of peers, `peers.yaml` (section 10 of the design).
 ///
 /// A file that is missing, a directory, no text or too large is a diagnostic like any other.
 pub fn check_peers_file(file: impl AsRef<Path>) -> CheckedPeers {
-    file::check_peers_file(file.as_ref())
+    file::check_peers_file(file.as_ref(), None)
+}
+
+/// [`check_peers_file`] on one of its machines: it is listed, no other entry leads to it, its address is one of its own,
+/// and it has what it declares.
+pub fn check_peers_file_on(file: impl AsRef<Path>, machine: &ThisMachine<'_>) -> CheckedPeers {
+    file::check_peers_file(file.as_ref(), Some(machine))
 }
 
 /// Checks the text of a file of peers, which need not be in a file. `file` names it in diagnostics.
 pub fn check_peers_text(text: &str, file: impl AsRef<Path>) -> CheckedPeers {
-    check::check_peers(text, file.as_ref())
+    check::check_peers(text, file.as_ref(), None)
+}
+
+/// [`check_peers_text`] on one of its machines, as [`check_peers_file_on`].
+pub fn check_peers_text_on(
+    text: &str,
+    file: impl AsRef<Path>,
+    machine: &ThisMachine<'_>,
+) -> CheckedPeers {
+    check::check_peers(text, file.as_ref(), Some(machine))
 }
 
 /// A duration as descriptions write it: `33ms`, `2min`, in the largest unit that leaves no fraction.

@@ -1,7 +1,8 @@
 //! The checked file of peers: what the rest of the house works with once a `peers.yaml` has no errors.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,4 +73,30 @@ pub struct PeerCapabilities {
     pub gpu: Option<bool>,
     /// What its owner says about it.
     pub labels: BTreeMap<String, String>,
+}
+
+/// The machine that a file of peers is checked on: what it is in the file, and what it has. `None` stands for what could
+/// not be found out, about which nothing is said then.
+pub struct ThisMachine<'a> {
+    /// Its id in the file.
+    pub id: PeerId,
+    /// Its memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Its logical processors.
+    pub cpus: Option<u32>,
+    /// Whether it has a GPU.
+    pub gpu: Option<bool>,
+    /// Whether an address is one of its own.
+    pub has_address: &'a dyn Fn(IpAddr) -> bool,
+}
+
+impl fmt::Debug for ThisMachine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThisMachine")
+            .field("id", &self.id)
+            .field("memory_bytes", &self.memory_bytes)
+            .field("cpus", &self.cpus)
+            .field("gpu", &self.gpu)
+            .finish_non_exhaustive()
+    }
 }

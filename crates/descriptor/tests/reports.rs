@@ -11,13 +11,33 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dataflow_descriptor::{
-    Checked, CheckedPeers, Code, Diagnostic, Environment, Severity, check_file_in,
-    check_peers_file, limits,
+    Checked, CheckedPeers, Code, Diagnostic, Environment, Severity, ThisMachine, check_file_in,
+    check_file_with_peers, check_peers_file, check_peers_file_on, limits,
 };
+use dataflow_ids::PeerId;
 
 const DATA: &str = "tests/data";
 /// The folder of files of peers in it.
 const PEERS: &str = "peers/";
+/// The folder of files of peers that are checked on [`this_machine`].
+const ON_THIS_MACHINE: &str = "on_this_machine/";
+/// The folder of descriptions that are checked with the peers of [`THEIR_PEERS`].
+const WITH_PEERS: &str = "with_peers/";
+const THEIR_PEERS: &str = "tests/data/with_peers/peers.yaml";
+const FOLDERS: [&str; 4] = ["", PEERS, ON_THIS_MACHINE, WITH_PEERS];
+
+/// `gpu-a`, with 16 GB, 8 processors and no GPU, at 192.168.1.10 and 10.0.0.10.
+fn this_machine() -> ThisMachine<'static> {
+    ThisMachine {
+        id: PeerId::new("gpu-a").unwrap(),
+        memory_bytes: Some(16 << 30),
+        cpus: Some(8),
+        gpu: Some(false),
+        has_address: &|ip| {
+            ip.is_loopback() || ["192.168.1.10", "10.0.0.10"].contains(&ip.to_string().as_str())
+        },
+    }
+}
 
 /// No virtual environment, and a PATH with only our own `python3`.
 fn environment() -> Environment {
@@ -105,6 +125,15 @@ fn check_all() -> Cases {
     for (name, path) in files(PEERS, "yaml") {
         cases.insert(name, check_peers_file(&path).into());
     }
+    for (name, path) in files(ON_THIS_MACHINE, "yaml") {
+        let checked = check_peers_file_on(&path, &this_machine());
+        cases.insert(name, checked.into());
+    }
+    let peers = check_peers_file(THEIR_PEERS).peers.unwrap();
+    for (name, path) in files(WITH_PEERS, "yml") {
+        let checked = check_file_with_peers(&path, &environment(), &peers);
+        cases.insert(name, checked.into());
+    }
     // Files that are not there, and such as nobody wants in the repository.
     let folder = tempfile::tempdir().unwrap();
     let too_large = vec![b' '; usize::try_from(limits::FILE_BYTES_MAX).unwrap() + 1];
@@ -166,7 +195,7 @@ fn every_broken_description_gives_the_report_beside_it() {
         "{}\nUPDATE_EXPECT=1 renews the reports",
         wrong.join("\n")
     );
-    for (name, _) in ["", PEERS]
+    for (name, _) in FOLDERS
         .into_iter()
         .flat_map(|folder| files(folder, "report"))
     {
@@ -213,6 +242,8 @@ fn every_diagnostic_says_what_to_do() {
                         | Code::UnusedModel
                         | Code::NoFingerprint
                         | Code::SharedHost
+                        | Code::DeclaredBeyondFound
+                        | Code::AddressElsewhere
                 ),
                 "{name}: {diagnostic}"
             );

@@ -8,6 +8,7 @@ mod edge;
 mod frames;
 mod metadata;
 mod mutation;
+mod peers;
 mod stream;
 mod yaml;
 
@@ -15,6 +16,7 @@ pub use edge::{damaged_edge, edge_with_deaths};
 pub use frames::frames;
 pub use metadata::metadata;
 pub use mutation::Mutations;
+pub use peers::peers;
 pub use stream::stream;
 pub use yaml::yaml;
 
@@ -22,8 +24,9 @@ pub use yaml::yaml;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of `corpora/`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("yaml", yaml),
+    ("peers", peers),
     ("frames", frames),
     ("stream", stream),
     ("metadata", metadata),

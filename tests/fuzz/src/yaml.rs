@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataflow_descriptor::{Checked, Environment, check_text, limits};
+use dataflow_descriptor::{Diagnostic, Environment, check_text, limits};
 use dataflow_shm::edge::{EdgeConfig, Layout};
 
 /// The longest report of one diagnostic, in bytes: its excerpts are cropped and its values shortened.
@@ -20,7 +20,7 @@ pub fn yaml(data: &[u8]) {
     let folder = Path::new("/nonexistent/project");
     let checked = check_text(&text, "fuzz.yml", folder, &Environment::default());
     assert_eq!(checked.dataflow.is_some(), checked.errors() == 0);
-    check_diagnostics(&checked, &text);
+    check_diagnostics(&checked.diagnostics, &text);
     if let Some(dataflow) = &checked.dataflow {
         assert!(dataflow.nodes.len() <= limits::NODES_MAX);
         assert!(dataflow.edges.len() <= limits::EDGES_MAX);
@@ -46,10 +46,11 @@ pub fn yaml(data: &[u8]) {
     }
 }
 
-fn check_diagnostics(checked: &Checked, text: &str) {
-    assert!(checked.diagnostics.len() <= limits::DIAGNOSTICS_MAX);
+/// There are not too many, and each can be shown and points into the text.
+pub(crate) fn check_diagnostics(diagnostics: &[Diagnostic], text: &str) {
+    assert!(diagnostics.len() <= limits::DIAGNOSTICS_MAX);
     let lines = text.split('\n').count();
-    for diagnostic in &checked.diagnostics {
+    for diagnostic in diagnostics {
         let shown = diagnostic.to_string();
         assert!(!shown.is_empty() && shown.len() <= RENDERED_BYTES_MAX);
         assert!(

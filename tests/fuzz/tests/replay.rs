@@ -67,6 +67,11 @@ fn any_text_is_a_description_or_has_errors_that_can_be_shown() {
 }
 
 #[test]
+fn any_text_is_a_file_of_peers_or_has_errors_and_a_key_can_be_recorded_or_nothing_changes() {
+    replay("peers");
+}
+
+#[test]
 fn what_is_decoded_from_a_frame_encodes_to_the_same() {
     replay("frames");
 }

@@ -295,7 +295,7 @@ fn complete(draft: DraftNode, index: NodeIndex, inputs: Vec<Input>) -> Option<No
         restart: draft.restart,
         output_memory_bytes: draft.output_memory_bytes,
         requires: draft.requires,
-        peer: draft.peer.map(|(peer, _)| peer),
+        peer: draft.peer,
         models: draft.models,
     })
 }

@@ -13,6 +13,7 @@ mod model;
 mod node;
 mod path;
 mod peers;
+mod placeable;
 mod report;
 mod requires;
 mod restart;
@@ -26,27 +27,40 @@ use crate::limits::{ALIASED_VALUES_MAX, DEPTH_MAX, VALUES_MAX};
 use crate::source::Source;
 use crate::subject::{self, Subject};
 use crate::yaml::{self, Kind, ParseFailure, ParseFailureKind, Value};
-use crate::{Checked, CheckedPeers, Code, Environment};
+use crate::{Checked, CheckedPeers, Code, Environment, Peers, ThisMachine};
 
 pub(crate) use report::{Checker, Report};
 
 /// Checks a text. `folder` is where relative paths begin, as the caller names it.
-pub(crate) fn check(text: &str, file: &Path, folder: &Path, environment: &Environment) -> Checked {
+///
+/// With peers, nodes are compared with them.
+pub(crate) fn check(
+    text: &str,
+    file: &Path,
+    folder: &Path,
+    environment: &Environment,
+    peers: Option<&Peers>,
+) -> Checked {
     let source = Source::new(file, text);
     let mut checker = Checker::new(&source, folder, environment);
+    checker.peers = peers;
     let root = checker.root(&subject::DATAFLOW);
     let draft = root.and_then(|root| checker.dataflow(&root));
     let dataflow = draft.and_then(|draft| checker.link(draft));
     checker.finish(dataflow)
 }
 
-/// Checks the text of a file of peers.
-pub(crate) fn check_peers(text: &str, file: &Path) -> CheckedPeers {
+/// Checks the text of a file of peers; with a machine, also what it says about that one.
+pub(crate) fn check_peers(
+    text: &str,
+    file: &Path,
+    machine: Option<&ThisMachine<'_>>,
+) -> CheckedPeers {
     let source = Source::new(file, text);
     let environment = Environment::default();
     let mut checker = Checker::new(&source, Path::new(""), &environment);
     let root = checker.root(&subject::PEERS);
-    let peers = root.and_then(|root| checker.peers(&root));
+    let peers = root.and_then(|root| checker.peers(&root, machine));
     checker.finish_peers(peers)
 }
 

@@ -83,8 +83,7 @@ pub(crate) struct DraftNode {
     pub(crate) restart: RestartPolicy,
     pub(crate) output_memory_bytes: Option<u64>,
     pub(crate) requires: Requirement,
-    /// The id and where it stands.
-    pub(crate) peer: Option<(PeerId, Place)>,
+    pub(crate) peer: Option<PeerId>,
     pub(crate) models: Vec<ModelIndex>,
 }
 
@@ -168,6 +167,16 @@ impl Checker<'_> {
             .get("requires")
             .map(|value| self.requires(value, &owner))
             .unwrap_or_default();
+        let peer = fields.get("peer").and_then(|value| {
+            let peer = self.name(value, &format!("`peer` of {owner}"), PeerId::new)?;
+            Some((peer, value.place))
+        });
+        let asked_at = fields.get("requires").map(|value| value.place);
+        self.placeable(
+            &owner,
+            peer.as_ref(),
+            asked_at.map(|place| (&requires, place)),
+        );
         let output_memory_bytes = fields
             .get("output_memory_mb")
             .and_then(|value| self.output_memory(value, &owner, &requires));
@@ -198,10 +207,7 @@ impl Checker<'_> {
                 .unwrap_or_default(),
             output_memory_bytes,
             requires,
-            peer: fields.get("peer").and_then(|value| {
-                let peer = self.name(value, &format!("`peer` of {owner}"), PeerId::new)?;
-                Some((peer, value.place))
-            }),
+            peer: peer.map(|(peer, _)| peer),
             models: fields
                 .get("models")
                 .map(|value| self.models_of_node(value, &owner, models))

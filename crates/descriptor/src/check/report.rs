@@ -67,6 +67,8 @@ pub(crate) struct Checker<'a> {
     /// Where relative paths begin, as the caller names it.
     pub(crate) folder: &'a Path,
     pub(crate) environment: &'a Environment,
+    /// Whom nodes are compared with, when there is a file of peers.
+    pub(crate) peers: Option<&'a Peers>,
     diagnostics: Vec<Diagnostic>,
     /// An alias used many times has its errors once.
     seen: HashSet<(Code, Option<Place>, String)>,
@@ -84,6 +86,7 @@ impl<'a> Checker<'a> {
             source,
             folder,
             environment,
+            peers: None,
             diagnostics: Vec::new(),
             seen: HashSet::new(),
             omitted: 0,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::Code;
 use crate::check::fields::Schema;
 use crate::check::{Checker, Report};
+use crate::diagnostic::Place;
 use crate::limits::{CAPABILITY_CPUS_MAX, CAPABILITY_MEMORY_GB_MAX, LABEL_BYTES_MAX, LABELS_MAX};
 use crate::peers::PeerCapabilities;
 use crate::yaml::{Value, shortened};
@@ -25,19 +26,37 @@ const SCHEMA: Schema = Schema {
     ],
 };
 
+/// Where what a peer declares is written.
+#[derive(Default)]
+pub(super) struct CapabilityPlaces {
+    pub(super) memory: Option<Place>,
+    pub(super) cpus: Option<Place>,
+    pub(super) gpu: Option<Place>,
+}
+
 impl Checker<'_> {
     /// What a peer declares; what is wrong in it counts as not said.
-    pub(super) fn capabilities(&mut self, value: &Value, owner: &str) -> PeerCapabilities {
+    pub(super) fn capabilities(
+        &mut self,
+        value: &Value,
+        owner: &str,
+    ) -> (PeerCapabilities, CapabilityPlaces) {
         let what = format!("`capabilities` of {owner}");
         let Some(entries) = self.entries(
             value,
             &what,
             "write `capabilities: { memory_gb: 16, cpus: 8, gpu: true, labels: { room: lab } }`",
         ) else {
-            return PeerCapabilities::default();
+            return Default::default();
         };
         let fields = self.fields(entries, &what, value.place, &SCHEMA);
-        PeerCapabilities {
+        let place = |name| fields.get(name).map(|value: &Value| value.place);
+        let places = CapabilityPlaces {
+            memory: place("memory_gb"),
+            cpus: place("cpus"),
+            gpu: place("gpu"),
+        };
+        let capabilities = PeerCapabilities {
             memory_bytes: fields.get("memory_gb").and_then(|value| {
                 let remedy = "a machine of which nothing is said leaves it out";
                 self.memory_gb(value, &what, CAPABILITY_MEMORY_GB_MAX, remedy)
@@ -54,7 +73,8 @@ impl Checker<'_> {
                 .get("labels")
                 .map(|value| self.labels_of_peer(value, &what))
                 .unwrap_or_default(),
-        }
+        };
+        (capabilities, places)
     }
 
     fn labels_of_peer(&mut self, value: &Value, owner: &str) -> BTreeMap<String, String> {

@@ -5,17 +5,20 @@ mod capabilities;
 mod fingerprint;
 mod health_check;
 mod peer;
+mod topology;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use dataflow_ids::{ClusterName, Fingerprint, PeerId};
 
+use peer::DraftPeer;
+
 use super::fields::Schema;
 use super::{Checker, Report};
 use crate::diagnostic::Place;
 use crate::limits::PEERS_MAX;
-use crate::peers::{Peer, Peers};
+use crate::peers::{Peer, Peers, ThisMachine};
 use crate::yaml::{Kind, Value};
 use crate::{Code, HealthCheck};
 
@@ -55,7 +58,11 @@ struct Seen {
 
 impl Checker<'_> {
     /// The peers of a file; `None` when something that cannot be left out is wrong.
-    pub(crate) fn peers(&mut self, root: &Value) -> Option<Peers> {
+    pub(crate) fn peers(
+        &mut self,
+        root: &Value,
+        machine: Option<&ThisMachine<'_>>,
+    ) -> Option<Peers> {
         let what = "the file of peers";
         let entries = self.entries(root, what, PEERS_HELP)?;
         let fields = self.fields(entries, what, root.place, &SCHEMA);
@@ -69,16 +76,22 @@ impl Checker<'_> {
         };
         let peers = self
             .required(&fields, "peers", what, PEERS_HELP)
-            .and_then(|value| self.list_of_peers(value));
+            .and_then(|value| self.list_of_peers(value, machine));
         Some(Peers {
-            file: super::path::absolute(self.source.file()),
+            // Links in it stay: where they lead may change while it is watched.
+            file: std::path::absolute(self.source.file())
+                .unwrap_or_else(|_| self.source.file().to_owned()),
             cluster: cluster?,
             health_check,
             peers: peers?,
         })
     }
 
-    fn list_of_peers(&mut self, value: &Value) -> Option<Vec<Peer>> {
+    fn list_of_peers(
+        &mut self,
+        value: &Value,
+        machine: Option<&ThisMachine<'_>>,
+    ) -> Option<Vec<Peer>> {
         let items: &[Value] = match &value.kind {
             Kind::List(items) => items,
             Kind::Null => &[],
@@ -106,13 +119,15 @@ impl Checker<'_> {
             return None;
         }
         let mut seen = Seen::default();
-        items
+        // Every peer is looked at, also after one that is wrong.
+        let drafts: Vec<Option<DraftPeer>> = items
             .iter()
             .enumerate()
             .map(|(index, item)| self.peer(item, index, &mut seen))
-            // Every peer is looked at, also after one that is wrong.
-            .collect::<Vec<Option<Peer>>>()
-            .into_iter()
-            .collect()
+            .collect();
+        if let Some(machine) = machine {
+            self.topology(value.place, &drafts, machine);
+        }
+        drafts.into_iter().map(|draft| Some(draft?.peer)).collect()
     }
 }

@@ -3,9 +3,11 @@
 use dataflow_ids::PeerId;
 
 use super::Seen;
+use super::capabilities::CapabilityPlaces;
 use crate::Code;
 use crate::check::fields::Schema;
 use crate::check::{Checker, Report};
+use crate::diagnostic::Place;
 use crate::peers::Peer;
 use crate::yaml::{Value, shortened};
 
@@ -50,9 +52,25 @@ const SCHEMA: Schema = Schema {
 const FIRST_PEER_HELP: &str =
     "a peer is written `- id: node1`, with `address: \"192.168.1.10:50051\"` below it";
 
+/// A peer and where it is written.
+pub(super) struct DraftPeer {
+    pub(super) peer: Peer,
+    /// Its `id`.
+    pub(super) id_place: Place,
+    /// Its `address`.
+    pub(super) address_place: Place,
+    /// What it declares, by key.
+    pub(super) capability_places: CapabilityPlaces,
+}
+
 impl Checker<'_> {
     /// A peer; `None` when something in it is wrong that cannot be left out.
-    pub(super) fn peer(&mut self, value: &Value, index: usize, seen: &mut Seen) -> Option<Peer> {
+    pub(super) fn peer(
+        &mut self,
+        value: &Value,
+        index: usize,
+        seen: &mut Seen,
+    ) -> Option<DraftPeer> {
         // People count from 1.
         let unnamed = format!("peer {}", index + 1);
         let entries = self.entries(value, &unnamed, FIRST_PEER_HELP)?;
@@ -84,7 +102,7 @@ impl Checker<'_> {
                 } else {
                     seen.ids.insert(id.clone(), value.used_at);
                 }
-                Some(id)
+                Some((id, value.used_at))
             });
         let address = self
             .required(
@@ -93,13 +111,16 @@ impl Checker<'_> {
                 &owner,
                 "say where its agent listens: `address: \"192.168.1.10:50051\"`",
             )
-            .and_then(|value| self.peer_address(value, &owner, seen));
+            .and_then(|value| {
+                let address = self.peer_address(value, &owner, seen)?;
+                Some((address, value.used_at))
+            });
         let fingerprints = fields
             .get("fingerprint")
-            .map(|value| self.fingerprints(value, &owner, id.as_ref(), seen))
+            .map(|value| self.fingerprints(value, &owner, id.as_ref().map(|(id, _)| id), seen))
             .unwrap_or_default();
         if fields.get("fingerprint").is_none()
-            && let (Some(id), Some(address)) = (&id, &address)
+            && let (Some((id, _)), Some((address, _))) = (&id, &address)
             && !address.ip().is_loopback()
         {
             self.report(
@@ -113,15 +134,22 @@ impl Checker<'_> {
                 )),
             );
         }
-        let capabilities = fields
+        let (capabilities, capability_places) = fields
             .get("capabilities")
             .map(|value| self.capabilities(value, &owner))
             .unwrap_or_default();
-        Some(Peer {
-            id: id?,
-            address: address?,
-            fingerprints,
-            capabilities,
+        let (id, id_place) = id?;
+        let (address, address_place) = address?;
+        Some(DraftPeer {
+            peer: Peer {
+                id,
+                address,
+                fingerprints,
+                capabilities,
+            },
+            id_place,
+            address_place,
+            capability_places,
         })
     }
 }
