@@ -8,7 +8,6 @@ use std::path::absolute;
 use std::sync::mpsc;
 
 use dataflow_descriptor::harmless_text;
-use dataflow_ids::PeerId;
 use dataflow_runtime::agent::{AgentOptions, prepare};
 
 use self::events::Listener;
@@ -42,11 +41,8 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
             }
         }
     })?;
-    let this = PeerId::new(arguments.node.as_str()).map_err(|error| CliError::BadPeerId {
-        text: arguments.node.clone(),
-        why: error.to_string(),
-    })?;
-    let mut peers = source::load(&arguments.peers)?;
+    let this = source::peer_id(&arguments.node)?;
+    let mut peers = source::load_on(&arguments.peers, &this)?;
     // It is read again when it changes, wherever this process is then.
     peers.file = absolute(&peers.file).unwrap_or(peers.file);
     let file = peers.file.clone();

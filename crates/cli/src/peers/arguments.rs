@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
     after_help = "Examples:
   dataflow peers                 how the peers of this machine's agent stand
   dataflow peers --json          the same, for programs
+  dataflow peers check           everything that is wrong with the file of peers
   dataflow peers id              the fingerprint of this machine's key, for the files of the others
   dataflow peers pin node1       ask node1 for its key, compare, and record it in the file
 
@@ -27,10 +28,32 @@ pub(crate) struct PeersArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeersCommand {
+    /// Check a file of peers, and report everything that is wrong with it
+    Check(CheckArguments),
     /// Print the fingerprint of this machine's key; the key is made if there is none
     Id(IdArguments),
     /// Ask a peer for its key, show it, and record it in the file of peers
     Pin(PinArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dataflow peers check                          the file of the agent that runs here, else ./peers.yaml
+  dataflow peers check peers.yaml
+  dataflow peers check peers.yaml --node gpu-a  and what it says about this machine, which is gpu-a: it is listed, no
+                                                other entry leads here, and it has what it declares
+  dataflow peers check --json peers.yaml
+
+Exit codes: 0 it can be used (there may be warnings), 2 it cannot.")]
+pub(crate) struct CheckArguments {
+    /// The file of peers; else that of the agent that runs here, else ./peers.yaml
+    pub(crate) file: Option<PathBuf>,
+    /// Which of the peers this machine is
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Option<String>,
+    /// Write one JSON object with all diagnostics
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `dataflow peers`: who the others are and how they stand, and the keys by which they are known.
 
 pub(crate) mod arguments;
+mod check;
 mod id;
 mod list;
 pub(crate) mod offer;
@@ -19,6 +20,7 @@ use crate::error::{CliError, Exit};
 pub(crate) fn run(arguments: &PeersArguments) -> Result<Exit, CliError> {
     match &arguments.command {
         None => list::run(arguments.json),
+        Some(PeersCommand::Check(arguments)) => check::run(arguments),
         Some(PeersCommand::Id(arguments)) => id::run(arguments),
         Some(PeersCommand::Pin(arguments)) => pin::run(arguments),
     }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dataflow_descriptor::{Peers, check_peers_file};
+use dataflow_descriptor::{Peers, check_peers_file, check_peers_file_on};
+use dataflow_ids::PeerId;
 use dataflow_runtime::client::Client;
+use dataflow_runtime::machine;
 use dataflow_runtime::registry::{self, FoundAgent};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::peers::PeersStatus;
@@ -40,6 +42,30 @@ fn status_of(agent: &FoundAgent) -> Result<PeersStatus, CliError> {
         ClientReply::Peers(status) => Ok(*status),
         _ => Err(dataflow_runtime::client::ClientError::Unexpected.into()),
     }
+}
+
+/// The id of a peer that was typed.
+///
+/// # Errors
+///
+/// [`CliError::BadPeerId`] when it cannot be one.
+pub(crate) fn peer_id(text: &str) -> Result<PeerId, CliError> {
+    PeerId::new(text).map_err(|error| CliError::BadPeerId {
+        text: text.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+/// Reads and checks a file of peers on the machine that is `this` in it. Every diagnostic, warnings too, goes to
+/// standard error.
+///
+/// # Errors
+///
+/// [`CliError::Said`] when it has errors: they have been said.
+pub(crate) fn load_on(file: &Path, this: &PeerId) -> Result<Peers, CliError> {
+    let checked = check_peers_file_on(file, &machine::as_peer(this.clone()));
+    diagnostics::say_all(&checked.diagnostics, checked.omitted);
+    checked.peers.ok_or(CliError::Said(Exit::WrongInput))
 }
 
 /// Reads and checks a file of peers. Every diagnostic, warnings too, goes to standard error.
