@@ -51,6 +51,10 @@ impl Ground {
         self.place.path().join("runtime")
     }
 
+    pub(crate) fn config_folder(&self) -> PathBuf {
+        self.place.path().join("config")
+    }
+
     /// A fifo in the project's folder.
     pub(crate) fn fifo(&self, name: &str) -> PathBuf {
         let path = self.project().join(name);
@@ -76,6 +80,11 @@ impl Ground {
             .args(arguments)
             .current_dir(self.project())
             .env("XDG_RUNTIME_DIR", self.runtime_folder())
+            .env("XDG_CONFIG_HOME", self.config_folder())
+            .env_remove("DATAFLOW_IDENTITY")
+            .env_remove("DATAFLOW_PEERS")
+            .env_remove("DATAFLOW_PEER")
+            .env_remove("NOTIFY_SOCKET")
             .env_remove("DATAFLOW_LOG")
             .env_remove("RUST_LOG")
             .env_remove("DATAFLOW_FORCE_AFTER")
@@ -111,6 +120,10 @@ pub(crate) struct Running(Child);
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Running {
         Running(command.spawn().unwrap())
+    }
+
+    pub(crate) fn of(child: Child) -> Running {
+        Running(child)
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {

@@ -2,10 +2,13 @@
 //! order, runtimes that do not answer, names that mislead. Their nodes are plain programs.
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests
 
+mod agent;
 mod answers;
 mod ground;
+mod keys;
 mod models;
 mod names;
+mod service;
 mod signals;
 mod starting;
 mod streams;

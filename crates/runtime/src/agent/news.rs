@@ -263,7 +263,7 @@ mod tests {
             node: NodeId::new("n").unwrap(),
             stream: LogStream::Stdout,
             at: SystemTime::UNIX_EPOCH,
-            line: format!("{number:>length$}"),
+            line: format!("{number}{}", "x".repeat(length - 1)),
         }
     }
 
