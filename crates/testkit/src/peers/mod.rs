@@ -4,6 +4,7 @@ mod ether;
 mod judge;
 mod link;
 mod network;
+pub mod simulation;
 mod stopped;
 
 pub use ether::{Agent, Ether, Path};

@@ -22,6 +22,7 @@ mod world;
 
 use std::time::Duration;
 
+pub(crate) use draw::Draw;
 pub use notes::{Coverage, Tracing, Violation};
 pub use one::{Simulated, simulate};
 pub use seeds::{Summary, WorkerError, simulate_all, work_if_asked};
