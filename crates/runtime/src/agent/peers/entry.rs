@@ -126,11 +126,7 @@ impl Entry {
     }
 
     pub(super) fn target(&self) -> PeerTarget {
-        let said = self.said.borrow();
-        PeerTarget {
-            address: said.address,
-            fingerprints: said.fingerprints.clone(),
-        }
+        target(&self.said.borrow())
     }
 
     /// The file says something else of it.
@@ -280,5 +276,13 @@ impl Entry {
         events.extend(self.links.borrow().what_stands());
         events.push(PeerEvent::Wake);
         events
+    }
+}
+
+/// Where the file says that a peer is, and how it is known.
+pub(super) fn target(said: &descriptor::Peer) -> PeerTarget {
+    PeerTarget {
+        address: said.address,
+        fingerprints: said.fingerprints.clone(),
     }
 }

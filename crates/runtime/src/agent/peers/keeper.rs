@@ -47,6 +47,9 @@ pub(super) struct Settings {
     pub(super) health_check: HealthCheck,
     /// What it says of this machine.
     pub(super) declared: Offer,
+    /// Where it said that this machine listens when the agent was started, and where it says so now.
+    pub(super) address_at_start: SocketAddr,
+    pub(super) address: SocketAddr,
     pub(super) file_problem: Option<String>,
     pub(super) warnings: Vec<String>,
     /// What is wrong with the network itself.

@@ -1,7 +1,9 @@
 //! The control loop's part for peers: one `PeerActor` a peer, and what outlives its panics.
 
+mod apply;
 mod entry;
 mod handle;
+mod hear;
 mod keeper;
 mod links;
 mod remedy;

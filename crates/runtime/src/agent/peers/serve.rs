@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dataflow_core::peers::{CloseCode, Peer};
+use dataflow_core::peers::CloseCode;
 use dataflow_core::random::Random;
 use dataflow_descriptor as descriptor;
 use dataflow_ids::{BootId, Fingerprint, PeerId};
@@ -15,17 +15,16 @@ use dataflow_wire::peers::Offer;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::entry::{Entry, PeerKey};
+use super::apply::declared;
+use super::entry::PeerKey;
 use super::handle::{PeersHandle, Request};
 use super::keeper::{About, Keeper, Settings};
-use super::view::{health_check, offer};
-use crate::actors::{PeerActor, PeerMessage};
+use super::view::health_check;
+use crate::actors::PeerMessage;
 use crate::agent::AgentEvent;
 use crate::network::{Network, NetworkEvent};
-use crate::supervision::{ACTOR_POLICY, Down, Handle, Mailbox, Supervisor, Verdict};
+use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
 
-/// How many ordinary messages may wait for one actor: strangers, of whom the next is as good as the last.
-const MAILBOX_CAPACITY: usize = 16;
 /// How many events of the network are passed on before it is looked whether a machine is to be woken.
 const EVENTS_AT_ONCE_MAX: usize = 256;
 /// How long a peer rests whose actor cannot go on, before it begins anew.
@@ -79,21 +78,21 @@ pub enum PeerServiceError {
 /// The control loop's part for peers, on the current arbiter, before and while it runs. Dropping it ends it: every
 /// peer is told goodbye.
 pub struct PeerService {
-    keeper: Rc<Keeper>,
+    pub(super) keeper: Rc<Keeper>,
     handle: PeersHandle,
-    supervisor: Supervisor<PeerKey>,
+    pub(super) supervisor: Supervisor<PeerKey>,
     downs: UnboundedReceiver<Down<PeerKey>>,
     heard: UnboundedReceiver<NetworkEvent>,
     requests: UnboundedReceiver<Request>,
     /// Jitters the waits before an actor is built again.
-    random: Random,
+    pub(super) random: Random,
     /// How often a peer was put under watch.
-    lives: u64,
+    pub(super) lives: u64,
     next_beat: Instant,
     /// When actors that are gone are built again.
-    rebuild_at: BTreeMap<PeerKey, Instant>,
+    pub(super) rebuild_at: BTreeMap<PeerKey, Instant>,
     /// When peers begin anew whose actor cannot go on.
-    anew_at: BTreeMap<PeerKey, Instant>,
+    pub(super) anew_at: BTreeMap<PeerKey, Instant>,
 }
 
 impl fmt::Debug for PeerService {
@@ -125,11 +124,14 @@ impl PeerService {
             fingerprint: start.fingerprint,
             found: start.found,
         };
+        let own = peers.peer(about.this.as_str()).map(|own| own.address);
         let settings = Settings {
             file: peers.file.clone(),
             cluster: peers.cluster.clone(),
             health_check: health_check(&peers.health_check),
             declared: declared(&peers, &about.this),
+            address_at_start: own.unwrap_or(about.listens),
+            address: own.unwrap_or(about.listens),
             file_problem: None,
             warnings: Vec::new(),
             trouble: None,
@@ -151,7 +153,7 @@ impl PeerService {
             anew_at: BTreeMap::new(),
             keeper,
         };
-        service.set_peers(&peers);
+        service.watch_all(&peers);
         service
     }
 
@@ -283,222 +285,6 @@ impl PeerService {
             self.begin_anew(&key);
         }
     }
-
-    fn begin_anew(&mut self, key: &PeerKey) {
-        let mut entries = self.keeper.entries();
-        let Some(entry) = entries.iter_mut().find(|entry| entry.key() == key) else {
-            return;
-        };
-        let said = entry.said().clone();
-        let standing = entry.standing().clone();
-        *entry = self.watch(said, entry.health_check());
-        entry.inherit(standing);
-        self.keeper.set_entries(entries);
-    }
-
-    /// Puts a peer under watch.
-    fn watch(
-        &mut self,
-        said: descriptor::Peer,
-        health_check: dataflow_core::peers::HealthCheck,
-    ) -> Rc<Entry> {
-        self.lives += 1;
-        let key = PeerKey {
-            peer: said.id.clone(),
-            life: self.lives,
-        };
-        let keeper = &self.keeper;
-        let now = keeper.now();
-        let machine = Peer::new(keeper.about().this.clone(), said.id.clone(), now);
-        let mailbox = Mailbox::new(format_args!("peer {}", said.id), MAILBOX_CAPACITY);
-        let handle = Handle::new(Rc::clone(&mailbox));
-        let entry = Entry::new(key.clone(), handle, machine, said, health_check, now);
-        let entry = Rc::new(entry);
-        let (kept, its) = (Rc::clone(keeper), Rc::clone(&entry));
-        self.supervisor.add(now, key, mailbox, move || {
-            PeerActor::new(Rc::clone(&kept), Rc::clone(&its))
-        });
-        entry.handle().fact(PeerMessage::Configured);
-        entry
-    }
-
-    /// Lets go of a peer.
-    fn end_watch(&mut self, entry: &Entry, code: CloseCode) {
-        self.keeper.retire(entry, code);
-        self.rebuild_at.remove(entry.key());
-        self.anew_at.remove(entry.key());
-        if let Some(counts) = self.supervisor.remove(entry.key()) {
-            tracing::debug!(peer = %entry.peer(), ?counts, "actor ended");
-            debug_assert!(counts.balances(), "I-10: {} {counts:?}", entry.peer());
-        }
-    }
-
-    /// The file says something else: only those are touched of whom it does.
-    fn apply(&mut self, peers: &descriptor::Peers) {
-        let changes = self.set_peers(peers);
-        let (added, removed, changed) = (&changes.added, &changes.removed, &changes.changed);
-        tracing::info!(?added, ?removed, ?changed, "peers reloaded");
-        self.keeper.tell(AgentEvent::Reloaded {
-            added: changes.added,
-            removed: changes.removed,
-            changed: changes.changed,
-        });
-    }
-
-    fn set_peers(&mut self, peers: &descriptor::Peers) -> Changes {
-        let keeper = Rc::clone(&self.keeper);
-        let health_check = health_check(&peers.health_check);
-        let is_another_cluster = keeper.settings().cluster != peers.cluster;
-        let declared = declared(peers, &keeper.about().this);
-        keeper.change_settings(|settings| {
-            settings.file.clone_from(&peers.file);
-            settings.cluster = peers.cluster.clone();
-            settings.health_check = health_check;
-            settings.declared = declared;
-            settings.file_problem = None;
-        });
-        let mut changes = Changes::default();
-        let (mut before, mut after) = (keeper.entries(), Vec::new());
-        let mut configured = Vec::new();
-        let this = &keeper.about().this;
-        let mut others = Vec::new();
-        for said in peers.peers.iter().filter(|peer| peer.id != *this) {
-            let place = before.iter().position(|entry| entry.peer() == &said.id);
-            match place.map(|place| before.swap_remove(place)) {
-                // Whoever is of another cluster now is met anew.
-                Some(entry) if !is_another_cluster => {
-                    let is_same = *entry.said() == *said;
-                    if !is_same {
-                        changes.changed.push(said.id.clone());
-                    }
-                    let target = entry.target();
-                    let health_before = entry.health_check();
-                    entry.is_said(said.clone(), health_check);
-                    if entry.target() != target || health_before != health_check {
-                        configured.push(Rc::clone(&entry));
-                    }
-                    others.push((said, Some(entry)));
-                }
-                Some(entry) => {
-                    changes.changed.push(said.id.clone());
-                    before.push(entry);
-                    others.push((said, None));
-                }
-                None => {
-                    changes.added.push(said.id.clone());
-                    others.push((said, None));
-                }
-            }
-        }
-        for entry in before {
-            if peers.peer(entry.peer().as_str()).is_none() {
-                changes.removed.push(entry.peer().clone());
-            }
-            self.end_watch(&entry, CloseCode::Reconfigured);
-        }
-        for (said, entry) in others {
-            after.push(entry.unwrap_or_else(|| self.watch(said.clone(), health_check)));
-        }
-        keeper.set_entries(after);
-        // Before anybody is dialled who may show another key now.
-        keeper.trust();
-        for entry in configured {
-            entry.handle().fact(PeerMessage::Configured);
-        }
-        changes
-    }
-
-    /// Passes on what the network says.
-    fn pass_on(&self, event: NetworkEvent) {
-        let keeper = &self.keeper;
-        match event {
-            NetworkEvent::DialEnded { peer, dial, result } => {
-                let link = result.as_ref().ok().map(|(facts, _)| facts.link);
-                let entry = keeper.entry(&peer);
-                let told = entry.as_ref().and_then(|entry| {
-                    let ended = entry.change_links(|links| links.dial_ended(dial, result));
-                    ended.map(|ended| (entry, ended))
-                });
-                match (told, link) {
-                    (Some((entry, (dial, result))), link) => {
-                        if let Some(link) = link {
-                            keeper.owns(entry, link);
-                        }
-                        (entry.handle()).fact(PeerMessage::DialEnded { dial, result });
-                    }
-                    // Nobody waits for it any more.
-                    (None, Some(link)) => keeper.network().close(link, CloseCode::Superseded),
-                    (None, None) => {}
-                }
-            }
-            NetworkEvent::Accepted { facts, hello } => match keeper.entry(&hello.peer) {
-                Some(entry) if !entry.is_retired() => {
-                    keeper.owns(&entry, facts.link);
-                    entry.change_links(|links| links.accepted(facts.clone(), hello));
-                    entry.handle().fact(PeerMessage::Accepted(facts));
-                }
-                _ => (keeper.network()).close(facts.link, CloseCode::Reconfigured),
-            },
-            NetworkEvent::LinkEnded { link, end } => {
-                if let Some(entry) = keeper.owner(link) {
-                    entry.change_links(|links| links.link_ended(link, end.clone()));
-                    entry.handle().fact(PeerMessage::LinkEnded { link, end });
-                }
-            }
-            NetworkEvent::Answered {
-                link,
-                sequence,
-                round_trip,
-                control_silent_for,
-            } => {
-                if let Some(entry) = keeper.owner(link) {
-                    let reading = keeper.network().reading(link);
-                    entry.change_links(|links| {
-                        links.answered(link, sequence, round_trip, control_silent_for, reading);
-                    });
-                    entry.handle().fact(PeerMessage::Answered {
-                        link,
-                        sequence,
-                        round_trip,
-                        control_silent_for,
-                    });
-                }
-            }
-            NetworkEvent::Stranger {
-                from,
-                peer,
-                rejection,
-                more,
-            } => match peer.as_ref().and_then(|peer| keeper.entry(peer)) {
-                Some(entry) => {
-                    entry.was_refused(super::entry::Stranger {
-                        from,
-                        rejection: rejection.clone(),
-                        more,
-                    });
-                    // When it finds no room, another one like it was told a moment ago.
-                    let _ = entry.handle().tell(PeerMessage::Stranger(rejection));
-                }
-                None => keeper.tell_stranger(Some(from), peer, rejection, more),
-            },
-            NetworkEvent::Trouble(trouble) => {
-                match &trouble {
-                    Some(what) => tracing::warn!(%what, "network in trouble"),
-                    None => tracing::info!("network out of trouble"),
-                }
-                keeper.change_settings(|settings| settings.trouble.clone_from(&trouble));
-                keeper.tell(AgentEvent::Trouble(trouble));
-            }
-        }
-    }
-}
-
-/// What a reload has changed.
-#[derive(Debug, Default)]
-struct Changes {
-    added: Vec<PeerId>,
-    removed: Vec<PeerId>,
-    changed: Vec<PeerId>,
 }
 
 async fn until(at: Option<Instant>) {
@@ -506,12 +292,6 @@ async fn until(at: Option<Instant>) {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// What the file says of this machine.
-fn declared(peers: &descriptor::Peers, this: &PeerId) -> Offer {
-    let this = peers.peer(this.as_str());
-    this.map(|it| offer(&it.capabilities)).unwrap_or_default()
 }
 
 impl Drop for PeerService {

@@ -15,6 +15,12 @@ pub(super) fn status(keeper: &Keeper) -> PeersStatus {
     let (about, settings) = (keeper.about(), keeper.settings());
     let mut warnings = settings.warnings.clone();
     warnings.extend(settings.trouble.clone());
+    if settings.address != settings.address_at_start {
+        warnings.push(format!(
+            "the file says now that this agent listens on {}: restart it to let it do so",
+            settings.address
+        ));
+    }
     let entries = keeper.entries();
     let peers = entries.iter().map(|entry| of(keeper, entry));
     PeersStatus {
