@@ -9,6 +9,7 @@ mod events;
 mod news;
 mod peers;
 mod prepare;
+mod reload;
 mod runs;
 mod serve;
 mod socket;
@@ -19,5 +20,6 @@ pub use error::{AgentError, AgentRunError};
 pub use events::AgentEvent;
 pub use peers::{PeerService, PeerServiceError, PeerStart, PeersHandle};
 pub use prepare::{AgentOptions, OnBeat, PreparedAgent, prepare};
+pub use reload::{AcceptedPeers, Doubts, FollowStart, PeersFile, judge_peers};
 
 pub(crate) use peers::{Entry, Keeper};

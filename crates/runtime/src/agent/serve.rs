@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dataflow_descriptor::PeerCapabilities;
+use dataflow_descriptor::{PeerCapabilities, Peers};
 use dataflow_ids::{BootId, Fingerprint, StopMode};
 use dataflow_wire::peers::Offer;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -19,7 +19,7 @@ use super::prepare::{AgentOptions, OnBeat};
 use super::runs::Runs;
 use super::socket::{self, Served};
 use super::steering::Stop;
-use super::{AgentEvent, PeerService, PeerStart, PeersHandle};
+use super::{AgentEvent, FollowStart, PeerService, PeerStart, PeersFile, PeersHandle};
 use crate::env::{Task, spawn_guarded};
 use crate::household::Household;
 use crate::machine;
@@ -70,7 +70,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
     let address = network.address();
     let network = Rc::new(network);
     let others = peers.peers.len().saturating_sub(1);
-    let warning = own_fingerprint_differs(&peers, this.as_str(), fingerprint);
+    let followed = peers.clone();
     let service = PeerService::new(PeerStart {
         peers,
         this: this.clone(),
@@ -85,7 +85,19 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         events: events.clone(),
     });
     let handle = service.handle();
-    handle.warn(warning.into_iter().collect());
+    let own_id = this.clone();
+    let doubts = move |peers: &Peers| {
+        let differs = own_fingerprint_differs(peers, own_id.as_str(), fingerprint);
+        differs.into_iter().collect()
+    };
+    let follows = PeersFile::follow(FollowStart {
+        file: followed.file.clone(),
+        this: this.clone(),
+        peers: followed,
+        handle: handle.clone(),
+        doubts: Box::new(doubts),
+        events: events.clone(),
+    });
     let host = Host {
         household: Household::default(),
         is_agent: true,
@@ -119,7 +131,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         }
         is_ending = is_ending || runs.is_ending();
     }
-    drop(socket_task);
+    drop((socket_task, follows));
     handle.end();
     if broken.is_none() {
         // It says goodbye to everybody.
@@ -246,11 +258,7 @@ fn this_machine(handle: &PeersHandle) -> AgentMachine {
 }
 
 /// Says so, when the file names other keys for this machine than it has: its peers would not let it in.
-fn own_fingerprint_differs(
-    peers: &dataflow_descriptor::Peers,
-    this: &str,
-    fingerprint: Fingerprint,
-) -> Option<String> {
+fn own_fingerprint_differs(peers: &Peers, this: &str, fingerprint: Fingerprint) -> Option<String> {
     let pinned = &peers.peer(this)?.fingerprints;
     let differs = !pinned.is_empty() && !pinned.contains(&fingerprint);
     differs.then(|| {
