@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::link::End;
-use super::network::FakeNetwork;
+use super::network::{FakeNetwork, Panics};
 
 /// How long the transport waits before it sends again what was lost.
 const SENT_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -66,6 +66,7 @@ pub(super) struct Host {
     pub(super) cancelled: RefCell<BTreeSet<DialId>>,
     pub(super) beat_at: Cell<Instant>,
     pub(super) dials: Cell<u64>,
+    pub(super) panics: RefCell<Option<Panics>>,
     events: UnboundedSender<NetworkEvent>,
 }
 
@@ -126,6 +127,7 @@ impl Ether {
             cancelled: RefCell::default(),
             beat_at: Cell::new(Instant::now()),
             dials: Cell::default(),
+            panics: RefCell::default(),
             events,
         });
         let before = (self.inner.hosts.borrow_mut()).insert(address, Rc::clone(&host));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_core::peers::LinkEnd;
-use dataflow_ids::LinkId;
+use dataflow_ids::{LinkId, PeerId};
 use dataflow_runtime::network::NetworkEvent;
 use tokio::time::Instant;
 
@@ -19,6 +19,8 @@ const IDLE: Duration = Duration::from_secs(15);
 /// One end of a connection.
 #[derive(Debug, Clone)]
 pub(super) struct End {
+    /// Who is at the other end.
+    pub(super) peer: PeerId,
     pub(super) other: SocketAddr,
     /// The name of the other end.
     pub(super) far: LinkId,
@@ -29,8 +31,9 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn new(other: SocketAddr, far: LinkId, round_trip: Duration) -> End {
+    pub(super) fn new(peer: PeerId, other: SocketAddr, far: LinkId, round_trip: Duration) -> End {
         End {
+            peer,
             other,
             far,
             heard_at: Instant::now(),

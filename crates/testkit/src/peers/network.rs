@@ -39,6 +39,40 @@ impl FakeNetwork {
         self.host.say(event);
     }
 
+    /// Whatever is done for this peer panics, from the `call`-th time on and so many times in a row; `struck` is told each
+    /// time. Counted are dials and their ends, probes, and closes.
+    pub fn panics_at(&self, peer: &PeerId, call: u64, times: u64, struck: impl Fn() + 'static) {
+        *self.host.panics.borrow_mut() = Some(Panics {
+            peer: peer.clone(),
+            calls: 0,
+            first: call,
+            times,
+            struck: Box::new(struck),
+        });
+    }
+
+    /// Something is done for a peer.
+    fn call(&self, peer: &PeerId) {
+        let mut panics = self.host.panics.borrow_mut();
+        let Some(panics) = panics.as_mut().filter(|it| it.peer == *peer) else {
+            return;
+        };
+        panics.calls += 1;
+        if panics.calls >= panics.first && panics.calls - panics.first < panics.times {
+            (panics.struck)();
+            // Without a word on standard error, as every fault.
+            std::panic::resume_unwind(Box::new("the network that is to panic"));
+        }
+    }
+
+    /// Something is done with a connection.
+    fn call_of(&self, link: LinkId) {
+        let peer = self.end(link).map(|end| end.peer);
+        if let Some(peer) = peer {
+            self.call(&peer);
+        }
+    }
+
     fn end(&self, link: LinkId) -> Option<End> {
         self.host.links.borrow().get(&link).cloned()
     }
@@ -82,7 +116,7 @@ impl FakeNetwork {
         let (near, far) = (self.ether.next_link(), self.ether.next_link());
         // As with QUIC, the one that is dialled knows first.
         let round_trip = began.elapsed() * 2;
-        let end = End::new(here, near, round_trip);
+        let end = End::new(theirs.peer.clone(), here, near, round_trip);
         acceptor.links.borrow_mut().insert(far, end);
         acceptor.say(NetworkEvent::Accepted {
             facts: LinkFacts {
@@ -95,7 +129,7 @@ impl FakeNetwork {
         });
         actix_rt::spawn(live(self.ether.clone(), Rc::clone(&acceptor), far));
         self.arrives(there, here).await;
-        let end = End::new(there, far, round_trip);
+        let end = End::new(wanted.clone(), there, far, round_trip);
         self.host.links.borrow_mut().insert(near, end);
         actix_rt::spawn(live(self.ether.clone(), Rc::clone(&self.host), near));
         let facts = LinkFacts {
@@ -108,12 +142,22 @@ impl FakeNetwork {
     }
 }
 
+/// When the network of an agent panics.
+pub(super) struct Panics {
+    peer: PeerId,
+    calls: u64,
+    first: u64,
+    times: u64,
+    struck: Box<dyn Fn()>,
+}
+
 impl Network for FakeNetwork {
     fn trust(&self, trust: Trust) {
         *self.host.trust.borrow_mut() = Some(trust);
     }
 
     fn dial(&self, peer: PeerId, dial: DialId, target: PeerTarget, timeout: Duration) {
+        self.call(&peer);
         self.host.dials.set(self.host.dials.get() + 1);
         let network = self.clone();
         actix_rt::spawn(async move {
@@ -129,11 +173,13 @@ impl Network for FakeNetwork {
         });
     }
 
-    fn cancel(&self, _: &PeerId, dial: DialId) {
+    fn cancel(&self, peer: &PeerId, dial: DialId) {
+        self.call(peer);
         self.host.cancelled.borrow_mut().insert(dial);
     }
 
     fn probe(&self, link: LinkId, sequence: u64) {
+        self.call_of(link);
         let Some(End { other, far, .. }) = self.end(link) else {
             return;
         };
@@ -166,6 +212,7 @@ impl Network for FakeNetwork {
     }
 
     fn close(&self, link: LinkId, code: CloseCode) {
+        self.call_of(link);
         let closed = self.host.links.borrow_mut().remove(&link);
         let Some(End { other, far, .. }) = closed else {
             return;

@@ -79,6 +79,15 @@ pub(crate) struct Running {
 
 /// Starts an agent that watches the peers of this file.
 pub(crate) fn start(ether: &Ether, agent: Agent, peers: Peers) -> Running {
+    start_with(ether, agent, peers).0
+}
+
+/// As [`start`], and gives the way to its events.
+pub(crate) fn start_with(
+    ether: &Ether,
+    agent: Agent,
+    peers: Peers,
+) -> (Running, mpsc::Sender<AgentEvent>) {
     let (network, heard) = ether.join(agent.clone());
     let (to_test, events) = mpsc::channel();
     let service = PeerService::new(PeerStart {
@@ -95,7 +104,7 @@ pub(crate) fn start(ether: &Ether, agent: Agent, peers: Peers) -> Running {
         network: Rc::new(network.clone()) as Rc<dyn Network>,
         heard,
         seed: agent.boot.0,
-        events: to_test,
+        events: to_test.clone(),
     });
     let handle = service.handle();
     let switch = StopSwitch::default();
@@ -103,7 +112,7 @@ pub(crate) fn start(ether: &Ether, agent: Agent, peers: Peers) -> Running {
         service.run().await.expect("its network lives");
     };
     let task = actix_rt::spawn(Stoppable::new(run, switch.clone()));
-    Running {
+    let running = Running {
         agent,
         network,
         handle,
@@ -111,7 +120,8 @@ pub(crate) fn start(ether: &Ether, agent: Agent, peers: Peers) -> Running {
         switch,
         ether: ether.clone(),
         task,
-    }
+    };
+    (running, to_test)
 }
 
 /// Starts one agent of each name, each of which watches all others.
