@@ -141,4 +141,33 @@ mod tests {
         assert_eq!(duplicate["source_line"], "  - { id: a, path: /bin/sh }");
         assert_eq!(duplicate["related"][0]["line"], 3);
     }
+
+    /// Every broken file of peers in `descriptor/tests/data/peers` gives the JSON beside it.
+    ///
+    /// `UPDATE_EXPECT=1 cargo test -p dataflow-cli --bins` renews them.
+    #[test]
+    fn every_broken_file_of_peers_gives_the_json_beside_it() {
+        let data = "../descriptor/tests/data/peers";
+        let update = std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1");
+        let mut files: Vec<_> = std::fs::read_dir(data)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+            .collect();
+        files.sort();
+        assert!(files.len() >= 30, "{files:?}");
+        for path in files {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // The name without the way here.
+            let name = path.file_name().unwrap();
+            let checked = dataflow_descriptor::check_peers_text(&text, name);
+            let found = format!("{:#}\n", json(&checked.diagnostics));
+            let beside = path.with_extension("json");
+            if update {
+                std::fs::write(&beside, &found).unwrap();
+            }
+            let expected = std::fs::read_to_string(&beside).unwrap_or_default();
+            assert_eq!(expected, found, "{}: UPDATE_EXPECT=1", path.display());
+        }
+    }
 }

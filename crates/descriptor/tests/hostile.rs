@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use dataflow_descriptor::{Checked, Environment, check_text, limits};
+use dataflow_descriptor::{
+    Checked, CheckedPeers, Environment, check_peers_text, check_text, limits,
+};
 use proptest::prelude::*;
 
 const GOOD: &str = include_str!("data/good.yml");
@@ -142,6 +144,46 @@ fn what_is_beyond_the_limit_of_diagnostics_is_counted() {
     assert_eq!(checked.omitted, 1000 - limits::DIAGNOSTICS_MAX);
 }
 
+/// What must be true of every check of a file of peers.
+fn peers_hold(text: &str) -> CheckedPeers {
+    let checked = check_peers_text(text, "hostile.yaml");
+    assert_eq!(checked.peers.is_some(), checked.errors() == 0, "{text:?}");
+    assert!(checked.diagnostics.len() <= limits::DIAGNOSTICS_MAX);
+    for diagnostic in &checked.diagnostics {
+        let rendered = diagnostic.to_string();
+        let obeyed = |character: char| character.is_control() && character != '\n';
+        assert!(!rendered.contains(obeyed), "{rendered:?}");
+    }
+    checked
+}
+
+#[test]
+fn a_file_of_as_many_peers_as_there_may_be_is_taken_and_one_more_is_not() {
+    let text = |count: usize| {
+        let peer = |n: usize| {
+            format!(
+                "  - {{ id: n{n}, address: \"10.0.{}.{}:5\" }}\n",
+                n / 256,
+                n % 256
+            )
+        };
+        "peers:\n".to_owned() + &(1..=count).map(peer).collect::<String>()
+    };
+    let most = peers_hold(&text(limits::PEERS_MAX))
+        .peers
+        .map(|it| it.peers.len());
+    assert_eq!(most, Some(limits::PEERS_MAX));
+    assert_eq!(peers_hold(&text(limits::PEERS_MAX + 1)).errors(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_peers_beyond_the_limit_of_diagnostics_is_counted() {
+    let text = "peers:\n".to_owned() + &"  - { id: 1, address: 2 }\n".repeat(500);
+    let checked = peers_hold(&text);
+    assert_eq!(checked.diagnostics.len(), limits::DIAGNOSTICS_MAX);
+    assert_eq!(checked.omitted, 1000 - limits::DIAGNOSTICS_MAX);
+}
+
 fn bytes_of_yaml() -> impl Strategy<Value = String> {
     // Signs that mean something in YAML, much more often than chance would have them.
     let sign = prop_oneof![
@@ -175,11 +217,29 @@ proptest! {
     #[test]
     fn any_text_is_checked(text in any::<String>()) {
         holds(&text);
+        peers_hold(&text);
+    }
+
+    #[test]
+    fn any_address_fingerprint_and_capability_of_a_peer_is_checked(
+        address in "[0-9a-f:.%\\[\\]-]{0,40}",
+        fingerprint in "(sha256:)?[0-9a-fx]{60,70}",
+        number in any::<f64>(),
+        whole in any::<i128>(),
+        text in "\\PC{0,30}",
+    ) {
+        let text = text.replace(['\\', '"'], " ");
+        peers_hold(&format!(
+            "cluster: \"{text}\"\nhealth_check: {{ interval: \"{text}\", timeout: {whole}ms, unreachable_after: {whole} }}\n\
+             peers: [{{id: \"{text}\", address: \"{address}\", fingerprint: [\"{fingerprint}\", \"{text}\"], \
+             capabilities: {{memory_gb: {number}, cpus: {whole}, labels: {{\"{text}\": {number}}}}}}}]"
+        ));
     }
 
     #[test]
     fn any_text_that_looks_like_yaml_is_checked(text in bytes_of_yaml()) {
         holds(&text);
+        peers_hold(&text.replace("nodes:", "peers:").replace("a/b", "127.0.0.1:1").replace("inputs:", "address:"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use dataflow_tests::Project;
 fn every_command_has_help_with_examples() {
     let project = Project::new("help");
     for command in [
-        "up", "down", "stop", "restart", "ps", "logs", "check", "graph", "models",
+        "up", "down", "stop", "restart", "ps", "logs", "check", "graph", "models", "peers", "agent",
     ] {
         let help = project
             .dataflow([command, "--help"])
@@ -21,6 +21,20 @@ fn every_command_has_help_with_examples() {
     }
     let help = project.dataflow(["--help"]).run().expect_code(0).output();
     assert!(help.contains("Exit codes"), "{help}");
+}
+
+#[test]
+fn every_command_of_peers_has_help_with_examples() {
+    let project = Project::new("help-of-peers");
+    for command in ["check", "id", "pin"] {
+        let help = project.dataflow(["peers", command, "--help"]).run();
+        let help = help.expect_code(0).output();
+        assert!(help.contains("Examples:"), "{command}: {help}");
+        assert!(
+            help.contains(&format!("dataflow peers {command}")),
+            "{command}: {help}"
+        );
+    }
 }
 
 #[test]

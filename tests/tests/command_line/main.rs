@@ -6,4 +6,5 @@ mod full_disk;
 mod help;
 mod logs;
 mod one_node;
+mod peers_file;
 mod running;
