@@ -24,6 +24,7 @@ SECONDS ?= 60
 MINUTES ?= 10
 SEEDS ?= 10000
 SEED ?=
+PEERS ?=
 DATAFLOW := target/debug/dataflow
 
 .PHONY: help
@@ -85,10 +86,16 @@ soak: python ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message
 	@$(DEFAULT_SIGNALS) target/release/dataflow-soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: simulate
-simulate: ## Whole runtimes on virtual time: SEEDS=10000 random ones, or SEED= to see one
+simulate: ## Whole runtimes, and agents with their peers, on virtual time: SEEDS=10000 random ones, or [PEERS=1] SEED=
 	@cargo build --locked -p dataflow-testkit --example simulate
 	@printf '==> simulating %s\n' '$(if $(SEED),seed $(SEED),$(SEEDS) seeds)'
-	@target/debug/examples/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+ifeq ($(SEED),)
+	@target/debug/examples/simulate --seeds $(SEEDS)
+	@printf '==> simulating %s seeds of peers\n' '$(SEEDS)'
+	@target/debug/examples/simulate --peers --seeds $(SEEDS)
+else
+	@target/debug/examples/simulate $(if $(PEERS),--peers) --seed $(SEED)
+endif
 
 .PHONY: fuzz
 fuzz: ## Give SECONDS=60 of made-up bytes to each reader of bytes, or to one TARGET=

@@ -57,11 +57,48 @@ pub enum Rule {
     LateFetchIsBelieved,
     /// A node starts when one of its models is there.
     OneModelIsEnough,
+    /// What an agent misses while it does not run counts against its peers.
+    OwnStallIsIgnored,
+    /// A probe without an answer is no miss.
+    MissedProbesDoNotCount,
+    /// A dial that fails is no miss.
+    FailedDialsDoNotCount,
+    /// Who was dialled in vain some times is not dialled any more.
+    DialsHaveAnEnd,
+    /// Of two connections each side keeps the one that it has dialled itself.
+    EachKeepsItsOwn,
+    /// A second agent with a peer's id takes the place of the first.
+    SecondAgentWins,
+    /// An answer that tells of a slow control loop is a miss.
+    SlowControlIsAMiss,
+    /// That a control loop is slow is not looked at.
+    SlowControlIsIgnored,
+    /// How a peer stands is told although it has not changed.
+    ChangeIsSaidAgain,
+    /// A peer whose entry has not changed is dialled anew by a reload.
+    ReloadTouchesAll,
+    /// Who is told that another connection is kept waits for that one for ever.
+    SuccessorIsWaitedForForEver,
 }
 
 impl Rule {
-    /// All of them.
-    pub const ALL: [Rule; 25] = [
+    /// Those of peers.
+    pub const PEERS: [Rule; 11] = [
+        Rule::OwnStallIsIgnored,
+        Rule::MissedProbesDoNotCount,
+        Rule::FailedDialsDoNotCount,
+        Rule::DialsHaveAnEnd,
+        Rule::EachKeepsItsOwn,
+        Rule::SecondAgentWins,
+        Rule::SlowControlIsAMiss,
+        Rule::SlowControlIsIgnored,
+        Rule::ChangeIsSaidAgain,
+        Rule::ReloadTouchesAll,
+        Rule::SuccessorIsWaitedForForEver,
+    ];
+
+    /// Those of a run.
+    pub const RUNS: [Rule; 25] = [
         Rule::AckOfAnEarlierEpoch,
         Rule::HeldMessagesAreIgnored,
         Rule::TimeDrains,

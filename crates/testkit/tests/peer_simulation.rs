@@ -10,7 +10,7 @@ use dataflow_testkit::simulation::Tracing;
 /// How many seeds are simulated.
 const SEEDS: u64 = 1000;
 /// What must have happened in so many seeds, or it says little that all went well.
-const COVERED: [&str; 29] = [
+const COVERED: [&str; 30] = [
     "closes: DuplicateId",
     "closes: Reconfigured",
     "closes: Superseded",
@@ -40,6 +40,7 @@ const COVERED: [&str; 29] = [
     "troubles: restarted",
     "troubles: second agent with one id",
     "troubles: slow",
+    "troubles: stopped",
 ];
 /// The longest that they may take, on the slowest machine.
 const TOOK_MAX: Duration = Duration::from_secs(300);

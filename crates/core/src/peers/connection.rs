@@ -3,6 +3,7 @@
 use dataflow_ids::PeerId;
 
 use super::{CloseCode, Direction, LinkFacts};
+use crate::broken::{Rule, is_broken};
 
 /// What becomes of a connection that comes while there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,16 @@ pub(super) fn judge(
     newcomer: &LinkFacts,
 ) -> Verdict {
     if newcomer.boot != current.boot {
+        if is_broken(Rule::SecondAgentWins) {
+            return Verdict::Take;
+        }
         return Verdict::Challenge;
+    }
+    if is_broken(Rule::EachKeepsItsOwn) {
+        return match newcomer.direction {
+            Direction::Dialled => Verdict::Take,
+            Direction::Accepted => Verdict::Close,
+        };
     }
     match (newcomer.direction, current.direction) {
         (Direction::Dialled, _) if this < peer => Verdict::Take,

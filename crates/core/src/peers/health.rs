@@ -7,6 +7,7 @@ use dataflow_ids::PeerState;
 use super::pace::{Pace, SUCCESSES};
 use super::{DialFailure, LinkEnd, PeerCondition, Reason, Rejection};
 use crate::Time;
+use crate::broken::{Rule, is_broken};
 
 /// What is known of a peer's health.
 #[derive(Debug, Clone)]
@@ -119,7 +120,7 @@ impl Health {
     pub(super) fn not_reached(&mut self, now: Time, pace: Pace, failure: DialFailure) {
         let counts =
             (self.missed_at).is_none_or(|before| now.since(before) >= pace.between_misses());
-        if counts {
+        if counts && !is_broken(Rule::FailedDialsDoNotCount) {
             self.count_miss(now);
         }
         let is_out_of_reach = self.missed >= pace.misses_max();

@@ -14,6 +14,7 @@ use super::{
     PeerEvent, PeerTarget, Rejection,
 };
 use crate::Time;
+use crate::broken::{Rule, is_broken};
 use crate::random::Random;
 
 /// One peer, as one agent sees it.
@@ -229,7 +230,7 @@ impl Peer {
                 current.probe_at = current.probe_at.min(next);
             }
         }
-        if self.target.as_ref() == Some(&target) {
+        if self.target.as_ref() == Some(&target) && !is_broken(Rule::ReloadTouchesAll) {
             return;
         }
         let is_first = self.target.is_none();
@@ -239,6 +240,7 @@ impl Peer {
             .is_some_and(|before| before.address == target.address && keeps_keys(before, &target));
         let is_trusted = is_trusted(&target);
         self.target = Some(target);
+        let keeps_link = keeps_link && !is_broken(Rule::ReloadTouchesAll);
         if is_trusted && keeps_link && self.current.is_some() {
             return;
         }
@@ -280,6 +282,9 @@ impl Peer {
 
     /// We did not run: what was missed meanwhile says nothing about the peer, and what breaks just after it neither.
     fn excuse(&mut self, now: Time) {
+        if is_broken(Rule::OwnStallIsIgnored) {
+            return;
+        }
         let grace = now.after(self.pace.timeout());
         self.stalled_until = Some(grace);
         if let Some(current) = &mut self.current {
@@ -330,7 +335,9 @@ impl Peer {
     }
 
     fn held_too_long(&mut self, now: Time) {
-        if let Some(held) = self.held.take_if(|held| held.until <= now) {
+        let is_over =
+            |held: &mut Held| held.until <= now && !is_broken(Rule::SuccessorIsWaitedForForEver);
+        if let Some(held) = self.held.take_if(is_over) {
             self.health.lost(now, held.end);
             if self.dialling.is_none() {
                 self.dial_at = Some(self.dial_at.unwrap_or(now));
@@ -361,7 +368,9 @@ impl Peer {
             None => current.probe_at,
         });
         let dial = self.dialling.map(|dialling| dialling.given_up_at);
-        let held = self.held.as_ref().map(|held| held.until);
+        let held = (self.held.as_ref())
+            .filter(|_| !is_broken(Rule::SuccessorIsWaitedForForEver))
+            .map(|held| held.until);
         [probe, dial, held, self.dial_at]
             .into_iter()
             .flatten()
@@ -370,7 +379,7 @@ impl Peer {
 
     /// Says what has changed. Who was woken has no timer any more, and is given one again.
     fn speak(&mut self, was_woken: bool, answer: &mut Answer) {
-        if *self.health.condition() != self.told.condition {
+        if *self.health.condition() != self.told.condition || is_broken(Rule::ChangeIsSaidAgain) {
             self.told.condition = self.health.condition().clone();
             answer.say(PeerCommand::Changed(self.told.condition.clone()));
         }

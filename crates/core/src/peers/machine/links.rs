@@ -4,6 +4,7 @@ use dataflow_ids::LinkId;
 
 use super::{Answer, Current, Peer};
 use crate::Time;
+use crate::broken::{Rule, is_broken};
 use crate::peers::connection::{Verdict, code_for, judge};
 use crate::peers::pace::{Pace, is_trusted};
 use crate::peers::{
@@ -41,7 +42,9 @@ impl Peer {
                     self.held = None;
                     self.health.not_reached(now, self.pace, failure);
                 }
-                self.dial_at = Some(now.after(self.dial_wait(answer)));
+                if !is_broken(Rule::DialsHaveAnEnd) || self.dials_failed < 5 {
+                    self.dial_at = Some(now.after(self.dial_wait(answer)));
+                }
                 self.dials_failed = self.dials_failed.saturating_add(1);
             }
         }
@@ -116,7 +119,9 @@ impl Peer {
 
     fn adopt(&mut self, now: Time, facts: LinkFacts, answer: &mut Answer) {
         // Of two dials at once the smaller id's is kept: that one goes on. The other is not needed.
-        let is_needless = facts.direction == Direction::Accepted && self.peer < self.this;
+        let is_needless = facts.direction == Direction::Accepted
+            && self.peer < self.this
+            && !is_broken(Rule::EachKeepsItsOwn);
         if let Some(dialling) = self.dialling.take_if(|_| is_needless) {
             answer.say(PeerCommand::Cancel(dialling.dial));
         }

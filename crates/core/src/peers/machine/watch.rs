@@ -6,6 +6,7 @@ use dataflow_ids::{LinkId, PeerState};
 
 use super::{Answer, Peer, Probe};
 use crate::Time;
+use crate::broken::{Rule, is_broken};
 use crate::peers::connection::code_for;
 use crate::peers::{LinkEnd, PeerCommand};
 
@@ -29,7 +30,12 @@ impl Peer {
             return self.health.answered_late(now);
         }
         current.is_doubtful = false;
-        let is_slow = control_silent_for > self.pace.control_silence();
+        let is_slow = control_silent_for > self.pace.control_silence()
+            && !is_broken(Rule::SlowControlIsIgnored);
+        if is_slow && is_broken(Rule::SlowControlIsAMiss) {
+            current.probe_at = now.after(self.pace.quick());
+            return self.health.missed(now, self.pace);
+        }
         (self.health).answered(now, is_slow.then_some(control_silent_for));
         let wait = match self.health.state() {
             PeerState::Healthy => {
@@ -66,7 +72,9 @@ impl Peer {
             return self.hold(now, LinkEnd::Idle);
         }
         current.probe_at = now.after(self.pace.quick());
-        self.health.missed(now, self.pace);
+        if !is_broken(Rule::MissedProbesDoNotCount) {
+            self.health.missed(now, self.pace);
+        }
         if self.health.state() == PeerState::Unreachable {
             self.give_up_link(now, answer);
         }
