@@ -113,13 +113,9 @@ async fn come_in(shared: &Arc<Shared>, incoming: Incoming) -> Result<Arrived, No
         Arc::clone(&verifier),
     )
     .map_err(|_| NotIn::Gone)?;
-    let connecting = incoming
-        .accept_with(Arc::new(config))
-        .map_err(|_| NotIn::Gone)?;
-    let connection = match connecting.await {
-        Ok(connection) => connection,
-        Err(error) => return Err(handshake_failed(shared, &verifier, &error, from)),
-    };
+    let failed = |error: ConnectionError| handshake_failed(shared, &verifier, &error, from);
+    let connecting = incoming.accept_with(Arc::new(config)).map_err(failed)?;
+    let connection = connecting.await.map_err(failed)?;
     let Some(key) = key_of(&connection) else {
         return Err(NotIn::Gone);
     };

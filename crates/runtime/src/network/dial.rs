@@ -7,7 +7,7 @@ use dataflow_core::peers::{DialFailure, DialId, Direction, LinkFacts, PeerTarget
 use dataflow_ids::PeerId;
 use dataflow_wire::peer::{Frame, Goodbye, PEER_PROTOCOL, PEER_SERVER_NAME, Refusal};
 use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode};
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::accept::key_of;
 use super::admission::dial_allows;
@@ -23,6 +23,8 @@ use super::verify::{KeyVerifier, Shown};
 const ACCESS_DENIED: u8 = 49;
 /// When the system is asked why nothing came. Most answers are there long before.
 const ASK_AFTER: Duration = Duration::from_millis(250);
+/// How long the handshake still has once the system has given a reason.
+const STILL_AFTER: Duration = Duration::from_millis(1500);
 
 /// A dial as it was ordered.
 #[derive(Debug)]
@@ -115,13 +117,16 @@ async fn reach(
     if order.target.fingerprints.is_empty() && !order.target.address.ip().is_loopback() {
         return Err(DialFailure::Rejected(Rejection::NoFingerprint));
     }
+    let learned = OnceCell::new();
     let asking = async {
         tokio::time::sleep(ASK_AFTER.min(order.timeout / 4)).await;
-        let why = why_no_answer(order.target.address).await;
+        let why = learned
+            .get_or_init(|| why_no_answer(order.target.address))
+            .await;
         // A machine that answers so may yet let QUIC through: a firewall that knows our port and not the one that
         // asked. So the handshake has its time first.
-        tokio::time::sleep(order.timeout / 4).await;
-        why
+        tokio::time::sleep(STILL_AFTER.min(order.timeout / 4)).await;
+        why.clone()
     };
     let both = async {
         tokio::select! {
@@ -130,9 +135,10 @@ async fn reach(
             why = asking => Err(why),
         }
     };
-    match tokio::time::timeout(order.timeout, both).await {
-        Ok(result) => result,
-        Err(_) => Err(DialFailure::NoAnswer),
+    let reached = tokio::time::timeout(order.timeout, both).await;
+    match reached.unwrap_or(Err(DialFailure::NoAnswer)) {
+        Err(DialFailure::NoAnswer) => Err(learned.get().cloned().unwrap_or(DialFailure::NoAnswer)),
+        other => other,
     }
 }
 

@@ -323,3 +323,6 @@ fn put_in_place(beside: &Path, file: &Path) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The network of an agent: QUIC, on a thread of its own, so that whatever else the process does delays no answer.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
@@ -13,6 +13,7 @@ use quinn::{Endpoint, VarInt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::accept;
 use super::dial::{Order, dial};
 use super::endpoint::{bind, dialler, endpoint, server_config};
 use super::gate::Gate;
@@ -22,7 +23,6 @@ use super::settings::{NetworkError, NetworkSettings};
 use super::shared::{Shared, canonical};
 use super::talk::goodbye;
 use super::verify::KeyVerifier;
-use super::{accept, gate};
 
 /// What the thread is called.
 const THREAD: &str = "dataflow-network";
@@ -45,7 +45,8 @@ pub struct QuicNetwork {
 }
 
 impl QuicNetwork {
-    /// Binds the port and starts the thread. Nobody comes in before [`Network::trust`] says who may.
+    /// Binds the port and starts the thread. Nobody comes in before [`Network::trust`] says who may. When nothing more
+    /// comes on the receiver, the network has gone.
     ///
     /// # Errors
     ///
@@ -53,43 +54,37 @@ impl QuicNetwork {
     pub fn start(
         settings: NetworkSettings,
     ) -> Result<(QuicNetwork, mpsc::UnboundedReceiver<NetworkEvent>), NetworkError> {
-        let listen = settings.listen;
-        let failed = |source| NetworkError::Listen {
-            address: listen,
-            source,
-        };
-        let socket = bind(listen)?;
-        let address = socket.local_addr().map_err(failed)?;
-        let (events, heard) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(settings, events));
-        // Who comes in is met with a configuration of its own; this one lets nobody in.
-        let nobody = KeyVerifier::new(Arc::clone(&shared.provider), |_| false);
-        let server = server_config(
-            &shared.settings.identity,
-            &shared.settings.limits,
-            &shared.provider,
-            nobody,
-        )?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(NetworkError::Thread)?;
-        let endpoint = {
+        let (life, network, heard) = {
             let _inside = runtime.enter();
-            let settings = &shared.settings;
-            endpoint(socket, &settings.identity, settings.boot, server).map_err(failed)?
+            begin(settings)?
         };
-        let (commands, orders) = mpsc::unbounded_channel();
-        let on_thread = Arc::clone(&shared);
         thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn(move || runtime.block_on(run(on_thread, endpoint, address, orders)))
+            .spawn(move || runtime.block_on(life))
             .map_err(NetworkError::Thread)?;
-        let network = QuicNetwork {
-            shared,
-            commands,
-            address,
-        };
+        Ok((network, heard))
+    }
+
+    /// As [`start`](QuicNetwork::start), on the event loop that this is called in, and so at the mercy of whatever else
+    /// runs there: to show in a test that this would not do.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](QuicNetwork::start).
+    #[cfg(any(test, feature = "faults"))]
+    pub fn start_here(
+        settings: NetworkSettings,
+    ) -> Result<(QuicNetwork, mpsc::UnboundedReceiver<NetworkEvent>), NetworkError> {
+        let (life, network, heard) = begin(settings)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what it is for is to share somebody else's event loop"
+        )]
+        tokio::spawn(life);
         Ok((network, heard))
     }
 
@@ -164,15 +159,62 @@ impl Drop for QuicNetwork {
     }
 }
 
-/// Tells that the network is gone, if it goes before the agent does.
-struct Gone(Option<Arc<Shared>>);
+/// Binds the socket, on the event loop that this is called in. The future is the network's life.
+fn begin(
+    settings: NetworkSettings,
+) -> Result<
+    (
+        impl Future<Output = ()> + Send + 'static,
+        QuicNetwork,
+        mpsc::UnboundedReceiver<NetworkEvent>,
+    ),
+    NetworkError,
+> {
+    let listen = settings.listen;
+    let failed = |source| NetworkError::Listen {
+        address: listen,
+        source,
+    };
+    let socket = bind(listen)?;
+    let address = socket.local_addr().map_err(failed)?;
+    let (events, heard) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::new(settings, events));
+    let endpoint = open(&shared, socket)?;
+    let (commands, orders) = mpsc::unbounded_channel();
+    let life = run(Arc::clone(&shared), endpoint, address, orders);
+    let network = QuicNetwork {
+        shared,
+        commands,
+        address,
+    };
+    Ok((life, network, heard))
+}
 
-impl Drop for Gone {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.take() {
-            let what = "the network's thread has failed; restart the agent".to_owned();
-            shared.tell(NetworkEvent::Trouble(Some(what)));
+/// Speaks QUIC on the socket.
+fn open(shared: &Shared, socket: UdpSocket) -> Result<Endpoint, NetworkError> {
+    let settings = &shared.settings;
+    // Who comes in is met with a configuration of its own; this one lets nobody in.
+    let nobody = KeyVerifier::new(Arc::clone(&shared.provider), |_| false);
+    let server = server_config(
+        &settings.identity,
+        &settings.limits,
+        &shared.provider,
+        nobody,
+    )?;
+    endpoint(socket, &settings.identity, settings.boot, server).map_err(|source| {
+        NetworkError::Listen {
+            address: settings.listen,
+            source,
         }
+    })
+}
+
+/// However the life of the network ends: nothing more is told.
+struct Life(Arc<Shared>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -183,8 +225,8 @@ async fn run(
     address: SocketAddr,
     mut orders: mpsc::UnboundedReceiver<Command>,
 ) {
-    let mut gone = Gone(Some(Arc::clone(&shared)));
-    let gate = gate::Gate::default();
+    let _life = Life(Arc::clone(&shared));
+    let gate = Gate::default();
     let mut tasks = JoinSet::new();
     let mut dials = Dials::new(endpoint.clone(), address);
     let ended = loop {
@@ -200,13 +242,12 @@ async fn run(
             },
             incoming = endpoint.accept() => match incoming {
                 Some(incoming) => come(&shared, &gate, incoming, &mut tasks),
-                // Only after our own close, or an error of the socket that quinn does not get over.
+                // An error of the socket that quinn does not get over. Whoever listens hears that nothing more comes.
                 None => return,
             },
             Some(_) = tasks.join_next() => {}
         }
     };
-    gone.0.take();
     endpoint.close(VarInt::from_u32(Goodbye::Ending.code()), b"");
     dials.end();
     // Whoever waits for it goes on after a while in any case.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dataflow_core::peers::{IDLE, KEEP_ALIVE};
 use dataflow_ids::BootId;
 
 use super::identity::Identity;
@@ -63,8 +64,8 @@ impl Default for NetworkLimits {
             probes_at_once: 64,
             probe_every: Duration::from_millis(20),
             stranger_every: Duration::from_secs(1),
-            keep_alive: Duration::from_secs(5),
-            idle: Duration::from_secs(15),
+            keep_alive: KEEP_ALIVE,
+            idle: IDLE,
         }
     }
 }

@@ -34,7 +34,8 @@ pub(super) struct Shared {
     started: Instant,
     /// The last sign of the control loop, in milliseconds since `started`.
     beat_ms: AtomicU64,
-    events: mpsc::UnboundedSender<NetworkEvent>,
+    /// `None` once the network has gone, so that who listens hears of that.
+    events: Mutex<Option<mpsc::UnboundedSender<NetworkEvent>>>,
 }
 
 #[derive(Debug)]
@@ -81,13 +82,24 @@ impl Shared {
             next_link: AtomicU64::new(1),
             started: Instant::now(),
             beat_ms: AtomicU64::new(0),
-            events,
+            events: Mutex::new(Some(events)),
         }
     }
 
     /// Tells who decides. A receiver that is gone has ended the agent.
     pub(super) fn tell(&self, event: NetworkEvent) {
-        let _ = self.events.send(event);
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = &*events {
+            let _ = events.send(event);
+        }
+    }
+
+    /// The network has gone: nothing more is told.
+    pub(super) fn end(&self) {
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     pub(super) fn trust(&self) -> Option<Arc<Trust>> {

@@ -79,3 +79,84 @@ fn another_cluster_is_rejected_on_both_sides() {
         (Some(id("a")), Rejection::OtherCluster { theirs })
     );
 }
+
+#[test]
+fn while_a_key_takes_the_place_of_another_both_are_taken() {
+    let mut b = Agent::new("b");
+    for old_first in [true, false] {
+        let (old, new) = (Start::new("a").identity, Start::new("a").identity);
+        let mut pins = [old.fingerprint(), new.fingerprint()];
+        if !old_first {
+            pins.reverse();
+        }
+        for identity in [old, new] {
+            let mut a = Start {
+                identity,
+                ..Start::new("a")
+            }
+            .start();
+            let of_b = b.fingerprint();
+            a.trusts(&b, &[of_b]);
+            b.trusts(&a, &pins);
+            a.dial(&id("b")).unwrap();
+            assert_eq!(b.accepted().1.fingerprint, a.fingerprint());
+            let (back, _) = b.dial(&id("a")).unwrap();
+            b.probe(back.link, 1);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_was_taken_before_is_looked_at_anew_each_time() {
+    let (mut a, mut b) = pair();
+    let (link, _) = a.dial(&id("b")).unwrap();
+    b.accepted();
+    // The file of `b` names another key now. What is connected stays, until who decides closes it …
+    b.trusts(&a, &[Fingerprint([1; 32])]);
+    a.probe(link.link, 1);
+    // … and nothing of the session before lets anybody in.
+    for _ in 0..3 {
+        assert_eq!(a.dial(&id("b")).err(), rejected(Rejection::OurKeyRefused));
+    }
+    let came = a.fingerprint();
+    assert_eq!(b.stranger(), (Some(id("a")), Rejection::WrongKey { came }));
+    // The same for who dials.
+    let of_a = a.fingerprint();
+    b.trusts(&a, &[of_a]);
+    a.dial(&id("b")).unwrap();
+    a.trusts(&b, &[Fingerprint([1; 32])]);
+    let came = b.fingerprint();
+    assert_eq!(
+        a.dial(&id("b")).err(),
+        rejected(Rejection::WrongKey { came })
+    );
+}
+
+#[test]
+fn a_peer_that_is_not_in_the_file_is_told_so() {
+    let (mut a, mut b) = (Agent::new("a"), Agent::new("b"));
+    let (of_a, of_b) = (a.fingerprint(), b.fingerprint());
+    a.trusts(&b, &[of_b]);
+    // `b` knows the key under another name.
+    b.trusts_as(id("a-new"), a.address(), &[of_a]);
+    assert_eq!(a.dial(&id("b")).err(), rejected(Rejection::NotListed));
+    let theirs = id("a");
+    assert_eq!(
+        b.stranger(),
+        (Some(id("a-new")), Rejection::OtherPeer { theirs })
+    );
+}
+
+#[test]
+fn another_peer_at_the_address_is_named() {
+    let (mut a, mut b) = (Agent::new("a"), Agent::new("b"));
+    let (of_a, of_b) = (a.fingerprint(), b.fingerprint());
+    // The file of `a` calls it by another name.
+    a.trusts_as(id("c"), b.address(), &[of_b]);
+    b.trusts(&a, &[of_a]);
+    let theirs = id("b");
+    assert_eq!(
+        a.dial(&id("c")).err(),
+        rejected(Rejection::OtherPeer { theirs })
+    );
+}
