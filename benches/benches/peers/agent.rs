@@ -1,0 +1,149 @@
+//! The real agent with many peers, of which only the networks are there.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dataflow_benches::clock::now_ns;
+use dataflow_benches::figures::Latencies;
+use dataflow_runtime::network::Identity;
+
+use crate::network::{open, trusting};
+
+/// How long the agent may take until all of its peers are connected.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an agent costs that has nothing to do.
+pub(crate) struct AtRest {
+    pub(crate) processor_percent: f64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) shown: Latencies,
+}
+
+/// Ends with the bench.
+struct Agent(Child);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn binary() -> Result<PathBuf, Box<dyn Error>> {
+    let bench = std::env::current_exe()?;
+    let folders = bench.ancestors().skip(1).take(3);
+    let found = folders
+        .map(|folder| folder.join("dataflow"))
+        .find(|binary| binary.is_file());
+    found.ok_or_else(|| "`dataflow` is not built beside this bench: see `make bench`".into())
+}
+
+/// Runs an agent with so many peers, and looks at it for a while.
+pub(crate) fn at_rest(
+    peers: usize,
+    rest: Duration,
+    shown: usize,
+) -> Result<AtRest, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let key = folder.join("identity.pem");
+    let fingerprint = Identity::load_or_make(&key)?.fingerprint();
+    // An address of its own, so that its port is nobody else's.
+    let pid = std::process::id();
+    let address = format!("127.84.{}.{}:50051", pid >> 8 & 0xff, pid & 0xff);
+    let mut file =
+        format!("peers:\n  - {{id: agent, address: '{address}', fingerprint: '{fingerprint}'}}\n");
+    let mut others = Vec::new();
+    for number in 0..peers {
+        let name = format!("peer-{number}");
+        let (network, _heard) = trusting(open(&name), &name, "agent", &address, fingerprint);
+        file += &format!(
+            "  - {{id: {name}, address: '{}', fingerprint: '{}'}}\n",
+            network.network.address(),
+            network.fingerprint
+        );
+        others.push((network, _heard));
+    }
+    let peers_file = folder.join("peers.yaml");
+    fs::write(&peers_file, file)?;
+    let dataflow = |arguments: &[&str]| {
+        let mut command = Command::new(binary()?);
+        command
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", folder)
+            .current_dir(folder)
+            .stdin(Stdio::null());
+        Ok::<Command, Box<dyn Error>>(command)
+    };
+    let file_name = peers_file.to_str().ok_or("a folder that is no text")?;
+    let key_name = key.to_str().ok_or("a folder that is no text")?;
+    let started = dataflow(&[
+        "agent",
+        "--peers",
+        file_name,
+        "--node",
+        "agent",
+        "--identity",
+        key_name,
+    ])?
+    .stdout(Stdio::null())
+    .stderr(fs::File::create(folder.join("log"))?)
+    .spawn()?;
+    let agent = Agent(started);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let said = dataflow(&["peers", "--json"])?.output()?.stdout;
+        let text = String::from_utf8_lossy(&said);
+        let healthy = text.matches("\"healthy\"").count();
+        if healthy >= peers {
+            break;
+        }
+        if Instant::now() > deadline {
+            let log = fs::read_to_string(folder.join("log"))?;
+            return Err(format!("{healthy} of {peers} are healthy\n{text}\n{log}").into());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let process = Path::new("/proc").join(agent.0.id().to_string());
+    let before = ticks(&process)?;
+    let began = Instant::now();
+    thread::sleep(rest);
+    let ticks = (ticks(&process)? - before) as f64;
+    let seconds = began.elapsed().as_secs_f64();
+    let a_second = rustix::param::clock_ticks_per_second() as f64;
+    let resident_bytes = resident_bytes(&process)?;
+    let shown = (0..shown).map(|_| {
+        let began = now_ns();
+        let said = dataflow(&["peers"])?.output()?;
+        if !said.status.success() {
+            return Err(String::from_utf8_lossy(&said.stderr).into());
+        }
+        Ok::<u64, Box<dyn Error>>(now_ns() - began)
+    });
+    Ok(AtRest {
+        processor_percent: 100.0 * ticks / a_second / seconds,
+        resident_bytes,
+        shown: Latencies::new(shown.collect::<Result<_, _>>()?),
+    })
+}
+
+/// What the process has had of the processor, in ticks.
+fn ticks(process: &Path) -> Result<u64, Box<dyn Error>> {
+    let stat = fs::read_to_string(process.join("stat"))?;
+    // The name is in parentheses, and may have any character.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let times = fields.split_ascii_whitespace().skip(11).take(2);
+    Ok(times.map(str::parse::<u64>).sum::<Result<_, _>>()?)
+}
+
+fn resident_bytes(process: &Path) -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string(process.join("status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_ascii_whitespace().next());
+    Ok(kilobytes.ok_or("no VmRSS")?.parse::<u64>()? * 1024)
+}
