@@ -1,14 +1,17 @@
 //! The file of peers is saved while the agent runs: with real files, and so with a real clock.
 
+use std::cell::RefCell;
 use std::fs;
 use std::future::Future;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_descriptor::check_peers_file;
 use dataflow_ids::PeerState::{Degraded, Healthy};
+use dataflow_runtime::actor::{Seen, What};
 use dataflow_runtime::agent::{AgentEvent, FollowStart, PeersFile};
 use dataflow_testkit::peers::Ether;
 use tokio::time::Instant;
@@ -108,15 +111,26 @@ impl Stage {
         save_by_rename(&self.file, text);
     }
 
-    /// How much the actor of a peer has handled.
-    fn handled(&self, peer: &str) -> u64 {
+    /// What the actor of a peer hears from now on, but for its probes.
+    fn heard(&self, peer: &str) -> Heard {
         let name = format!("peer {peer}");
         let actors = self.ann.handle.actors();
         let mut actors = actors.iter();
         let actor = actors.find(|actor| actor.name() == name);
-        actor.expect("it is watched").counts().handled
+        let heard = Heard::default();
+        let hears = Rc::clone(&heard);
+        let watcher = move |seen: &Seen<'_>| {
+            if seen.what == What::Handled && !["Wake", "Answered"].contains(&seen.kind) {
+                hears.borrow_mut().push(seen.kind);
+            }
+        };
+        actor.expect("it is watched").watch(Box::new(watcher));
+        heard
     }
 }
+
+/// Kinds of messages.
+type Heard = Rc<RefCell<Vec<&'static str>>>;
 
 fn save_by_rename(file: &Path, text: &str) {
     let beside = file.with_extension("new");
@@ -143,7 +157,7 @@ fn a_peer_that_is_added_removed_or_changed_is_touched_and_no_other() {
     run(async {
         let stage = Stage::plain().await;
         let dora = start(&stage.ether, agent("dora"), file(&["ann", "dora"]));
-        let before = stage.handled("cleo");
+        let of_cleo = stage.heard("cleo");
 
         stage.save(&(usual() + &entry("dora")));
         assert_eq!(stage.next_word().await, reloaded(&["dora"], &[], &[]));
@@ -160,12 +174,12 @@ fn a_peer_that_is_added_removed_or_changed_is_touched_and_no_other() {
         }
 
         // What it is said to have: nobody is told, and it is shown.
-        let handled = stage.handled("bob");
+        let of_bob = stage.heard("bob");
         let capable = usual().replace("id: bob,", "id: bob, capabilities: { cpus: 64 },");
         stage.save(&capable);
         assert_eq!(stage.next_word().await, reloaded(&[], &[], &["bob"]));
         assert_eq!(stage.ann.sees("bob").declared.cpus, Some(64));
-        assert_eq!(stage.handled("bob"), handled);
+        assert_eq!(*of_bob.borrow(), [""; 0]);
         assert_eq!(stage.ann.state("bob"), Healthy);
 
         // Another address, where nobody is: dialled there, not found, and said so.
@@ -185,7 +199,8 @@ fn a_peer_that_is_added_removed_or_changed_is_touched_and_no_other() {
         stage.save(&usual());
         assert_eq!(stage.next_word().await, reloaded(&[], &[], &["bob"]));
         stage.until(|ann| ann.state("bob") == Healthy).await;
-        assert_eq!(stage.handled("cleo"), before);
+        assert!(of_bob.borrow().contains(&"Configured"), "{of_bob:?}");
+        assert_eq!(*of_cleo.borrow(), [""; 0]);
         assert_eq!(stage.ann.sees("cleo").transitions, 1);
         assert_eq!(stage.others[1].sees("ann").transitions, 1);
     });
