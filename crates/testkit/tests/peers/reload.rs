@@ -321,7 +321,7 @@ fn a_broken_file_changes_nothing_and_is_told_once_with_its_lines_until_it_is_rig
         let AgentEvent::ReloadRefused { report } = stage.next_word().await else {
             panic!("it is wrong");
         };
-        assert!(report.contains("`ann`, is not in the file"), "{report}");
+        assert!(report.contains("the file has no peer `ann`"), "{report}");
         stage.save(&usual());
         assert_eq!(stage.next_word().await, reloaded(&[], &[], &[]));
         let status = stage.ann.handle.status();

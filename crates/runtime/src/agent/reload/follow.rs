@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::peers::Settle;
-use dataflow_descriptor::{CheckedPeers, Diagnostic, Peers, check_peers_file};
+use dataflow_descriptor::{CheckedPeers, Diagnostic, Peers, check_peers_file_on};
 use dataflow_ids::PeerId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::judge::{AcceptedPeers, judge_peers};
 use super::watch::FolderWatch;
 use crate::agent::{AgentEvent, PeersHandle};
 use crate::env::{Task, spawn_guarded};
+use crate::machine;
 
 /// How often the file is read although nobody has said that it was touched: not every file system tells.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -152,12 +153,13 @@ impl Follower {
     /// the same name are watched anew.
     async fn look(&mut self, anew: bool) {
         let file = self.file.clone();
+        let this = self.this.clone();
         let watch = self.watch.take();
         let mut watch = watch.unwrap_or_else(|| FolderWatch::new(Arc::clone(&self.touched)));
         let look = tokio::task::spawn_blocking(move || {
             // First the way, and the file when that is watched: nothing that is saved meanwhile is missed.
             watch.set(&steps_to(&file), anew);
-            (watch, check_peers_file(&file))
+            (watch, check_peers_file_on(&file, &machine::as_peer(this)))
         });
         match look.await {
             Ok((watch, checked)) => {
