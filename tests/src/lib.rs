@@ -14,6 +14,7 @@ mod hollow;
 mod hosts;
 mod lateness;
 mod ledger;
+mod machine;
 mod message;
 mod places;
 mod project;
@@ -32,6 +33,7 @@ pub use hollow::send_hollow_message;
 pub use hosts::{Host, Network};
 pub use lateness::Lateness;
 pub use ledger::{Consumed, Fact, Ledger, Point, ledger_path, read_ledger};
+pub use machine::{Agent, Machine, PeerEntry, PeersFile};
 pub use message::{MESSAGE_BYTES_MIN, Stamp, tag};
 pub use places::{
     PATIENCE, bare_python, dataflow_binary, ledger_node, nodes_folder, pulse_node, python,

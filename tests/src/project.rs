@@ -55,8 +55,12 @@ impl Project {
             name: name.to_owned(),
             mark,
             runtime_folder,
-            // No test touches the models of whoever runs it.
-            variables: [("HF_HOME".to_owned(), folder.path().join("huggingface"))].into(),
+            // No test touches the models or the key of whoever runs it.
+            variables: [
+                ("HF_HOME".to_owned(), folder.path().join("huggingface")),
+                ("XDG_CONFIG_HOME".to_owned(), folder.path().join("config")),
+            ]
+            .into(),
             folder,
             runs: RefCell::default(),
         }
@@ -152,9 +156,13 @@ impl Project {
             .env("DATAFLOW_TEST_RECORDS", self.folder().join("records"))
             .env("NO_COLOR", "1")
             .env_remove("DATAFLOW_FORCE_AFTER")
+            .env_remove("DATAFLOW_IDENTITY")
             .env_remove("DATAFLOW_LIMIT_RATE")
             .env_remove("DATAFLOW_CONTROL_FD")
             .env_remove("DATAFLOW_EXAMPLE_SECONDS")
+            .env_remove("DATAFLOW_PEER")
+            .env_remove("DATAFLOW_PEERS")
+            .env_remove("NOTIFY_SOCKET")
             .env_remove("RUST_LOG")
     }
 
