@@ -3,6 +3,7 @@
 // A failed test may say so by a panic anywhere.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod histories;
 mod links;
 mod one;
 mod settings;
