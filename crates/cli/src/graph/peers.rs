@@ -27,9 +27,16 @@ pub(super) struct Machines {
 struct Machine {
     id: String,
     address: String,
-    offer: String,
+    offer: Offer,
     /// How it stands, seen from this machine.
     seen: Option<Seen>,
+}
+
+impl Machine {
+    /// What it has, as people read it.
+    fn has(&self) -> String {
+        harmless_text(&offer::text(&self.offer))
+    }
 }
 
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl Machines {
         let others = status.peers.iter().map(|peer| Machine {
             id: peer.peer.to_string(),
             address: peer.address.to_string(),
-            offer: harmless_text(&offer::text(peer.found.as_ref().unwrap_or(&peer.declared))),
+            offer: peer.found.as_ref().unwrap_or(&peer.declared).clone(),
             seen: Some(Seen {
                 state: peer.state,
                 text: match (peer.state, peer.round_trip) {
@@ -72,7 +79,7 @@ impl Machines {
             this: Some(Machine {
                 id: status.this.to_string(),
                 address: status.address.to_string(),
-                offer: harmless_text(&offer::text(&status.found)),
+                offer: status.found.clone(),
                 seen: None,
             }),
             others: others.collect(),
@@ -92,7 +99,7 @@ impl Machines {
             Machine {
                 id: peer.id.to_string(),
                 address: peer.address.to_string(),
-                offer: harmless_text(&offer::text(&declared)),
+                offer: declared,
                 seen: None,
             }
         });
@@ -126,7 +133,7 @@ impl Machines {
         if let Some(this) = &self.this {
             let bar = format!("+{}+", "-".repeat(this.id.len() + 2));
             lines.push(bar.clone());
-            lines.push(format!("| {} |  {}, {}", this.id, this.address, this.offer));
+            lines.push(format!("| {} |  {}, {}", this.id, this.address, this.has()));
             lines.push(bar);
         }
         let width = |of: fn(&Machine) -> usize| self.others.iter().map(of).max().unwrap_or(0);
@@ -142,7 +149,9 @@ impl Machines {
             let seen = machine.seen.as_ref().map_or("", |seen| &seen.text);
             let line = format!(
                 "{arrow}{:ids$}  {:addresses$}  {}  {seen}",
-                machine.id, machine.address, machine.offer
+                machine.id,
+                machine.address,
+                machine.has()
             );
             lines.push(line.trim_end().to_owned());
         }
@@ -154,7 +163,9 @@ impl Machines {
         for (number, machine) in self.all().enumerate() {
             let label = quoted_html(&format!(
                 "{}\n{}\n{}",
-                machine.id, machine.address, machine.offer
+                machine.id,
+                machine.address,
+                machine.has()
             ));
             // Writing to a text cannot fail.
             let _ = writeln!(text, "    m{number}[\"{label}\"]");
@@ -185,7 +196,9 @@ impl Machines {
         for machine in self.all() {
             let label = quoted(&format!(
                 "{}\n{}\n{}",
-                machine.id, machine.address, machine.offer
+                machine.id,
+                machine.address,
+                machine.has()
             ));
             let _ = writeln!(text, "    {} [label={label}];", quoted(&machine.id));
         }
@@ -336,7 +349,7 @@ graph LR
 
     #[test]
     fn a_file_is_drawn_without_an_agent_and_says_that_nobody_watches() {
-        let text = "peers:\n  - { id: a, address: \"10.0.0.1:1\" }\n  - { id: b, address: \"10.0.0.2:1\" }\n";
+        let text = "peers:\n  - { id: a, address: \"10.0.0.1:1\" }\n  - { id: b, address: \"10.0.0.2:1\", capabilities: { gpu: true } }\n";
         let checked = check_peers_text(text, "/peers.yaml");
         let machines = Machines::of_file(&checked.peers.unwrap());
         let ascii = machines.draw(GraphFormat::Ascii, None);
@@ -351,5 +364,6 @@ graph LR
         let json = machines.draw(GraphFormat::Json, None);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["peers"][1]["id"], "b");
+        assert_eq!(json["peers"][1]["declared"]["gpu"], true);
     }
 }

@@ -132,8 +132,9 @@ fn pin(
     arguments: &PinArguments,
 ) -> Result<Pinned, CliError> {
     let known = &peer.fingerprints;
-    // With two, the one that is not shown is on its way out, and stays until a person ends the rotation.
-    if known.contains(&shown) && (known.len() == 1 || arguments.rotate) {
+    // With two, a rotation goes on, and which of them is on its way out is not known here: it ends for one peer at a
+    // time, when a person names it.
+    if known.contains(&shown) && (known.len() == 1 || arguments.rotate || arguments.all) {
         return Ok(Pinned::Already(shown));
     }
     let mut kept = vec![shown];

@@ -16,7 +16,7 @@ pub(crate) struct Agent {
     pub(crate) address: SocketAddr,
     events: std::io::Lines<BufReader<ChildStdout>>,
     /// Keeps the port of the peer that is not there from everybody else.
-    _nobody: UdpSocket,
+    _nobody: Option<UdpSocket>,
 }
 
 impl Agent {
@@ -27,18 +27,34 @@ impl Agent {
     pub(crate) fn start_with(ground: &Ground, change: impl FnOnce(&mut Command)) -> Agent {
         let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
         let b = nobody.local_addr().unwrap();
-        let peers = format!(
-            "peers:\n  - {{ id: a, address: \"127.0.0.1:9\" }}\n  - {{ id: b, address: \"{b}\" }}\n"
-        );
-        fs::write(ground.project().join("peers.yaml"), peers).unwrap();
+        let peers = [("a", "127.0.0.1:9".parse().unwrap()), ("b", b)];
+        let mut agent = Agent::start_as(ground, "a", &peers, change);
+        agent._nobody = Some(nobody);
+        agent
+    }
+
+    /// The agent of this id, in a file of these peers, on a port of the system's choice.
+    pub(crate) fn start_as(
+        ground: &Ground,
+        id: &str,
+        peers: &[(&str, SocketAddr)],
+        change: impl FnOnce(&mut Command),
+    ) -> Agent {
+        let entries: String = (peers.iter())
+            .map(|(id, address)| format!("  - {{ id: {id}, address: \"{address}\" }}\n"))
+            .collect();
+        let health = "health_check: { interval: 2s, timeout: 2s, unreachable_after: 2 }";
+        let text = format!("{health}\npeers:\n{entries}");
+        fs::write(ground.project().join("peers.yaml"), text).unwrap();
+        let listen = "127.0.0.1:0";
         let mut command = ground.dataflow([
             "agent",
             "--peers",
             "peers.yaml",
             "--node",
-            "a",
+            id,
             "--listen",
-            "127.0.0.1:0",
+            listen,
             "--json",
         ]);
         change(&mut command);
@@ -46,15 +62,12 @@ impl Agent {
         let stdout = process.child().stdout.take().unwrap();
         let mut agent = Agent {
             process,
-            address: b,
+            address: listen.parse().unwrap(),
             events: BufReader::new(stdout).lines(),
-            _nobody: nobody,
+            _nobody: None,
         };
-        agent.address = agent.event("ready")["address"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let ready = agent.event("ready");
+        agent.address = ready["address"].as_str().unwrap().parse().unwrap();
         agent
     }
 
@@ -64,6 +77,16 @@ impl Agent {
             let text = self.events.next().expect("the agent ends").unwrap();
             let event: Value = serde_json::from_str(&text).unwrap();
             if event["event"] == name {
+                return event;
+            }
+        }
+    }
+
+    /// Waits until its peer stands like this.
+    fn peer_becomes(&mut self, state: &str) -> Value {
+        loop {
+            let event = self.event("peer");
+            if event["to"] == state {
                 return event;
             }
         }
@@ -278,4 +301,67 @@ fn an_agent_that_is_killed_takes_its_dataflows_with_it_and_who_waits_is_told() {
     agent.process.wait();
     // The next one is not kept from anything by what is left.
     Agent::start(&ground);
+}
+
+#[test]
+fn two_agents_find_each_other_and_the_one_that_is_left_says_why_and_what_to_do() {
+    let (one, two) = (Ground::new(), Ground::new());
+    let mut a = Agent::start(&one);
+    let peers = [("a", a.address), ("b", "127.0.0.1:9".parse().unwrap())];
+    let mut b = Agent::start_as(&two, "b", &peers, |_| {});
+    // Before the other began, it may have been given up.
+    for (agent, other) in [(&mut a, "b"), (&mut b, "a")] {
+        let event = agent.peer_becomes("healthy");
+        assert_eq!(event["peer"], other);
+    }
+    wait_until("each shows the other", || {
+        let shown = said(&one.dataflow(["peers"]).output().unwrap());
+        shown.contains("●  b     healthy") && shown.contains("all well")
+    });
+    let drawn = said(&two.dataflow(["graph", "--peers"]).output().unwrap());
+    assert!(drawn.contains("  |---> a  "), "{drawn}");
+    b.process.signal(Signal::KILL);
+    a.peer_becomes("unreachable");
+    let output = one.dataflow(["peers", "--json"]).output().unwrap();
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let peer = &status["peers"][0];
+    assert_eq!(
+        (peer["mark"].as_str(), peer["state"].as_str()),
+        (Some("✗"), Some("unreachable"))
+    );
+    let shown = said(&one.dataflow(["peers"]).output().unwrap());
+    assert!(
+        shown.contains("✗  b unreachable (") && shown.contains("help: b: "),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_up_that_stands_still_holds_up_neither_its_dataflow_nor_the_agent() {
+    let script = "read rest < go; for i in $(seq 100000); do echo a line of some length $i; done";
+    let ground = Ground::with_shell(script);
+    let go = ground.fifo("go");
+    let mut agent = Agent::start(&ground);
+    let mut up = Running::start(
+        ground
+            .dataflow(["up", "--json", "flow.yml"])
+            .stdout(Stdio::piped()),
+    );
+    agent.event("run-begun");
+    up.signal(Signal::STOP);
+    fs::write(&go, "\n").unwrap();
+    assert_eq!(agent.event("run-ended")["how"], "drained");
+    assert!(Agent::answers(&ground));
+    up.signal(Signal::CONT);
+    let stdout = up.child().stdout.take().unwrap();
+    let events: Vec<Value> = (BufReader::new(stdout).lines())
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    assert_eq!(up.wait(), Some(0));
+    let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    // What it was not told is counted, and how it ended is told.
+    let dropped = events.iter().filter(|event| event["event"] == "dropped");
+    let dropped: u64 = dropped.filter_map(|event| event["count"].as_u64()).sum();
+    assert!(dropped > 0 && (of("log") as u64) < 100_000, "{dropped}");
+    assert_eq!(of("ended"), 1);
 }

@@ -24,7 +24,7 @@ use crate::registry::Registry;
 use crate::supervision::panic_text;
 
 /// How many dataflows may run on one agent at a time: each has some threads and processes of its own.
-const RUNS_MAX: usize = 256;
+pub(super) const RUNS_MAX: usize = 256;
 
 /// The dataflows of an agent.
 pub(super) struct Runs {

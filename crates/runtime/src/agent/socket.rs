@@ -11,12 +11,14 @@ use dataflow_wire::client::{ClientReply, ClientRequest, OnLeave, UpRequest};
 use dataflow_wire::peers::PeersStatus;
 use tokio::io::unix::AsyncFd;
 
-use super::runs::Runs;
+use super::runs::{RUNS_MAX, Runs};
 use super::steering::{Steering, Stop};
 use crate::commands::{Greeted, accept, greet, say, say_report};
 use crate::env::spawn_guarded;
 use crate::process::FramedSocket;
 
+/// How many commands may be connected at once: one for each dataflow, and some that look.
+const CLIENTS_MAX: usize = RUNS_MAX + 64;
 /// How long a command that does not read is waited for when there is nothing more to say.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
@@ -29,7 +31,7 @@ pub(super) struct Served {
 
 /// Accepts commands until this is dropped.
 pub(super) async fn serve(served: Rc<Served>, listener: AsyncFd<OwnedFd>) -> std::io::Result<()> {
-    accept(&listener, |socket, place| {
+    accept(&listener, CLIENTS_MAX, |socket, place| {
         let served = Rc::clone(&served);
         let conversation = async move {
             let _place = place;

@@ -13,8 +13,6 @@ use crate::process::FramedSocket;
 
 /// How much may wait for a command to read it, in bytes.
 pub(crate) const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How many commands may be connected to one socket at once.
-const CLIENTS_MAX: usize = 64;
 /// How long accepting waits when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -22,13 +20,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Place(#[expect(dead_code, reason = "it is counted")] Rc<()>);
 
-/// Accepts commands for ever. Each goes to `begin` with its place, which is to be kept for as long as it is talked to.
+/// Accepts commands for ever, `clients_max` of them at a time. Each goes to `begin` with its place, which is to be kept
+/// for as long as it is talked to.
 ///
 /// # Errors
 ///
 /// When the event loop watches the socket no more.
 pub(crate) async fn accept(
     listener: &AsyncFd<OwnedFd>,
+    clients_max: usize,
     begin: impl Fn(FramedSocket, Place),
 ) -> io::Result<()> {
     let connected = Rc::new(());
@@ -52,7 +52,7 @@ pub(crate) async fn accept(
         };
         let ours = rustix::process::geteuid();
         let is_ours = socket_peercred(&socket).is_ok_and(|peer| peer.uid == ours);
-        if !is_ours || Rc::strong_count(&connected) > CLIENTS_MAX {
+        if !is_ours || Rc::strong_count(&connected) > clients_max {
             tracing::warn!(is_ours, "command refused");
             continue;
         }

@@ -18,6 +18,8 @@ use crate::commands::{Greeted, accept, greet, say, say_report};
 use crate::env::TaskName;
 use crate::process::FramedSocket;
 
+/// How many commands may be connected at once.
+const CLIENTS_MAX: usize = 64;
 /// How long a command that does not read is waited for at the end.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 /// How many of those that a stop waits for a command is told.
@@ -27,7 +29,7 @@ const BY_DOWN: &str = "`dataflow down`";
 
 /// Accepts commands until the run ends.
 pub(super) async fn serve(root: RootRef, listener: Rc<AsyncFd<OwnedFd>>) -> io::Result<()> {
-    accept(&listener, |socket, place| {
+    accept(&listener, CLIENTS_MAX, |socket, place| {
         let root_ = Rc::clone(&root);
         root.env()
             .spawn(TaskName::Client, async move {
