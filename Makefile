@@ -82,6 +82,8 @@ soak: python ## Kill, stop, pause and flood for MINUTES=10 [SEED=], each message
 	@cargo build --locked --release -p dataflow-cli -p dataflow-tests
 	@printf '==> cargo test, with 10,000,000 messages a policy\n'
 	@DATAFLOW_SOAK=1 cargo test --locked --release -p dataflow-shm --test two_processes -- --nocapture
+	@printf '==> cargo test, two agents that watch each other for 5 minutes under every load\n'
+	@DATAFLOW_SOAK=1 cargo test --locked --release -p dataflow-tests --test peer_liveness -- --nocapture
 	@printf '==> target/release/dataflow-soak --minutes %s\n' '$(MINUTES)'
 	@$(DEFAULT_SIGNALS) target/release/dataflow-soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 

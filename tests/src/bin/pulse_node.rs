@@ -1,5 +1,6 @@
 //! Two nodes that show how steadily messages flow: `send` has a beat and says in each message when it was due, and
-//! `feel` writes down how late each has come. `args: [send, every_ms=10]`, `args: [feel]`.
+//! `feel` writes down how late each has come. `args: [send, every_ms=10]`, `args: [feel]`. With `every_ms=0` there is no
+//! pause, and `take` takes messages and writes nothing down.
 //!
 //! A sender that was held up sends everything that was due meanwhile. So a standstill shows in every message that it
 //! has delayed, and not in one.
@@ -20,7 +21,8 @@ fn main() -> Outcome {
             send(Duration::from_millis(every.parse()?))
         }
         (Some("feel"), None) => feel(),
-        _ => Err("send every_ms=…, or feel".into()),
+        (Some("take"), None) => take(),
+        _ => Err("send every_ms=…, feel, or take".into()),
     }
 }
 
@@ -35,6 +37,9 @@ fn send(every: Duration) -> Outcome {
             Err(error) => return Err(error.into()),
         }
         due_ns += every.as_nanos() as u64;
+        if every.is_zero() {
+            continue;
+        }
         let left_ns = due_ns.saturating_sub(monotonic_now_ns());
         std::thread::sleep(Duration::from_nanos(left_ns));
     }
@@ -51,5 +56,12 @@ fn feel() -> Outcome {
         }
     }
     lateness.write_for_test()?;
+    Ok(())
+}
+
+/// Takes everything until the end.
+fn take() -> Outcome {
+    let mut node = Node::connect()?;
+    while node.recv()?.is_some() {}
     Ok(())
 }
