@@ -69,7 +69,8 @@ fn a_port_that_another_program_has_is_named_and_free_again_once_that_has_ended()
     let taken = taken.expect("nobody has it yet");
     let refused = a.host().start(a.agent_command()).wait().expect_code(1);
     let said = refused.error();
-    assert!(said.contains(&address.to_string()), "{said}");
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    assert!(said.contains(&ip) && said.contains(&port), "{said}");
     assert!(said.contains("is taken by"), "{said}");
     // Somebody is there who says nothing. That is no agent, and nobody is stuck with it.
     agent_b.wait_until("a", Unreachable, crate::world::detected_within());
