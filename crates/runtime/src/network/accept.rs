@@ -126,6 +126,7 @@ async fn come_in(shared: &Arc<Shared>, incoming: Incoming) -> Result<Arrived, No
             boot: hello.boot,
             version: hello.version,
             offer: hello.offer,
+            cluster: hello.cluster,
             fingerprint: key,
         },
         connection,

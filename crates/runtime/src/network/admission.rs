@@ -6,7 +6,7 @@ use dataflow_core::peers::{PeerTarget, Rejection};
 use dataflow_ids::{Fingerprint, PeerId};
 use dataflow_wire::peer::Refusal;
 
-use super::seam::{Trust, Trusted};
+use super::seam::{PeerHello, Trust, Trusted};
 
 /// Whether the holder of this key, at this address, may be the peer.
 fn allows(fingerprints: &[Fingerprint], key: Fingerprint, at: IpAddr) -> bool {
@@ -86,6 +86,15 @@ fn wrong_key(peer: &Trusted, came: Fingerprint) -> Rejection {
         Rejection::NoFingerprint
     } else {
         Rejection::WrongKey { came }
+    }
+}
+
+impl Trust {
+    /// Whether somebody at this address, who has proven its key and said this of itself, may be here as that peer.
+    #[must_use]
+    pub fn admits(&self, hello: &PeerHello, from: SocketAddr) -> bool {
+        hello.cluster == self.cluster
+            && admit(self, &hello.peer, hello.fingerprint, from.ip()).is_ok()
     }
 }
 

@@ -234,6 +234,7 @@ async fn meet(
             boot: hello.boot,
             version: hello.version,
             offer: hello.offer,
+            cluster: hello.cluster,
             fingerprint: key,
         },
         registered,

@@ -70,6 +70,8 @@ pub struct PeerHello {
     pub version: String,
     /// What its machine has.
     pub offer: Offer,
+    /// The cluster that it belongs to.
+    pub cluster: ClusterName,
     /// The fingerprint of the key that it has proven to have.
     pub fingerprint: Fingerprint,
 }
@@ -86,11 +88,12 @@ pub enum NetworkEvent {
         /// The connection with what the peer said, or why there is none.
         result: Result<(LinkFacts, PeerHello), DialFailure>,
     },
-    /// A peer that may come in has done so.
+    /// A peer that might come in when it was looked at has done so. Whether it still may has to be asked
+    /// ([`Trust::admits`]): the file may have changed since, and the caller can draw that moment out.
     Accepted {
         /// The connection.
         facts: LinkFacts,
-        /// What it has said; it is one of [`Trust::peers`].
+        /// What it has said; it was one of [`Trust::peers`].
         hello: PeerHello,
     },
     /// A connection has ended that was not closed from here. Said once.

@@ -66,6 +66,7 @@ pub(super) struct Host {
     pub(super) cancelled: RefCell<BTreeSet<DialId>>,
     pub(super) beat_at: Cell<Instant>,
     pub(super) dials: Cell<u64>,
+    pub(super) closed: RefCell<Vec<LinkId>>,
     pub(super) panics: RefCell<Option<Panics>>,
     events: UnboundedSender<NetworkEvent>,
 }
@@ -127,6 +128,7 @@ impl Ether {
             cancelled: RefCell::default(),
             beat_at: Cell::new(Instant::now()),
             dials: Cell::default(),
+            closed: RefCell::default(),
             panics: RefCell::default(),
             events,
         });

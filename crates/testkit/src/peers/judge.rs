@@ -10,8 +10,8 @@ use super::ether::{Agent, Host};
 pub(super) enum Meeting {
     /// Both take each other: what the one who dialled is told, and what the other one is told.
     Taken {
-        dialler: PeerHello,
-        acceptor: PeerHello,
+        dialler: Box<PeerHello>,
+        acceptor: Box<PeerHello>,
     },
     /// They do not: what the one who dialled is told, and what the other one is, if it hears of it.
     Refused(Rejection, Option<(Option<PeerId>, Rejection)>),
@@ -23,6 +23,7 @@ fn hello(agent: &Agent, trust: &Trust) -> PeerHello {
         boot: agent.boot,
         version: agent.version.clone(),
         offer: trust.offer.clone(),
+        cluster: trust.cluster.clone(),
         fingerprint: agent.fingerprint,
     }
 }
@@ -88,7 +89,7 @@ pub(super) fn meet(
         );
     }
     Meeting::Taken {
-        dialler: hello(other, trusted),
-        acceptor: hello(one, trusts),
+        dialler: Box::new(hello(other, trusted)),
+        acceptor: Box::new(hello(one, trusts)),
     }
 }

@@ -39,6 +39,12 @@ impl FakeNetwork {
         self.host.say(event);
     }
 
+    /// The connections that this agent has closed itself, in that order; also those that were never there.
+    #[must_use]
+    pub fn closed(&self) -> Vec<LinkId> {
+        self.host.closed.borrow().clone()
+    }
+
     /// Whatever is done for this peer panics, from the `call`-th time on and so many times in a row; `struck` is told each
     /// time. Counted are dials and their ends, probes, and closes.
     pub fn panics_at(&self, peer: &PeerId, call: u64, times: u64, struck: impl Fn() + 'static) {
@@ -99,7 +105,7 @@ impl FakeNetwork {
             return Err(DialFailure::Refused);
         };
         let (ours, theirs) = match meet(&self.host, &acceptor, wanted, target) {
-            Meeting::Taken { dialler, acceptor } => (dialler, acceptor),
+            Meeting::Taken { dialler, acceptor } => (*dialler, *acceptor),
             Meeting::Refused(ours, theirs) => {
                 if let Some((peer, rejection)) = theirs {
                     acceptor.say(NetworkEvent::Stranger {
@@ -213,6 +219,7 @@ impl Network for FakeNetwork {
 
     fn close(&self, link: LinkId, code: CloseCode) {
         self.call_of(link);
+        self.host.closed.borrow_mut().push(link);
         let closed = self.host.links.borrow_mut().remove(&link);
         let Some(End { other, far, .. }) = closed else {
             return;

@@ -2,6 +2,7 @@
 //! a test says.
 
 mod reload;
+mod revoked;
 mod service;
 mod strikes;
 mod support;

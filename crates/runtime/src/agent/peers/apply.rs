@@ -129,6 +129,7 @@ impl PeerService {
         // Before anybody is dialled who may show another key now.
         keeper.trust();
         for entry in configured {
+            keeper.close_revoked(&entry);
             entry.handle().fact(PeerMessage::Configured);
         }
     }

@@ -33,7 +33,11 @@ impl PeerService {
                 }
             }
             NetworkEvent::Accepted { facts, hello } => match keeper.entry(&hello.peer) {
-                Some(entry) if !entry.is_retired() => {
+                // The file may have changed while the other side took its time over its hello: a key that was taken
+                // out of it is good for nothing from that moment on.
+                Some(entry)
+                    if !entry.is_retired() && keeper.trusted().admits(&hello, facts.from) =>
+                {
                     keeper.owns(&entry, facts.link);
                     entry.change_links(|links| links.accepted(facts.clone(), hello));
                     entry.handle().fact(PeerMessage::Accepted(facts));

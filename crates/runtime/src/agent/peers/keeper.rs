@@ -175,8 +175,8 @@ impl Keeper {
         let _ = self.events.send(event);
     }
 
-    /// From now on these may come in, and no others.
-    pub(super) fn trust(&self) {
+    /// Who may come in, by what the file says now.
+    pub(super) fn trusted(&self) -> Trust {
         let settings = self.settings.borrow();
         let entries = self.entries.borrow();
         let peers = entries.iter().map(|entry| {
@@ -187,12 +187,26 @@ impl Keeper {
             };
             (entry.peer().clone(), trusted)
         });
-        self.network.trust(Trust {
+        Trust {
             this: self.about.this.clone(),
             cluster: settings.cluster.clone(),
             offer: self.about.found.clone(),
             peers: peers.collect(),
-        });
+        }
+    }
+
+    /// From now on these may come in, and no others.
+    pub(super) fn trust(&self) {
+        self.network.trust(self.trusted());
+    }
+
+    /// Closes the connections of a peer whose entry has changed with whom may not be here any more: its machine does so
+    /// with those that it knows, but what it has not heard of it could not judge by the key.
+    pub(super) fn close_revoked(&self, entry: &Entry) {
+        let revoked = entry.links().not_admitted(&self.trusted());
+        for link in revoked {
+            self.close(entry, link, CloseCode::Reconfigured);
+        }
     }
 
     /// How often the control loop says that it lives.

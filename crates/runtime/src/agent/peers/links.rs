@@ -7,7 +7,7 @@ use std::time::Duration;
 use dataflow_core::peers::{DialFailure, DialId, Direction, LinkEnd, LinkFacts, PeerEvent};
 use dataflow_ids::LinkId;
 
-use crate::network::{LinkReading, PeerHello};
+use crate::network::{LinkReading, PeerHello, Trust};
 
 /// Over how many answers the loss is looked at: at the default interval, five minutes.
 const READINGS_MAX: usize = 10;
@@ -154,6 +154,13 @@ impl Links {
             dials.map(|it| it.on_network).collect(),
             links.map(|(link, _)| link).collect(),
         )
+    }
+
+    /// Connections that live, with whom may not be here any more.
+    pub(super) fn not_admitted(&self, trust: &Trust) -> Vec<LinkId> {
+        let links = self.links.iter();
+        let not = links.filter(|(_, it)| !trust.admits(&it.hello, it.facts.from));
+        not.map(|(link, _)| *link).collect()
     }
 
     pub(super) fn contains(&self, link: LinkId) -> bool {
