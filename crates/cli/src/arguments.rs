@@ -37,7 +37,8 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
 Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),
-DATAFLOW_LIMIT_RATE (as --limit-rate),
+DATAFLOW_LIMIT_RATE (as --limit-rate), DATAFLOW_PEERS, DATAFLOW_PEER, DATAFLOW_IDENTITY (as --peers, --node and
+--identity of `dataflow agent`),
 DATAFLOW_LOG or RUST_LOG (what the runtime itself logs to standard error, `warn` by default)."
 )]
 pub(crate) struct Arguments {
@@ -75,8 +76,9 @@ impl Command {
     /// What is logged when nobody has said what.
     pub(crate) fn log_default(&self) -> &'static str {
         match self {
-            // Nobody stays with it: what it logs tells when which peer was lost, and for how long.
-            Command::Agent(_) => "warn,dataflow_runtime::agent=info",
+            // Nobody stays with it: what it logs tells when which peer was lost, and for how long. That the sending of a
+            // packet failed is said so too, with the peer that it was meant for.
+            Command::Agent(_) => "warn,dataflow_runtime::agent=info,quinn_udp=error",
             _ => "warn",
         }
     }
