@@ -331,6 +331,7 @@ impl fmt::Display for Reason {
             Reason::Recovering => f.write_str("recovering"),
             Reason::Lost(end) => write!(f, "reconnecting: {end}"),
             Reason::NotReached(failure) => failure.fmt(f),
+            Reason::Silent { missed: 1 } => f.write_str("1 probe without an answer"),
             Reason::Silent { missed } => write!(f, "{missed} probes without an answer"),
             Reason::SlowControl { silent_for } => {
                 write!(

@@ -55,7 +55,7 @@ fn three_misses_in_a_row_make_a_peer_unreachable_and_its_connection_is_given_up(
     one.misses_a_probe();
     assert_eq!(
         (one.state(), one.because().as_str()),
-        (PeerState::Degraded, "1 probes without an answer")
+        (PeerState::Degraded, "1 probe without an answer")
     );
     one.misses_a_probe();
     assert_eq!(one.state(), PeerState::Degraded);
