@@ -65,6 +65,19 @@ impl Household {
         Ok(service)
     }
 
+    /// Gives up what fetches models. When nobody else has it, it is given back to be ended, and no other run gets it.
+    pub(crate) fn let_go(&self, service: Arc<ModelService>) -> Option<Arc<ModelService>> {
+        let mut shared = self.lock();
+        // Who has one may give it up at any moment, but nobody gets one meanwhile.
+        if Arc::strong_count(&service) > 1 {
+            drop(service);
+            return None;
+        }
+        let this = Arc::downgrade(&service);
+        (shared.services).retain(|known| !Weak::ptr_eq(&known.service, &this));
+        Some(service)
+    }
+
     /// The limit of descriptors, raised to what this process may have.
     pub(crate) fn descriptor_limit(&self) -> Result<DescriptorLimit, UpError> {
         let mut shared = self.lock();
@@ -141,6 +154,16 @@ mod tests {
             1,
             "what has ended is forgotten"
         );
+    }
+
+    #[test]
+    fn what_fetches_and_is_about_to_end_is_given_to_nobody() {
+        let household = Household::default();
+        let models = || household.models(settings("/a"), None).unwrap();
+        let (first, second) = (models(), models());
+        assert!(household.let_go(second).is_none(), "another run has it");
+        let ending = household.let_go(first).unwrap();
+        assert!(!Arc::ptr_eq(&ending, &models()));
     }
 
     #[test]

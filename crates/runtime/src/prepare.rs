@@ -235,9 +235,8 @@ impl Run {
             task.run().await
         });
         // Whoever has announced the end may end the process. Other runs may still fetch.
-        let is_last =
-            |service: &Arc<ModelService>| !host.is_agent || Arc::strong_count(service) == 1;
-        if let Some(service) = service.filter(is_last)
+        let ends = service.and_then(|service| host.household.let_go(service));
+        if let Some(service) = ends
             && !service.end()
         {
             tracing::warn!("downloads have not let go of their files yet");
