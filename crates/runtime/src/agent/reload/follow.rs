@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::peers::Settle;
 use dataflow_descriptor::{CheckedPeers, Diagnostic, Peers, check_peers_file_on};
 use dataflow_ids::PeerId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::folders::steps_to;
@@ -156,17 +157,19 @@ impl Follower {
         let this = self.this.clone();
         let watch = self.watch.take();
         let mut watch = watch.unwrap_or_else(|| FolderWatch::new(Arc::clone(&self.touched)));
-        let look = tokio::task::spawn_blocking(move || {
+        let look = apart(move || {
             // First the way, and the file when that is watched: nothing that is saved meanwhile is missed.
             watch.set(&steps_to(&file), anew);
             (watch, check_peers_file_on(&file, &machine::as_peer(this)))
         });
         match look.await {
-            Ok((watch, checked)) => {
+            Some((watch, checked)) => {
                 self.watched(watch);
                 self.take(checked);
             }
-            Err(error) => tracing::error!(%error, "the file of peers could not be read"),
+            None => tracing::error!(
+                "the file of peers could not be read: that panicked, or has no thread"
+            ),
         }
     }
 
@@ -226,5 +229,53 @@ impl Follower {
         self.handle.file_problem(Some(report.clone()));
         // With nobody who listens, nobody misses it.
         let _ = self.events.send(AgentEvent::ReloadRefused { report });
+    }
+}
+
+/// Does what may take for ever, as a file system that hangs does, on a thread of its own, which nobody waits for at the
+/// end. `None` when that panicked, or there is no thread.
+async fn apart<T: Send + 'static>(does: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, over) = oneshot::channel();
+    thread::Builder::new()
+        .name("dataflow-peers".to_owned())
+        .spawn(move || {
+            let _ = done.send(does());
+        })
+        .ok()?;
+    over.await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_hangs_keeps_no_agent_from_its_end() {
+        let (go_on, hangs) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let agent = thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                let (begun, looks) = oneshot::channel();
+                let look = apart(move || {
+                    let _ = begun.send(());
+                    let _ = hangs.recv();
+                });
+                tokio::select! {
+                    _ = look => unreachable!("it hangs"),
+                    begun = looks => begun.unwrap(),
+                }
+            });
+            ended.send(()).unwrap();
+        });
+        let in_time = end.recv_timeout(Duration::from_secs(60));
+        go_on.send(()).unwrap();
+        agent.join().unwrap();
+        in_time.unwrap();
+    }
+
+    #[test]
+    fn what_panics_apart_is_told() {
+        let result = actix_rt::System::new().block_on(apart(|| panic!("on purpose")));
+        assert_eq!(result, None::<()>);
     }
 }
