@@ -37,7 +37,18 @@ pub(super) struct Runs {
     /// No other begins.
     is_ending: Cell<bool>,
     count: watch::Sender<usize>,
+    /// How many commands are still told how theirs goes.
+    told: watch::Sender<usize>,
     events: mpsc::Sender<AgentEvent>,
+}
+
+/// A command that is told how its dataflow goes; it counts until this is dropped.
+pub(super) struct Telling(Rc<Runs>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.told.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Runs {
@@ -56,6 +67,7 @@ impl Runs {
             next: Cell::new(0),
             is_ending: Cell::new(false),
             count: watch::Sender::new(0),
+            told: watch::Sender::new(0),
             events,
         })
     }
@@ -114,6 +126,19 @@ impl Runs {
         Ok((steering, receiver))
     }
 
+    /// A command is told from now on.
+    pub(super) fn telling(self: &Rc<Self>) -> Telling {
+        self.told.send_modify(|count| *count += 1);
+        Telling(Rc::clone(self))
+    }
+
+    /// Waits until every command has been told all there is.
+    pub(super) async fn all_told(&self) {
+        let mut told = self.told.subscribe();
+        // It lives as long as this.
+        let _ = told.wait_for(|count| *count == 0).await;
+    }
+
     /// Stops every dataflow, and lets no other begin.
     pub(super) fn stop(&self, stop: Stop) {
         self.is_ending.set(true);
@@ -140,6 +165,41 @@ impl Runs {
         let mut count = self.count.subscribe();
         // It lives as long as this.
         let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// A dataflow whose beginning was told. Its end is told too, however it comes.
+struct ToldRun {
+    events: mpsc::Sender<AgentEvent>,
+    dataflow: String,
+    how: Option<String>,
+}
+
+impl ToldRun {
+    fn begin(events: mpsc::Sender<AgentEvent>, dataflow: String) -> ToldRun {
+        let _ = events.send(AgentEvent::RunBegun {
+            dataflow: dataflow.clone(),
+        });
+        ToldRun {
+            events,
+            dataflow,
+            how: None,
+        }
+    }
+
+    /// It has ended like this, in one line.
+    fn end(mut self, how: String) {
+        self.how = Some(how);
+    }
+}
+
+impl Drop for ToldRun {
+    fn drop(&mut self) {
+        let how = self.how.take();
+        let _ = self.events.send(AgentEvent::RunEnded {
+            dataflow: std::mem::take(&mut self.dataflow),
+            how: how.unwrap_or_else(|| "a fault of ours ended it".to_owned()),
+        });
     }
 }
 
@@ -178,16 +238,14 @@ impl Hosted {
         };
         let dataflow = run.dataflow_name().to_string();
         tracing::info!(%dataflow, run = run.name(), "dataflow begins");
-        let _ = self.events.send(AgentEvent::RunBegun {
-            dataflow: dataflow.clone(),
-        });
+        let told = ToldRun::begin(self.events.clone(), dataflow.clone());
         self.to_client.reply(ClientReply::Begun {
             run: run.name().to_owned(),
         });
         self.steering.begins(run.controls());
         let how = self.run_to_its_end(run);
         tracing::info!(%dataflow, how, "dataflow ended");
-        let _ = self.events.send(AgentEvent::RunEnded { dataflow, how });
+        told.end(how);
     }
 
     /// Gives how it ended, in one line.
@@ -276,6 +334,41 @@ fn refusal(error: UpError) -> UpRefusal {
                 ErrorClass::Input => UpRefusal::Input { why },
                 ErrorClass::Failure => UpRefusal::Failure { why },
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dataflow_whose_thread_panics_is_told_to_have_ended() {
+        let (sender, events) = mpsc::channel();
+        let ends = catch_unwind(AssertUnwindSafe(|| {
+            let _told = ToldRun::begin(sender.clone(), "flow".to_owned());
+            panic!("on purpose");
+        }));
+        assert!(ends.is_err());
+        ToldRun::begin(sender, "other".to_owned()).end("drained".to_owned());
+        let told: Vec<AgentEvent> = events.iter().collect();
+        match &told[..] {
+            [
+                AgentEvent::RunBegun { dataflow },
+                AgentEvent::RunEnded {
+                    dataflow: ended,
+                    how,
+                },
+                AgentEvent::RunBegun { .. },
+                AgentEvent::RunEnded { how: drained, .. },
+            ] => {
+                assert_eq!((dataflow.as_str(), ended.as_str()), ("flow", "flow"));
+                assert_eq!(
+                    (how.as_str(), drained.as_str()),
+                    ("a fault of ours ended it", "drained")
+                );
+            }
+            other => panic!("{other:?}"),
         }
     }
 }

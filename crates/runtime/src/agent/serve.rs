@@ -31,6 +31,8 @@ use crate::registry::Registry;
 
 /// How often the control loop says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long a command may take to read how its dataflow ended, when that is the end of the agent too.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 
 /// Everything that an agent is started with.
 pub(super) struct Parts {
@@ -130,6 +132,12 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
             runs.stop(STOP);
         }
         is_ending = is_ending || runs.is_ending();
+    }
+    if tokio::time::timeout(LAST_WORDS_MAX, runs.all_told())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a command has not read how its dataflow ended, and is left");
     }
     drop((socket_task, follows));
     handle.end();
@@ -268,4 +276,37 @@ fn own_fingerprint_differs(peers: &Peers, this: &str, fingerprint: Fingerprint) 
             peers.file.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_control_loop_that_stands_still_does_not_say_that_it_lives() {
+        let count = Arc::<AtomicU32>::default();
+        let beats = Arc::clone(&count);
+        let on_beat: OnBeat = Box::new(move || {
+            beats.fetch_add(1, Ordering::Relaxed);
+        });
+        let said = || count.load(Ordering::Relaxed);
+        actix_rt::System::new().block_on(async {
+            let _beats = beat(on_beat);
+            let until = async |number| {
+                while said() < number {
+                    tokio::task::yield_now().await;
+                }
+            };
+            until(2).await;
+            let before = said();
+            // The thread is held, as by a loop without an end.
+            let (_held, never) = mpsc::channel::<()>();
+            assert!(never.recv_timeout(3 * BEAT_EVERY).is_err());
+            assert_eq!(said(), before);
+            until(before + 1).await;
+        });
+    }
 }

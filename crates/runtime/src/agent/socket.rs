@@ -105,6 +105,8 @@ async fn answer(served: &Served, socket: &FramedSocket) {
 /// Runs what a command asks for, and tells it what happens until the end, or until it goes.
 async fn host(runs: &Rc<Runs>, socket: &FramedSocket, request: UpRequest) {
     let on_leave = request.on_leave;
+    // The agent does not end before.
+    let _telling = runs.telling();
     let (steering, mut news) = match runs.begin(request) {
         Ok(begun) => begun,
         Err(refusal) => {
@@ -124,12 +126,37 @@ async fn host(runs: &Rc<Runs>, socket: &FramedSocket, request: UpRequest) {
             socket.flushed().await;
         }
     };
-    if first(telling, steer(socket, &steering)).await == First::Left && on_leave == OnLeave::Stop {
-        steering.stop(Stop {
-            mode: StopMode::Graceful,
-            force_after: None,
-            by: "the end of its `up`",
-        });
+    attend(telling, steer(socket, &steering), &steering, on_leave).await;
+}
+
+/// Stays until a command has been told all, or has gone. Then, and when we fail it, its dataflow stops with it.
+async fn attend(
+    telling: impl Future<Output = ()>,
+    steered: impl Future<Output = ()>,
+    steering: &Steering,
+    on_leave: OnLeave,
+) {
+    let mut left = Left(match on_leave {
+        OnLeave::Stop => Some(steering),
+        OnLeave::GoOn => None,
+    });
+    if first(telling, steered).await == First::Told {
+        left.0 = None;
+    }
+}
+
+/// Stops a dataflow whose command has gone, when this is dropped.
+struct Left<'s>(Option<&'s Steering>);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if let Some(steering) = self.0 {
+            steering.stop(Stop {
+                mode: StopMode::Graceful,
+                force_after: None,
+                by: "the end of its `up`",
+            });
+        }
     }
 }
 
@@ -162,5 +189,30 @@ async fn first(telling: impl Future<Output = ()>, steering: impl Future<Output =
         biased;
         () = telling => First::Told,
         () = steering => First::Left,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// Whether its dataflow is stopped.
+    fn stops(telling: impl Future<Output = ()>, on_leave: OnLeave) -> bool {
+        let steering = Steering::default();
+        let attended = catch_unwind(AssertUnwindSafe(|| {
+            actix_rt::System::new().block_on(attend(telling, pending(), &steering, on_leave));
+        }));
+        drop(attended);
+        steering.interruption().came()
+    }
+
+    #[test]
+    fn a_conversation_that_panics_ends_as_one_whose_command_has_gone() {
+        assert!(stops(async { panic!("on purpose") }, OnLeave::Stop));
+        assert!(!stops(async { panic!("on purpose") }, OnLeave::GoOn));
+        assert!(!stops(ready(()), OnLeave::Stop));
     }
 }
