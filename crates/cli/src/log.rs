@@ -32,7 +32,10 @@ impl Log {
     ///
     /// [`CliError::System`] when there is no thread to write it.
     pub(crate) fn to_standard_error(default: &str) -> Result<Log, CliError> {
-        let log = Log::to(stderr()).map_err(CliError::system("start the thread that logs"))?;
+        let log = Log::to(stderr(), |count| {
+            format!("({count} lines of the log were dropped here: nobody read them)\n")
+        })
+        .map_err(CliError::system("start the thread that logs"))?;
         let filter = ["DATAFLOW_LOG", "RUST_LOG"]
             .into_iter()
             .find_map(|variable| EnvFilter::try_from_env(variable).ok())
@@ -47,7 +50,15 @@ impl Log {
         Ok(log)
     }
 
-    fn to(mut stream: impl Write + Send + 'static) -> io::Result<Log> {
+    /// Writes to a stream, and for lines that were dropped, since nobody read, what `says_dropped` makes of their count.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to write.
+    pub(crate) fn to(
+        mut stream: impl Write + Send + 'static,
+        says_dropped: fn(u64) -> String,
+    ) -> io::Result<Log> {
         let (to_writer, waiting) = sync_channel::<Vec<u8>>(LINES_WAITING_MAX);
         let (done, written) = sync_channel(0);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -61,17 +72,19 @@ impl Log {
                 let _until_all_is_written: SyncSender<()> = done;
                 for line in waiting {
                     // There is no other place to say that standard error has gone.
-                    let _ = stream.write_all(&line);
+                    let _ = stream.write_all(&line).and_then(|()| stream.flush());
                     let count = dropped.swap(0, Ordering::Relaxed);
                     if count > 0 {
-                        let text = format!(
-                            "({count} lines of the log were dropped here: nobody read them)\n"
-                        );
-                        let _ = stream.write_all(text.as_bytes());
+                        let _ = stream.write_all(says_dropped(count).as_bytes());
                     }
                 }
             })?;
         Ok(Log { lines, written })
+    }
+
+    /// Where lines are left to be written.
+    pub(crate) fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// Waits until everything has been written, and a second at most.
@@ -88,10 +101,18 @@ impl Log {
 
 /// Where lines are left for the thread that writes them.
 #[derive(Debug, Clone)]
-struct Lines {
+pub(crate) struct Lines {
     /// `None` once the end of the process has begun.
     to_writer: Arc<RwLock<Option<SyncSender<Vec<u8>>>>>,
     dropped: Arc<AtomicU64>,
+}
+
+impl Lines {
+    /// Leaves a line to be written.
+    pub(crate) fn say(&self, text: &str) {
+        // It takes everything.
+        let _ = self.clone().write_all(format!("{text}\n").as_bytes());
+    }
 }
 
 impl Write for Lines {
@@ -152,7 +173,10 @@ mod tests {
     fn a_reader_that_stalls_keeps_nobody_and_is_told_how_much_it_missed() {
         let (leave, takes) = channel();
         let (taken, lines) = channel();
-        let log = Log::to(Stalled { takes, taken }).unwrap();
+        let log = Log::to(Stalled { takes, taken }, |count| {
+            format!("({count} dropped)\n")
+        })
+        .unwrap();
         let mut writer = log.lines.make_writer();
         let sent = LINES_WAITING_MAX + 50;
         for number in 0..sent {
@@ -183,7 +207,10 @@ mod tests {
     fn a_reader_that_has_gone_is_no_mistake() {
         let (_, takes) = channel();
         let (taken, _) = channel();
-        let log = Log::to(Stalled { takes, taken }).unwrap();
+        let log = Log::to(Stalled { takes, taken }, |count| {
+            format!("({count} dropped)\n")
+        })
+        .unwrap();
         let mut writer = log.lines.make_writer();
         for _ in 0..10 {
             writer.write_all(b"a line\n").unwrap();

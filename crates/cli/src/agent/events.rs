@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use dataflow_descriptor::harmless_text;
 use dataflow_ids::{PeerId, PeerState};
 use dataflow_runtime::agent::AgentEvent;
 use serde_json::{Value, json};
 
-use super::line;
 use super::supervisor::Supervisor;
+use crate::log::Lines;
 use crate::text::counted;
 
 /// Hears what happens, until the agent has ended.
@@ -21,6 +22,7 @@ pub(super) struct Listener {
     supervisor: Supervisor,
     file: PathBuf,
     is_json: bool,
+    output: Lines,
     standing: Standing,
 }
 
@@ -34,11 +36,17 @@ struct Standing {
 }
 
 impl Listener {
-    pub(super) fn new(supervisor: Supervisor, file: PathBuf, is_json: bool) -> Listener {
+    pub(super) fn new(
+        supervisor: Supervisor,
+        file: PathBuf,
+        is_json: bool,
+        output: Lines,
+    ) -> Listener {
         Listener {
             supervisor,
             file,
             is_json,
+            output,
             standing: Standing::default(),
         }
     }
@@ -61,18 +69,24 @@ impl Listener {
                 }
             }
             if self.is_json {
-                line(&for_programs(&event).to_string());
+                self.line(&for_programs(&event).to_string());
             }
         }
     }
 
+    fn line(&self, text: &str) {
+        self.output.say(&harmless_text(text));
+    }
+
     fn ready(&self, this: &PeerId, address: SocketAddr, peers: usize) {
-        line(&format!(
+        self.line(&format!(
             "agent {this} listens on {address} (UDP), with {} in {}",
             counted(peers as u64, "other peer"),
             self.file.display()
         ));
-        line("`dataflow peers` shows them, `dataflow up` runs dataflows here, Ctrl-C stops it");
+        self.line(
+            "`dataflow peers` shows them, `dataflow up` runs dataflows here, Ctrl-C stops it",
+        );
     }
 }
 

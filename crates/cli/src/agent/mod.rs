@@ -3,17 +3,19 @@
 mod events;
 mod supervisor;
 
-use std::io::{Write, stdout};
+use std::io::stdout;
 use std::path::absolute;
 use std::sync::mpsc;
 
 use dataflow_descriptor::harmless_text;
 use dataflow_runtime::agent::{AgentOptions, prepare};
+use serde_json::json;
 
 use self::events::Listener;
 use self::supervisor::Supervisor;
 use crate::arguments::AgentArguments;
 use crate::error::{CliError, Exit};
+use crate::log::Log;
 use crate::peers::source;
 use crate::signals::{Heard, Signals};
 
@@ -24,9 +26,19 @@ use crate::signals::{Heard, Signals};
 /// [`CliError`] when the agent could not begin or broke off.
 pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
     let supervisor = Supervisor::of_this_process()?;
+    // Who does not read keeps neither the end, nor the supervisor, nor a second Ctrl-C waiting.
+    let is_json = arguments.json;
+    let output = Log::to(
+        stdout(),
+        match is_json {
+            true => |count| format!("{}\n", json!({"event": "dropped", "count": count})),
+            false => |count| format!("({count} lines were dropped here: nobody read them)\n"),
+        },
+    )
+    .map_err(CliError::system("start the thread that says what happens"))?;
     let signals = Signals::watch({
         let supervisor = supervisor.clone();
-        let is_json = arguments.json;
+        let lines = output.lines();
         move |heard| {
             let text = match heard {
                 Heard::Stop => {
@@ -37,7 +49,7 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
                 Heard::Leave => return,
             };
             if !is_json {
-                line(text);
+                lines.say(&harmless_text(text));
             }
         }
     })?;
@@ -56,7 +68,7 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
     })?;
     signals.go_to_agent(agent.controls());
     let (to_listener, events) = mpsc::channel();
-    let listener = Listener::new(supervisor, file, arguments.json);
+    let listener = Listener::new(supervisor, file, is_json, output.lines());
     let listening = std::thread::Builder::new()
         .name("dataflow-events".to_owned())
         .spawn(move || listener.listen(&events))
@@ -66,14 +78,7 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
     let result = agent.block_on(to_listener);
     // All that was said comes before the end. It only says, so it cannot have panicked.
     let _ = listening.join();
+    output.finish();
     result?;
     Ok(Exit::Done)
-}
-
-/// Writes a line in one go. A reader that has gone is no reason to end an agent.
-fn line(text: &str) {
-    let mut out = stdout().lock();
-    let _ = out
-        .write_all(format!("{}\n", harmless_text(text)).as_bytes())
-        .and_then(|()| out.flush());
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::agent::Agent;
-use crate::ground::{Ground, said};
+use crate::ground::{Ground, Running, said, wait_until};
 
 /// How long anything is waited for before a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +75,32 @@ fn a_supervisor_that_takes_nothing_keeps_the_agent_from_nothing() {
     agent.process.signal(Signal::TERM);
     assert_eq!(agent.process.wait(), Some(0));
     drop(socket);
+}
+
+#[test]
+fn a_reader_that_takes_nothing_keeps_the_agent_from_nothing() {
+    let ground = Ground::new();
+    let peers = "peers:\n  - { id: a, address: \"127.0.0.1:9\" }\n";
+    fs::write(ground.project().join("peers.yaml"), peers).unwrap();
+    // Full, so that not one byte more goes in.
+    let (_reader, full) = rustix::pipe::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&full, true).unwrap();
+    while rustix::io::write(&full, &[b'x'; 4096]).is_ok() {}
+    while rustix::io::write(&full, b"x").is_ok() {}
+    rustix::io::ioctl_fionbio(&full, false).unwrap();
+    let mut command = ground.dataflow(["agent", "--peers", "peers.yaml", "--node", "a"]);
+    command.args(["--listen", "127.0.0.1:0", "--json"]);
+    let mut agent = Running::start(command.stdout(full));
+    wait_until("it answers", || {
+        ground
+            .dataflow(["peers"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    });
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.wait(), Some(0));
 }
 
 #[test]
