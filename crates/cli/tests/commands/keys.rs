@@ -1,12 +1,15 @@
 //! `dataflow peers id` and `peers pin`: the keys by which machines know each other.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::agent::Agent;
-use crate::ground::{Ground, said};
+use crate::ground::{Ground, Running, said};
 
 fn id(ground: &Ground) -> String {
     let output = ground.dataflow(["peers", "id"]).output().unwrap();
@@ -117,4 +120,52 @@ fn a_peer_that_does_not_answer_is_said_and_the_others_are_recorded() {
         "{}",
         said(&output)
     );
+}
+
+/// What is shown at a terminal of its own to which this is typed.
+fn at_a_terminal(mut command: Command, typed: &str) -> (Option<i32>, String) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = || {
+        let mut options = fs::File::options();
+        options.read(true).write(true).open(name.to_str().unwrap())
+    };
+    command
+        .stdin(theirs().unwrap())
+        .stdout(theirs().unwrap())
+        .stderr(theirs().unwrap());
+    let mut running = Running::start(&mut command);
+    // It has the only other ends: they are closed when it ends.
+    drop(command);
+    let mut ours = fs::File::from(ours);
+    ours.write_all(typed.as_bytes()).unwrap();
+    let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = ours.read(&mut bytes) {
+        shown.extend_from_slice(&bytes[..read]);
+    }
+    (running.wait(), String::from_utf8(shown).unwrap())
+}
+
+#[test]
+fn at_a_terminal_the_key_is_shown_and_recorded_only_after_a_yes() {
+    let (there, here) = (Ground::new(), Ground::new());
+    let agent = Agent::start(&there);
+    let address = agent.address;
+    let file = here.project().join("peers.yaml");
+    let text = format!("peers:\n  - {{ id: a, address: \"{address}\" }}\n");
+    fs::write(&file, &text).unwrap();
+    let key = id(&there);
+    let pin = |typed| at_a_terminal(here.dataflow(["peers", "pin", "a"]), typed);
+    for no in ["\n", "n\n", "yesterday\n", "\u{4}"] {
+        let (code, shown) = pin(no);
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(shown.contains(&key) && shown.contains("[y/N]"), "{shown}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text, "after {no:?}");
+    }
+    let (code, shown) = pin("y\n");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains(&format!("a: recorded {key}")), "{shown}");
+    assert!(fs::read_to_string(&file).unwrap().contains(&key));
 }
