@@ -164,6 +164,18 @@ pub(crate) enum CliError {
         /// The dataflow that it ran for this command.
         dataflow: Option<String>,
     },
+    /// A person left an agent that does not end the dataflow.
+    #[error(
+        "the agent `{agent}` (pid {pid}) has not ended {dataflow}, and was left: it kills it as soon as it can"
+    )]
+    LeftAgent {
+        /// Its id.
+        agent: PeerId,
+        /// Its process.
+        pid: u32,
+        /// What it runs.
+        dataflow: String,
+    },
     /// It is not known which file of peers is meant.
     #[error(
         "it is not known which file of peers is meant: no agent runs here, and this folder has no peers.yaml"
@@ -420,6 +432,9 @@ impl CliError {
             CliError::AgentVanished { dataflow: None, .. } => {
                 "what it logged says why; `dataflow up --no-agent` runs it without the agent".to_owned()
             }
+            CliError::LeftAgent { pid, .. } => {
+                format!("if it is stopped, `kill -CONT {pid}` lets it go on")
+            }
             CliError::NoPeersFile => "name it with `--peers FILE`".to_owned(),
             CliError::UnknownPeer { near, known, .. } => match near {
                 Some(near) => format!("did you mean `{near}`? it has {known}"),
@@ -504,6 +519,7 @@ impl CliError {
             | CliError::CannotAsk
             | CliError::Record(_) => Exit::WrongInput,
             CliError::RefusedByAgent { exit, .. } => *exit,
+            CliError::LeftAgent { .. } => Exit::Forced,
             CliError::Agent(error) => error.class().into(),
             CliError::Up(error) => error.class().into(),
             CliError::Run(error) => error.class().into(),

@@ -70,7 +70,7 @@ pub(crate) enum Heard {
     Stop,
     /// Every process of the dataflow is killed.
     Force,
-    /// Nobody wants to wait any more: for a command, or for the reader of what has ended.
+    /// Nobody wants to wait any more: for a command, for the reader of what has ended, or for an agent.
     Leave,
 }
 
@@ -81,6 +81,8 @@ struct State {
     first: Option<Came>,
     /// How many of them were Ctrl-C.
     interrupts: u32,
+    /// Whether the agent was left.
+    has_left: bool,
 }
 
 /// The signals of this process, from the moment they are watched.
@@ -121,6 +123,7 @@ impl Signals {
                 target: Target::Nothing,
                 first: None,
                 interrupts: 0,
+                has_left: false,
             })),
         };
         let watched = signals.clone();
@@ -152,6 +155,11 @@ impl Signals {
         self.lock().first.is_some()
     }
 
+    /// Whether an agent that did not even force the end was left.
+    pub(crate) fn has_left(&self) -> bool {
+        self.lock().has_left
+    }
+
     /// From now on signals end a build, the leader of its process group; one that came before does at once.
     pub(crate) fn go_to_build(&self, pid: u32) {
         self.go_to(process(pid).map(Target::Build));
@@ -177,8 +185,8 @@ impl Signals {
         self.go_to(Some(Target::Dataflow(controls)));
     }
 
-    /// From now on signals stop, then force, the dataflow that an agent runs for this command. One that came before
-    /// stops it at once.
+    /// From now on signals stop, then force, the dataflow that an agent runs for this command, and then leave the agent.
+    /// One that came before stops it at once.
     pub(crate) fn go_to_hosted(&self, controls: HostedControls) {
         self.go_to(Some(Target::Hosted(controls)));
     }
@@ -215,6 +223,12 @@ impl Signals {
             state.interrupts += 1;
         }
         let forces = came == Came::Interrupt && state.interrupts > 1;
+        let leaves = came == Came::Interrupt && state.interrupts > 2;
+        if let (Target::Hosted(controls), true) = (&state.target, leaves) {
+            controls.leave();
+            state.has_left = true;
+            return Some(Heard::Leave);
+        }
         match &state.target {
             Target::Nothing => return None,
             Target::Command | Target::Report => return Some(Heard::Leave),
@@ -315,6 +329,7 @@ mod tests {
                 target: Target::Nothing,
                 first: None,
                 interrupts: 0,
+                has_left: false,
             })),
         }
     }

@@ -301,6 +301,13 @@ impl HostedControls {
         self.send(&ClientRequest::Force { by });
     }
 
+    /// Ends the conversation, for one that has waited long enough: the agent does what it was asked when it can.
+    pub fn leave(&self) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that has ended needs no end.
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
+
     fn send(&self, request: &ClientRequest) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // An agent that has gone has taken its dataflows with it; who listens learns that.

@@ -1,9 +1,13 @@
 //! `up` beside an agent: the dataflow runs there, and everything is said here as if it ran here.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
 use dataflow_descriptor::Dataflow;
 use dataflow_ids::PeerId;
 use dataflow_runtime::RunEvent;
-use dataflow_runtime::client::{Client, ClientError, OnSilence};
+use dataflow_runtime::client::{Client, ClientError, HostedControls, OnSilence};
 use dataflow_runtime::registry::FoundAgent;
 use dataflow_wire::client::{ClientReply, ClientRequest, OnLeave, RunNews, UpRefusal, UpRequest};
 use dataflow_wire::frame::{EncodeError, SendError};
@@ -17,6 +21,9 @@ use crate::error::{CliError, Exit};
 use crate::signals::Signals;
 use crate::{running, say};
 
+/// How often whoever waits for the agent looks whether a signal has come.
+const SIGNAL_LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// Has the agent run the dataflow, and waits until it has ended; with `-d`, until it is up.
 pub(super) fn run(
     agent: &FoundAgent,
@@ -26,11 +33,6 @@ pub(super) fn run(
     speaker: &Speaker,
     signals: &Signals,
 ) -> Result<Exit, CliError> {
-    let refused = |source| CliError::AgentRefuses {
-        agent: agent.this.clone(),
-        source,
-    };
-    let mut client = Client::connect_to_agent(agent, silence_of(agent)).map_err(refused)?;
     // Where downloads have their bars, no node draws.
     let terminal = ground.terminal.filter(|_| dataflow.models.is_empty());
     let draws = terminal.is_some() && !arguments.detach;
@@ -48,6 +50,60 @@ pub(super) fn run(
             false => OnLeave::Stop,
         },
     };
+    let (mut client, controls) = ask(agent, request, signals)?;
+    signals.go_to_hosted(controls);
+    let followed = follow(&mut client, agent, dataflow, arguments, speaker);
+    signals.go_to_report();
+    if draws {
+        speaker.say(Said::TerminalIsFree);
+    }
+    match followed {
+        Err(CliError::AgentVanished { agent, pid, .. }) if signals.has_left() => {
+            Err(CliError::LeftAgent {
+                agent,
+                pid,
+                dataflow: dataflow.name.to_string(),
+            })
+        }
+        followed => followed,
+    }
+}
+
+/// Connects to the agent and asks it, until a signal comes: one that is stopped does not even say hello.
+fn ask(
+    agent: &FoundAgent,
+    request: UpRequest,
+    signals: &Signals,
+) -> Result<(Client, HostedControls), CliError> {
+    let (to_us, asked) = mpsc::channel();
+    let (found, heard) = (agent.clone(), signals.clone());
+    // Nobody waits for it when a signal has come: it ends with this process.
+    thread::Builder::new()
+        .name("dataflow-asks".to_owned())
+        .spawn(move || {
+            let _ = to_us.send(ask_patiently(&found, request, &heard));
+        })
+        .map_err(CliError::system("start the thread that asks the agent"))?;
+    loop {
+        match asked.recv_timeout(SIGNAL_LOOK_EVERY) {
+            Ok(asked) => return asked,
+            Err(RecvTimeoutError::Timeout) if !signals.interrupted() => {}
+            // It sends before it ends, if it does not panic, and then nothing was started either.
+            Err(_) => return Err(CliError::Interrupted),
+        }
+    }
+}
+
+fn ask_patiently(
+    agent: &FoundAgent,
+    request: UpRequest,
+    signals: &Signals,
+) -> Result<(Client, HostedControls), CliError> {
+    let refused = |source| CliError::AgentRefuses {
+        agent: agent.this.clone(),
+        source,
+    };
+    let mut client = Client::connect_to_agent(agent, silence_of(agent)).map_err(refused)?;
     let controls = client
         .hosted_controls()
         .map_err(CliError::system("listen to the agent"))?;
@@ -62,13 +118,7 @@ pub(super) fn run(
             }
             error => refused(error),
         })?;
-    signals.go_to_hosted(controls);
-    let followed = follow(&mut client, agent, dataflow, arguments, speaker);
-    signals.go_to_report();
-    if draws {
-        speaker.say(Said::TerminalIsFree);
-    }
-    followed
+    Ok((client, controls))
 }
 
 fn silence_of(agent: &FoundAgent) -> OnSilence {

@@ -365,3 +365,79 @@ fn an_up_that_stands_still_holds_up_neither_its_dataflow_nor_the_agent() {
     assert!(dropped > 0 && (of("log") as u64) < 100_000, "{dropped}");
     assert_eq!(of("ended"), 1);
 }
+
+#[test]
+fn who_waits_for_a_dataflow_is_told_how_it_ended_though_the_agent_ends_with_it() {
+    let script =
+        "trap 'for i in $(seq 100000); do echo a line of some length $i; done; exit 0' TERM
+        echo > begun; while :; do sleep 0.01; done";
+    let ground = Ground::with_shell(script);
+    let begun = ground.fifo("begun");
+    let mut agent = Agent::start(&ground);
+    let mut up = Running::start(
+        ground
+            .dataflow(["up", "--json", "flow.yml"])
+            .stdout(Stdio::piped()),
+    );
+    line_of(&begun);
+    // It reads nothing until its dataflow has ended, and the agent has nothing else to do than to end.
+    up.signal(Signal::STOP);
+    agent.process.signal(Signal::TERM);
+    agent.event("run-ended");
+    up.signal(Signal::CONT);
+    let stdout = up.child().stdout.take().unwrap();
+    let last = BufReader::new(stdout).lines().last().unwrap().unwrap();
+    assert_eq!(up.wait(), Some(0), "{last}");
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["event"], "ended");
+    assert_eq!(agent.process.wait(), Some(0));
+}
+
+/// Reads lines until one has this text.
+fn read_until(from: &mut impl BufRead, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(from.read_line(&mut line).unwrap(), 0, "never said: {text}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_stopped_keeps_nobody_who_asks_for_the_end() {
+    let ground = Ground::with_shell("exec sleep 1000");
+    let mut agent = Agent::start(&ground);
+    let start = || {
+        let mut command = ground.dataflow(["up", "flow.yml"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(&mut command)
+    };
+    // It has not been asked yet.
+    agent.process.signal(Signal::STOP);
+    let mut up = start();
+    let mut errors = BufReader::new(up.child().stderr.take().unwrap());
+    read_until(&mut errors, "it does not answer");
+    up.signal(Signal::INT);
+    read_until(&mut errors, "nothing was started");
+    assert_eq!(up.wait(), Some(1));
+    agent.process.signal(Signal::CONT);
+    assert!(Agent::answers(&ground));
+    assert!(ground.ps().is_empty());
+
+    // It runs the dataflow.
+    let mut up = start();
+    agent.event("run-begun");
+    let mut said = BufReader::new(up.child().stdout.take().unwrap());
+    let mut errors = BufReader::new(up.child().stderr.take().unwrap());
+    read_until(&mut said, "flow");
+    agent.process.signal(Signal::STOP);
+    for expected in ["stopping:", "forced:"] {
+        up.signal(Signal::INT);
+        read_until(&mut said, expected);
+    }
+    up.signal(Signal::INT);
+    read_until(&mut errors, "was left");
+    assert_eq!(up.wait(), Some(3));
+    agent.process.signal(Signal::CONT);
+    agent.event("run-ended");
+    assert!(ground.ps().is_empty());
+}
