@@ -93,6 +93,7 @@ impl Command {
   dataflow up --no-agent flow.yml           in a process of its own, though an agent runs on this machine
 
 When an agent runs on this machine (`dataflow agent`), it runs the dataflow, with this command's environment.
+A third Ctrl-C then leaves an agent that does not answer; it ends the dataflow as soon as it can.
 While it runs attached, the nodes' lines appear as `node | text`. Exit codes: 0 it ended well, 1 a node
 failed, 2 the description is wrong or the dataflow runs already, 3 something was forced.")]
 pub(crate) struct UpArguments {
