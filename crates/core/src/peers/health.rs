@@ -21,6 +21,8 @@ pub(super) struct Health {
     missed_at: Option<Time>,
     /// Answers in a row, in time, since the last miss.
     answered: u32,
+    /// Since when it is connected; not looked at while it is not.
+    connected_at: Time,
     /// Until then a stranger in its place is remembered.
     stranger_until: Option<Time>,
 }
@@ -39,6 +41,7 @@ impl Health {
             missed: 0,
             missed_at: None,
             answered: 0,
+            connected_at: now,
             stranger_until: None,
         }
     }
@@ -52,25 +55,29 @@ impl Health {
     }
 
     /// It is connected, and is who it should be. Whether it is well, answers will tell; that it was out of reach is not
-    /// taken back before there is one.
+    /// taken back before there is one, and that it was rejected not before there are enough of them.
     pub(super) fn connected(&mut self, now: Time) {
         self.missed = 0;
         self.missed_at = None;
         self.answered = 0;
+        self.connected_at = now;
         self.stranger_until = None;
         match self.state() {
-            PeerState::Healthy => {}
+            PeerState::Healthy | PeerState::Rejected => {}
             state @ (PeerState::Degraded | PeerState::Unreachable) => {
                 self.set(now, state, Reason::Recovering);
             }
-            PeerState::Rejected => self.set(now, PeerState::Degraded, Reason::Recovering),
         }
     }
 
     /// A probe was answered in time. `silent_for` is for how long its control loop has been silent, when that is too
     /// long: it lives, and is of no use for now.
-    pub(super) fn answered(&mut self, now: Time, silent_for: Option<Duration>) {
+    pub(super) fn answered(&mut self, now: Time, pace: Pace, silent_for: Option<Duration>) {
         self.missed = 0;
+        if self.is_still_rejected(now, pace) {
+            self.answered = self.answered.saturating_add(1);
+            return;
+        }
         if let Some(silent_for) = silent_for {
             self.answered = 0;
             return self.set(now, PeerState::Degraded, Reason::SlowControl { silent_for });
@@ -81,6 +88,18 @@ impl Health {
         } else {
             self.set(now, PeerState::Degraded, Reason::Recovering);
         }
+    }
+
+    /// Whether one more answer is not enough to take a rejection back.
+    fn is_still_rejected(&self, now: Time, pace: Pace) -> bool {
+        if self.state() != PeerState::Rejected {
+            return false;
+        }
+        // Of two agents with one id the second is connected, and answered, for as long as the first is asked: for the
+        // timeout of that file, which need not be ours.
+        let may_be_refused = self.condition.reason == Reason::Rejected(Rejection::OurIdTaken)
+            && now.since(self.connected_at) <= pace.timeout().saturating_mul(2);
+        self.answered.saturating_add(1) < SUCCESSES || may_be_refused
     }
 
     /// A probe was answered that had been given up: the peer lives, and is too slow to be well.
@@ -100,7 +119,9 @@ impl Health {
         } else {
             match self.state() {
                 PeerState::Unreachable => PeerState::Unreachable,
-                _ => PeerState::Degraded,
+                // Who it is was the trouble, and that still is the best that is known.
+                PeerState::Rejected => return,
+                PeerState::Healthy | PeerState::Degraded => PeerState::Degraded,
             }
         };
         self.set(now, state, Reason::Silent { missed });

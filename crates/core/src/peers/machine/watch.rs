@@ -36,7 +36,7 @@ impl Peer {
             current.probe_at = now.after(self.pace.quick());
             return self.health.missed(now, self.pace);
         }
-        (self.health).answered(now, is_slow.then_some(control_silent_for));
+        (self.health).answered(now, self.pace, is_slow.then_some(control_silent_for));
         let wait = match self.health.state() {
             PeerState::Healthy => {
                 self.dials_failed = 0;

@@ -7,7 +7,7 @@ use dataflow_core::peers::{
 };
 use dataflow_ids::{LinkId, PeerState};
 
-use super::one::{One, TIMEOUT, link};
+use super::one::{One, TIMEOUT, changes, link};
 
 fn close(number: u64, code: CloseCode) -> PeerCommand {
     PeerCommand::Close {
@@ -238,6 +238,34 @@ fn an_agent_whose_id_is_taken_at_the_other_side_says_so() {
         one.because(),
         "another agent with our id is connected there"
     );
+}
+
+#[test]
+fn an_agent_whose_id_is_taken_stays_rejected_although_each_of_its_visits_is_answered_for_a_while() {
+    let mut one = One::healthy("a", "b");
+    one.loses(1, LinkEnd::ByPeer(CloseCode::DuplicateId));
+    for visit in 2..6 {
+        let mut commands = one.pass(Duration::from_secs(30));
+        commands.extend(one.dial_ends(Ok(link(visit, Direction::Dialled, 7))));
+        // The other side asks the first one whether it lives, and that one takes its time.
+        let connected_at = one.now;
+        while one.now.since(connected_at) < TIMEOUT {
+            commands.extend(one.answer(Duration::ZERO));
+            commands.extend(one.pass(Duration::from_secs(1)));
+        }
+        commands.extend(one.loses(visit, LinkEnd::ByPeer(CloseCode::DuplicateId)));
+        assert_eq!(changes(&commands), 0, "{commands:?}");
+        assert_eq!(one.state(), PeerState::Rejected);
+    }
+    // The first one is gone: nobody takes the connection away any more.
+    one.pass(Duration::from_secs(30));
+    one.dial_ends(Ok(link(9, Direction::Dialled, 7)));
+    let connected_at = one.now;
+    while one.state() != PeerState::Healthy {
+        one.answer(Duration::ZERO);
+        one.pass(Duration::from_secs(1));
+        assert!(one.now.since(connected_at) < TIMEOUT * 3);
+    }
 }
 
 #[test]

@@ -223,6 +223,20 @@ fn who_is_not_what_the_file_says_is_rejected_and_dialled_more_slowly() {
 }
 
 #[test]
+fn a_rejection_is_taken_back_by_as_many_answers_as_make_a_peer_healthy_and_not_before() {
+    let mut one = One::configured("a", "b");
+    one.dial_ends(Err(wrong_key()));
+    one.pass(SECOND * 30);
+    let mut commands = one.dial_ends(Ok(link(1, Direction::Dialled, 7)));
+    commands.extend(one.answer(Duration::ZERO));
+    assert_eq!(changes(&commands), 0, "{commands:?}");
+    assert_eq!(one.state(), PeerState::Rejected);
+    one.pass(SECOND);
+    one.answer(Duration::ZERO);
+    assert_eq!(one.state(), PeerState::Healthy);
+}
+
+#[test]
 fn a_stranger_in_the_place_of_a_peer_is_told_of_until_it_stays_away_and_never_touches_one_that_is_connected()
  {
     let mut one = One::healthy("a", "b");
