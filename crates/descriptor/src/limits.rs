@@ -70,7 +70,7 @@ pub const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest time between two probes of a peer.
 pub const PROBE_INTERVAL_MAX: Duration = Duration::from_secs(60 * 60);
 /// The shortest time that an answer to a probe may take.
-pub const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(10);
+pub const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// The longest time that an answer to a probe may take.
 pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// The most misses in a row before a peer is unreachable.

@@ -133,8 +133,10 @@ pub enum LinkEnd {
     Idle,
     /// The other side said goodbye.
     ByPeer(CloseCode),
-    /// The other side has forgotten it: it was started anew.
+    /// The other side has forgotten it: it had given it up, or was started anew.
     Reset,
+    /// The other side was started anew: another start of it is connected.
+    StartedAnew,
     /// Anything else, in one line.
     Other(String),
 }
@@ -317,7 +319,8 @@ impl fmt::Display for LinkEnd {
             }
             LinkEnd::ByPeer(CloseCode::Garbage) => f.write_str("it did not understand us"),
             LinkEnd::ByPeer(CloseCode::Unanswered) => f.write_str("it had no answers from us"),
-            LinkEnd::Reset => f.write_str("its agent was started anew"),
+            LinkEnd::Reset => f.write_str("it has forgotten the connection"),
+            LinkEnd::StartedAnew => f.write_str("its agent was started anew"),
             LinkEnd::Other(what) => f.write_str(what),
         }
     }

@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod machine;
 mod pace;
+mod repeats;
 mod settle;
 
 pub use diff::{EntryPart, PeerEntry, PeersDiff, diff};
@@ -18,4 +19,5 @@ pub use pace::{
     IDLE, KEEP_ALIVE, SUCCESSES, SelfCheck, detection_bound, is_loopback, is_trusted,
     recovery_bound,
 };
+pub use repeats::Repeats;
 pub use settle::Settle;

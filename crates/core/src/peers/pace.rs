@@ -23,6 +23,14 @@ const DIAL_WAIT_MAX: Duration = Duration::from_secs(30);
 const REJECTED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The control loop of an agent beats once a second; below this its silence says nothing.
 const CONTROL_SILENCE_LEAST: Duration = Duration::from_secs(3);
+/// Whoever is probed more often than once in 20 ms takes that for a flood, and hangs up.
+const QUICK_LEAST: Duration = Duration::from_millis(25);
+/// The control loop of an agent beats at least so often,
+const BEAT: Duration = Duration::from_secs(1);
+/// and at least so often in the time by which it is late when it was stalled.
+const BEATS_IN_STALL: u32 = 4;
+/// A machine that is busy lets a loop wait for less than this every now and then.
+const STALL_LEAST: Duration = Duration::from_millis(250);
 /// A file cannot say less than this, and who builds a [`HealthCheck`] by hand must not make a machine spin.
 const LEAST: Duration = Duration::from_millis(10);
 
@@ -63,7 +71,7 @@ impl Pace {
 
     /// Between an answer or a miss and the next probe of a peer that is connected and not healthy.
     pub(super) fn quick(self) -> Duration {
-        (self.0.timeout / 5).min(self.0.interval)
+        (self.0.timeout / 5).min(self.0.interval).max(QUICK_LEAST)
     }
 
     /// Dials that fail at once are no misses if they follow the last one sooner than this: an agent that is started
@@ -110,7 +118,7 @@ impl Pace {
 
     /// A loop that is late by this much was stalled: it may have missed answers that were there.
     pub(super) fn stall(self) -> Duration {
-        self.0.timeout / 2
+        (self.0.timeout / 2).max(STALL_LEAST)
     }
 }
 
@@ -138,7 +146,8 @@ pub fn is_loopback(address: SocketAddr) -> bool {
 /// So long after the last packet of a peer that was connected it is called unreachable, at the latest, if it stays away
 /// and this agent runs.
 ///
-/// With `I` the interval, `T` the timeout, `n` the misses that make it unreachable, and `Q = min(T/5, I)` the quick pause,
+/// With `I` the interval, `T` the timeout, `n` the misses that make it unreachable, and `Q = max(25 ms, min(T/5, I))` the
+/// quick pause,
 /// the later of
 ///
 /// - `1.1 I + n T + (n − 1) Q`: the transport lives, and nobody answers probes. The next probe is that late; each has `T`,
@@ -202,15 +211,19 @@ pub fn recovery_bound(health_check: HealthCheck) -> Duration {
 pub struct SelfCheck {
     due: Option<Time>,
     late_max: Duration,
+    /// For how long the machine had slept, in all, at the last beat.
+    slept: Duration,
 }
 
 impl SelfCheck {
-    /// A loop that has not beaten yet. It was stalled when it is late by more than half of the timeout.
+    /// A loop that has not beaten yet. It was stalled when it is late by more than half of the timeout, and by more than a
+    /// busy machine makes it at any time.
     #[must_use]
     pub fn new(health_check: HealthCheck) -> SelfCheck {
         SelfCheck {
             due: None,
             late_max: Pace::new(health_check).stall(),
+            slept: Duration::ZERO,
         }
     }
 
@@ -219,10 +232,20 @@ impl SelfCheck {
         self.late_max = Pace::new(health_check).stall();
     }
 
-    /// The loop beats, and is to do so again after `interval`. For how long it did not run, if that was too long.
-    pub fn beat(&mut self, now: Time, interval: Duration) -> Option<Duration> {
-        let due = self.due.replace(now.after(interval))?;
-        let late = now.since(due);
+    /// After how long the loop has to beat again: often enough that a stall is seen.
+    #[must_use]
+    pub fn beat_every(&self) -> Duration {
+        BEAT.min(self.late_max / BEATS_IN_STALL)
+    }
+
+    /// The loop beats. `slept` is for how long the machine was suspended, in all, while the clock of `now` stood still:
+    /// its peers were not. For how long the loop did not run, if that was too long.
+    pub fn beat(&mut self, now: Time, slept: Duration) -> Option<Duration> {
+        let slept_before = std::mem::replace(&mut self.slept, slept);
+        let due = self.due.replace(now.after(self.beat_every()))?;
+        let late = now
+            .since(due)
+            .saturating_add(slept.saturating_sub(slept_before));
         (late > self.late_max).then_some(late)
     }
 }
@@ -271,15 +294,41 @@ mod tests {
     }
 
     #[test]
+    fn small_timeouts_neither_flood_peers_with_probes_nor_take_every_hiccup_for_a_stall() {
+        let ms = Duration::from_millis;
+        let small = Pace::new(HealthCheck {
+            interval: ms(100),
+            timeout: ms(100),
+            unreachable_after: 1,
+        });
+        assert_eq!((small.quick(), small.stall()), (ms(25), ms(250)));
+        let usual = Pace::new(HealthCheck::default());
+        assert_eq!((usual.quick(), usual.stall()), (ms(1000), ms(2500)));
+    }
+
+    #[test]
     fn a_loop_that_is_late_by_more_than_half_of_the_timeout_was_stalled() {
-        let second = Duration::from_secs(1);
+        let never = Duration::ZERO;
         let at = |ms| Time(Duration::from_millis(ms));
         let mut check = SelfCheck::new(HealthCheck::default());
-        assert_eq!(check.beat(at(90_000), second), None, "the first beat");
-        assert_eq!(check.beat(at(93_500), second), None, "2.5 s late");
+        assert_eq!(check.beat_every(), Duration::from_millis(625));
+        assert_eq!(check.beat(at(90_000), never), None, "the first beat");
+        assert_eq!(check.beat(at(93_125), never), None, "2.5 s late");
         let stalled = Some(Duration::from_millis(2501));
-        assert_eq!(check.beat(at(97_001), second), stalled);
-        assert_eq!(check.beat(at(50_000), second), None, "a clock gone back");
+        assert_eq!(check.beat(at(96_251), never), stalled);
+        assert_eq!(check.beat(at(50_000), never), None, "a clock gone back");
+    }
+
+    #[test]
+    fn a_machine_that_slept_was_stalled_although_its_clock_stood_still_meanwhile() {
+        let minute = Duration::from_secs(60);
+        let at = |ms| Time(Duration::from_millis(ms));
+        let mut check = SelfCheck::new(HealthCheck::default());
+        let before = minute * 9;
+        assert_eq!(check.beat(at(0), before), None, "before this began");
+        assert_eq!(check.beat(at(600), before), None);
+        assert_eq!(check.beat(at(1200), minute * 10), Some(minute));
+        assert_eq!(check.beat(at(1800), minute * 10), None);
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Peer {
             && loser.facts.boot != challenger.boot
         {
             // The agent that was there is gone, and what it knew with it.
-            self.health.lost(now, LinkEnd::Reset);
+            self.health.lost(now, LinkEnd::StartedAnew);
         }
         self.adopt(now, challenger, answer);
         true

@@ -15,6 +15,7 @@ use dataflow_core::peers::{
 use dataflow_core::random::Random;
 use dataflow_ids::{BootId, ClusterName, Fingerprint, LinkId, PeerId, PeerState};
 use dataflow_wire::peers::Offer;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -22,11 +23,6 @@ use super::entry::{Entry, PeerKey};
 use super::remedy::remedy;
 use crate::agent::AgentEvent;
 use crate::network::{Network, Trust, Trusted};
-
-/// How often the control loop says that it lives.
-const BEAT: Duration = Duration::from_secs(1);
-/// At least so many beats in the time in which an answer must come.
-const BEATS_IN_TIMEOUT: u32 = 8;
 
 /// Who this agent is. Nothing of it changes.
 #[derive(Debug, Clone)]
@@ -211,17 +207,14 @@ impl Keeper {
 
     /// How often the control loop says that it lives.
     pub(super) fn beat_every(&self) -> Duration {
-        let timeout = self.settings.borrow().health_check.timeout;
-        BEAT.min(timeout / BEATS_IN_TIMEOUT)
-            .max(Duration::from_millis(1))
+        self.self_check.borrow().beat_every()
     }
 
     /// Whether this thread has run: if it has not for half the time in which an answer must come, what was missed
     /// meanwhile says nothing about anybody else, and every peer's actor hears that before anything else.
     pub(crate) fn look_at_itself(&self) {
-        let now = self.now();
-        let every = self.beat_every();
-        let Some(stalled) = self.self_check.borrow_mut().beat(now, every) else {
+        let (now, slept) = (self.now(), slept());
+        let Some(stalled) = self.self_check.borrow_mut().beat(now, slept) else {
             return;
         };
         for entry in &*self.entries.borrow() {
@@ -379,4 +372,12 @@ impl Keeper {
     pub(super) fn take_broken(&self) -> Vec<PeerKey> {
         std::mem::take(&mut *self.broken.borrow_mut())
     }
+}
+
+/// For how long this machine was suspended since it was started: the clock that waits are measured with stands still then.
+fn slept() -> Duration {
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    // In this order a pause between the two makes it smaller than it is.
+    let booted = read(ClockId::Boottime);
+    booted.saturating_sub(read(ClockId::Monotonic))
 }

@@ -14,6 +14,7 @@ pub(super) fn remedy(this: &PeerId, peer: &Peer, reason: &Reason) -> Option<Stri
         | Reason::Lost(
             LinkEnd::Idle
             | LinkEnd::Reset
+            | LinkEnd::StartedAnew
             | LinkEnd::Other(_)
             | LinkEnd::ByPeer(
                 CloseCode::Superseded

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dataflow_core::peers::CloseCode;
+use dataflow_core::peers::{CloseCode, Repeats};
 use dataflow_core::random::Random;
 use dataflow_descriptor as descriptor;
 use dataflow_ids::{BootId, Fingerprint, PeerId};
@@ -30,6 +30,8 @@ const EVENTS_AT_ONCE_MAX: usize = 256;
 /// How long a peer rests whose actor cannot go on, before it begins anew.
 const BEGINS_ANEW_AFTER: Duration = Duration::from_secs(30);
 
+/// That this process did not run is said at most so often: on a machine that is too busy it happens all the time.
+const STALLS_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// After how long a machine is woken again that has not heard of it.
 const WOKEN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -89,6 +91,8 @@ pub struct PeerService {
     /// How often a peer was put under watch.
     pub(super) lives: u64,
     next_beat: Instant,
+    /// How often it was said that this process did not run.
+    stalls_told: Repeats,
     /// When actors that are gone are built again.
     pub(super) rebuild_at: BTreeMap<PeerKey, Instant>,
     /// When peers begin anew whose actor cannot go on.
@@ -149,6 +153,7 @@ impl PeerService {
             random,
             lives: 0,
             next_beat: Instant::now(),
+            stalls_told: Repeats::new(STALLS_TOLD_EVERY, STALLS_TOLD_EVERY),
             rebuild_at: BTreeMap::new(),
             anew_at: BTreeMap::new(),
             keeper,
@@ -205,10 +210,14 @@ impl PeerService {
     fn look_at_itself(&mut self) {
         self.keeper.look_at_itself();
         if let Some(stalled) = self.keeper.take_stalled() {
-            tracing::warn!(
-                ?stalled,
-                "this agent did not run: what was missed meanwhile counts for nothing"
-            );
+            let now = self.keeper.now();
+            if let Some(more) = self.stalls_told.tell(now, 1) {
+                tracing::warn!(
+                    ?stalled,
+                    more,
+                    "this agent did not run: what was missed meanwhile counts for nothing"
+                );
+            }
             for entry in self.keeper.entries() {
                 entry.handle().fact(PeerMessage::Stalled);
             }

@@ -11,9 +11,6 @@ use super::packets::{ConnectionId, Content, Packet};
 use super::transport::{ConnectionEnd, Phase};
 use super::world::{Happening, World};
 
-/// The control loop beats once in so long.
-const BEAT: Duration = Duration::from_secs(1);
-
 /// An agent that was started. Times are those of its machine's clock.
 #[derive(Debug)]
 pub(super) struct Agent {
@@ -94,10 +91,11 @@ impl World {
         }
         if agent.beat_at <= now {
             agent.last_beat = now;
-            agent.beat_at = now.after(BEAT);
-            let stalled = agent.self_check.beat(now, BEAT);
+            let every = agent.self_check.beat_every();
+            agent.beat_at = now.after(every);
+            let stalled = agent.self_check.beat(now, Duration::ZERO);
             let boot = agent.boot;
-            let at = self.now.after(BEAT);
+            let at = self.now.after(every);
             self.later(at, Happening::Control { place, boot });
             if let Some(stalled) = stalled {
                 self.notes.count("own stalls that were noticed");
