@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dataflow_core::peers::{HealthCheck, detection_bound};
+use dataflow_core::peers::{HealthCheck, Rejection, detection_bound};
 use dataflow_ids::PeerState::{Degraded, Healthy, Rejected, Unreachable};
 use dataflow_ids::{BootId, Fingerprint};
 use dataflow_runtime::agent::AgentEvent;
@@ -314,6 +314,56 @@ fn two_agents_with_one_id_are_told_apart_and_the_one_that_was_there_stays() {
             (ann.state("bob"), ann.sees("bob").boot),
             (Healthy, Some(bob.agent.boot))
         );
+    });
+}
+
+#[test]
+fn of_two_agents_with_one_id_the_second_stays_rejected_and_nobodys_log_is_filled() {
+    virtual_time::run(async {
+        let ether = Ether::new(1);
+        let [ann, bob] = start_all(&ether, ["ann", "bob"]);
+        ann.until("bob", Healthy).await;
+        bob.until("ann", Healthy).await;
+        let other = Agent {
+            boot: BootId(99),
+            address: address("dora"),
+            ..agent("bob")
+        };
+        let other = start(&ether, other, file(&["ann", "bob"]));
+        other.until("ann", Rejected).await;
+        ann.told();
+        other.told();
+        // It comes back two or three times a minute.
+        advance(SECOND * 3600).await;
+        assert_eq!(other.transitions(), []);
+        assert_eq!(other.state("ann"), Rejected);
+        let told = ann.told();
+        let more = told.iter().map(|event| match event {
+            AgentEvent::Stranger { more, .. } => more + 1,
+            _ => panic!("{event:?}"),
+        });
+        assert!(told.len() < 20, "{told:?}");
+        assert!(more.sum::<u64>() > 60, "all of them are counted: {told:?}");
+    });
+}
+
+#[test]
+fn a_stranger_that_comes_every_second_for_a_day_is_told_of_ever_more_seldom() {
+    virtual_time::run(async {
+        let ether = Ether::new(1);
+        let ann = start(&ether, agent("ann"), file(&["ann", "bob"]));
+        for _ in 0..86_400 {
+            ann.network.say(NetworkEvent::Stranger {
+                from: address("dora"),
+                peer: None,
+                rejection: Rejection::WrongKey { came: key("dora") },
+                more: 0,
+            });
+            advance(SECOND).await;
+        }
+        let told = ann.told().into_iter();
+        let told = told.filter(|event| matches!(event, AgentEvent::Stranger { .. }));
+        assert!((100..200).contains(&told.count()));
     });
 }
 

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::entry::{Entry, PeerKey};
 use super::remedy::remedy;
+use super::strangers::Strangers;
 use crate::agent::AgentEvent;
 use crate::network::{Network, Trust, Trusted};
 
@@ -69,6 +70,8 @@ pub(crate) struct Keeper {
     self_check: RefCell<SelfCheck>,
     /// For how long it did not, if nobody was told.
     stalled: Cell<Option<Duration>>,
+    /// Who was refused, and how often that was said.
+    strangers: RefCell<Strangers>,
     /// Peers whose actor cannot go on.
     broken: RefCell<Vec<PeerKey>>,
     /// The loop has to look again at what it waits for.
@@ -95,6 +98,7 @@ impl Keeper {
             self_check: RefCell::new(SelfCheck::new(settings.health_check)),
             stalled: Cell::default(),
             settings: RefCell::new(settings),
+            strangers: RefCell::default(),
             broken: RefCell::default(),
             changed: Notify::new(),
         })
@@ -330,7 +334,7 @@ impl Keeper {
         self.tell_stranger(from, peer, rejection, more);
     }
 
-    /// Somebody was refused.
+    /// Somebody was refused. Said ever more seldom of whoever goes on.
     pub(super) fn tell_stranger(
         &self,
         from: Option<SocketAddr>,
@@ -338,6 +342,10 @@ impl Keeper {
         rejection: Rejection,
         more: u64,
     ) {
+        let mut strangers = self.strangers.borrow_mut();
+        let Some(more) = strangers.tell(self.now(), peer.as_ref(), &rejection, more) else {
+            return;
+        };
         let claimed = peer.as_ref().map(tracing::field::display);
         let came_from = from.map(tracing::field::display);
         tracing::warn!(peer = claimed, from = came_from, reason = %rejection, more, "stranger refused");

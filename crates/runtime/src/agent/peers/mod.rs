@@ -8,6 +8,7 @@ mod keeper;
 mod links;
 mod remedy;
 mod serve;
+mod strangers;
 mod view;
 
 pub use handle::PeersHandle;
