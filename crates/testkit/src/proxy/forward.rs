@@ -74,12 +74,17 @@ impl Forwarder {
         let mut counter = [0; 8];
         // Nothing to read: nobody has written since.
         let _ = rustix::io::read(&self.shared.wake, &mut counter);
-        let state = self.shared.state();
-        if state.rebound != self.rebound {
-            self.rebound = state.rebound;
+        self.leave_ports();
+        self.shared.state().is_ending
+    }
+
+    /// Leaves the ports towards the target, if the test has wanted that since the last look.
+    fn leave_ports(&mut self) {
+        let wanted = self.shared.state().rebound;
+        if wanted != self.rebound {
+            self.rebound = wanted;
             self.clients.clear();
         }
-        state.is_ending
     }
 
     /// Until a socket has something, a datagram arrives, or the test wants something.
@@ -176,6 +181,8 @@ impl Forwarder {
 
     /// The client's port towards the target.
     fn port(&mut self, client: SocketAddr) -> io::Result<&UdpSocket> {
+        // Looked at here too: what was sent after the test has said so must not leave by an old port.
+        self.leave_ports();
         if !self.clients.contains_key(&client) {
             if self.clients.len() >= CLIENTS_MAX {
                 let silent = self.clients.iter().min_by_key(|(_, client)| client.heard);
