@@ -1,5 +1,8 @@
 //! `peers check`, and `check --peers`: what they say about a file of peers, and about a dataflow on those machines.
 
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use dataflow_tests::Project;
 use serde_json::Value;
 
@@ -51,6 +54,24 @@ fn every_error_is_said_at_once_with_its_line() {
     for part in ["peers.yaml:4:5", "did you mean `address`?", "4 errors"] {
         assert!(errors.contains(part), "{part}: {said}");
     }
+}
+
+#[test]
+fn a_file_that_everybody_may_write_is_doubtful_to_a_check_and_wrong_for_an_agent() {
+    let project = Project::new("peers-check-open");
+    write(&project, GOOD);
+    let file = project.folder().join("peers.yaml");
+    set_permissions(file, Permissions::from_mode(0o666)).expect("it is ours");
+    let check = ["peers", "check", "peers.yaml"];
+    let checked = project.dataflow(check).run().expect_code(0);
+    let warned = checked.error();
+    assert!(warned.contains("everybody may write"), "{checked}");
+    let json = project.dataflow(check).arg("--json").run().expect_code(0);
+    let open = json_of(&json.output())["open_to_others"].to_string();
+    assert!(open.contains("everybody may write"), "{open}");
+    let agent = ["agent", "--peers", "peers.yaml", "--node", "gpu-a"];
+    let refused = project.dataflow(agent).run().expect_code(2);
+    assert!(refused.error().contains("chmod o-w"), "{refused}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use dataflow_descriptor::{check_peers_file, check_peers_file_on};
 use dataflow_ids::PeerId;
+use dataflow_runtime::agent::{group_that_writes, look_who_writes};
 use dataflow_runtime::{machine, registry};
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::arguments::CheckArguments;
 use super::source;
 use crate::error::{CliError, Exit};
 use crate::text::counted;
-use crate::{diagnostics, output};
+use crate::{diagnostics, output, say};
 
 /// Runs the command.
 ///
@@ -23,6 +24,12 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CliError> {
         Some(this) => check_peers_file_on(&file, &machine::as_peer(this.clone())),
         None => check_peers_file(&file),
     };
+    // For an agent it would be an error. A file that is only checked may yet be put where nobody else writes.
+    let open = match look_who_writes(&file) {
+        Ok(()) => group_that_writes(&file),
+        Err(open) => Some(format!("{open}. Until then no agent takes it")),
+    };
+    let open = open.map(|open| dataflow_descriptor::harmless_text(&open));
     let shown = file.display();
     if arguments.json {
         let peers = checked.peers.as_ref();
@@ -33,12 +40,16 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CliError> {
             "node": this.as_ref().map(PeerId::as_str),
             "errors": checked.errors(),
             "warnings": checked.warnings(),
+            "open_to_others": open,
             "diagnostics": diagnostics::json(&checked.diagnostics),
             "omitted": checked.omitted,
         });
         output::write(&format!("{object:#}\n"))?;
     } else {
         diagnostics::say_all(&checked.diagnostics, checked.omitted);
+        if let Some(open) = &open {
+            say(&format!("warning: {open}"), None);
+        }
         let summary = diagnostics::summary(&checked.diagnostics);
         match &checked.peers {
             Some(peers) => output::write(&format!(

@@ -7,6 +7,7 @@ use dataflow_descriptor::nearest;
 use dataflow_ids::PeerId;
 
 use super::peers::PeerServiceError;
+use super::reload::OpenToOthers;
 use crate::error::ErrorClass;
 use crate::network::{IdentityError, NetworkError};
 use crate::registry::{FoundAgent, RegistryError};
@@ -39,6 +40,9 @@ pub enum AgentError {
         /// The peers it has.
         known: Vec<PeerId>,
     },
+    /// Somebody else may write the file of peers.
+    #[error(transparent)]
+    OpenToOthers(#[from] OpenToOthers),
     /// There is no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -57,9 +61,10 @@ impl AgentError {
     /// Whose turn it is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            AgentError::RunsAlready(_) | AgentError::NotListed { .. } | AgentError::Identity(_) => {
-                ErrorClass::Input
-            }
+            AgentError::RunsAlready(_)
+            | AgentError::NotListed { .. }
+            | AgentError::OpenToOthers(_)
+            | AgentError::Identity(_) => ErrorClass::Input,
             // At a start of the machine, an address or a port may still come.
             AgentError::Network(_) | AgentError::Registry(_) | AgentError::Random => {
                 ErrorClass::Failure

@@ -20,6 +20,9 @@ pub use error::{AgentError, AgentRunError};
 pub use events::AgentEvent;
 pub use peers::{PeerService, PeerServiceError, PeerStart, PeersHandle};
 pub use prepare::{AgentOptions, OnBeat, PreparedAgent, prepare};
-pub use reload::{AcceptedPeers, Doubts, FollowStart, PeersFile, judge_peers};
+pub use reload::{
+    AcceptedPeers, Doubts, FollowStart, OpenToOthers, PeersFile, group_that_writes, judge_peers,
+    look_who_writes,
+};
 
 pub(crate) use peers::{Entry, Keeper};

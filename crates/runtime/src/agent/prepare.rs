@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::AgentEvent;
 use super::controls::{AgentControl, AgentControls};
 use super::error::{AgentError, AgentRunError};
+use super::reload::look_who_writes;
 use super::serve::{Parts, serve};
 use crate::network::{Identity, NetworkEvent, NetworkLimits, NetworkSettings, QuicNetwork};
 use crate::registry::{Claim, Registry};
@@ -87,6 +88,7 @@ pub(crate) fn prepare_in(
             known: peers.peers.iter().map(|peer| peer.id.clone()).collect(),
         });
     };
+    look_who_writes(&peers.file)?;
     let listen = options.listen.unwrap_or(entry.address);
     let identity_file = match &options.identity {
         Some(file) => file.clone(),

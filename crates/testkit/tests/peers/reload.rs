@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::future::Future;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -292,6 +292,26 @@ fn a_hundred_saves_a_second_settle_to_the_last_and_are_read_a_few_times() {
         assert!((1..=most).contains(&reloads), "{reloads} in {saved_for:?}");
         assert_eq!(refused, 0, "{told:?}");
         assert_eq!(stage.ann.state("cleo"), Healthy);
+    });
+}
+
+#[test]
+fn a_file_that_everybody_may_write_changes_nothing_until_its_mode_is_mended() {
+    run(async {
+        let stage = Stage::plain().await;
+        let beside = stage.file.with_extension("new");
+        fs::write(&beside, usual() + &entry("dora")).expect("written");
+        let mode = fs::Permissions::from_mode;
+        fs::set_permissions(&beside, mode(0o666)).expect("ours");
+        fs::rename(&beside, &stage.file).expect("renamed");
+        let AgentEvent::ReloadRefused { report } = stage.next_word().await else {
+            panic!("anybody could add a key");
+        };
+        assert!(report.contains("everybody may write"), "{report}");
+        assert_eq!(stage.ann.handle.status().peers.len(), 2);
+        fs::set_permissions(&stage.file, mode(0o644)).expect("ours");
+        assert_eq!(stage.next_word().await, reloaded(&["dora"], &[], &[]));
+        assert_eq!(stage.ann.handle.status().file_problem, None);
     });
 }
 

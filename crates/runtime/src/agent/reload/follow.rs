@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::folders::steps_to;
+use super::guard::{OpenToOthers, group_that_writes, look_who_writes};
 use super::judge::{AcceptedPeers, judge_peers};
 use super::watch::FolderWatch;
 use crate::agent::{AgentEvent, PeersHandle};
@@ -75,8 +76,18 @@ impl PeersFile {
     }
 }
 
-/// Everything that a file says that is wrong, to be compared.
-type Wrong = Vec<Diagnostic>;
+/// Everything that is wrong with a file, to be compared.
+type Wrong = (Vec<Diagnostic>, Result<(), OpenToOthers>);
+
+/// What a look at the file has found.
+struct Found {
+    watch: FolderWatch,
+    checked: CheckedPeers,
+    /// Whether nobody else may write it.
+    guarded: Result<(), OpenToOthers>,
+    /// What is doubtful about who may.
+    group: Option<String>,
+}
 
 struct Follower {
     file: PathBuf,
@@ -160,12 +171,17 @@ impl Follower {
         let look = apart(move || {
             // First the way, and the file when that is watched: nothing that is saved meanwhile is missed.
             watch.set(&steps_to(&file), anew);
-            (watch, check_peers_file_on(&file, &machine::as_peer(this)))
+            Found {
+                watch,
+                checked: check_peers_file_on(&file, &machine::as_peer(this)),
+                guarded: look_who_writes(&file),
+                group: group_that_writes(&file),
+            }
         });
         match look.await {
-            Some((watch, checked)) => {
-                self.watched(watch);
-                self.take(checked);
+            Some(found) => {
+                self.watched(found.watch);
+                self.take(found.checked, found.guarded, found.group);
             }
             None => tracing::error!(
                 "the file of peers could not be read: that panicked, or has no thread"
@@ -184,15 +200,25 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, checked: CheckedPeers) {
-        let wrong: Wrong = checked.diagnostics.clone();
-        match judge_peers(checked, &self.this) {
+    fn take(
+        &mut self,
+        checked: CheckedPeers,
+        guarded: Result<(), OpenToOthers>,
+        group: Option<String>,
+    ) {
+        let wrong: Wrong = (checked.diagnostics.clone(), guarded.clone());
+        let judged = match guarded {
+            Ok(()) => judge_peers(checked, &self.this),
+            Err(open) => Err(open.to_string()),
+        };
+        match judged {
             Ok(AcceptedPeers {
                 peers,
                 mut warnings,
             }) => {
                 self.doubted = None;
                 warnings.extend((self.doubts)(&peers));
+                warnings.extend(group);
                 self.handle.warn(warnings);
                 let was_wrong = self.told.take().is_some();
                 if was_wrong {

@@ -3,8 +3,10 @@
 
 mod folders;
 mod follow;
+mod guard;
 mod judge;
 mod watch;
 
 pub use follow::{Doubts, FollowStart, PeersFile};
+pub use guard::{OpenToOthers, group_that_writes, look_who_writes};
 pub use judge::{AcceptedPeers, judge_peers};
