@@ -14,6 +14,7 @@ mod rate;
 mod seam;
 mod settings;
 mod shared;
+mod socket;
 mod talk;
 mod verify;
 

@@ -1,7 +1,7 @@
 //! The network of an agent: QUIC, on a thread of its own, so that whatever else the process does delays no answer.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
@@ -15,14 +15,14 @@ use tokio::task::JoinSet;
 
 use super::accept;
 use super::dial::{Order, dial};
-use super::endpoint::{bind, dialler, endpoint, server_config};
+use super::endpoint::{bind, dialler};
 use super::gate::Gate;
 use super::link::goodbye_of;
 use super::seam::{LinkReading, Network, NetworkEvent, Trust};
 use super::settings::{NetworkError, NetworkSettings};
 use super::shared::{Shared, canonical};
+use super::socket::{Listening, is_lost, open};
 use super::talk::goodbye;
-use super::verify::KeyVerifier;
 
 /// What the thread is called.
 const THREAD: &str = "dataflow-network";
@@ -33,6 +33,8 @@ const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
 enum Command {
     Dial(Order),
     Cancel(PeerId, DialId),
+    #[cfg(any(test, feature = "faults"))]
+    LoseSockets,
     End(std::sync::mpsc::Sender<()>),
 }
 
@@ -100,6 +102,12 @@ impl QuicNetwork {
         let (done, ended) = std::sync::mpsc::channel();
         self.command(Command::End(done));
         ended.recv_timeout(GOODBYE_WITHIN * 2).is_ok()
+    }
+
+    /// Takes its sockets away, as the system does it when it is short of memory.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn lose_sockets(&self) {
+        self.command(Command::LoseSockets);
     }
 
     /// A thread that is gone has ended everything.
@@ -190,25 +198,6 @@ fn begin(
     Ok((life, network, heard))
 }
 
-/// Speaks QUIC on the socket.
-fn open(shared: &Shared, socket: UdpSocket) -> Result<Endpoint, NetworkError> {
-    let settings = &shared.settings;
-    // Who comes in is met with a configuration of its own; this one lets nobody in.
-    let nobody = KeyVerifier::new(Arc::clone(&shared.provider), |_| false);
-    let server = server_config(
-        &settings.identity,
-        &settings.limits,
-        &shared.provider,
-        nobody,
-    )?;
-    endpoint(socket, &settings.identity, settings.boot, server).map_err(|source| {
-        NetworkError::Listen {
-            address: settings.listen,
-            source,
-        }
-    })
-}
-
 /// However the life of the network ends: nothing more is told.
 struct Life(Arc<Shared>);
 
@@ -228,30 +217,36 @@ async fn run(
     let _life = Life(Arc::clone(&shared));
     let gate = Gate::default();
     let mut tasks = JoinSet::new();
-    let mut dials = Dials::new(endpoint.clone(), address);
+    let mut dials = Dials::new(address);
+    let mut listening = Listening::new(endpoint, address);
     let ended = loop {
         // Biased: orders are few, and come from this very agent. Callers come next, each of which costs little before
         // its address is proven; tasks that have ended are only taken away.
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Command::Dial(order)) => dials.begin(&shared, order, &mut tasks),
+                Some(Command::Dial(order)) => {
+                    dials.begin(&shared, order, listening.endpoint(), &mut tasks);
+                }
                 Some(Command::Cancel(peer, dial)) => dials.cancel(peer, dial),
+                #[cfg(any(test, feature = "faults"))]
+                Some(Command::LoseSockets) => {
+                    let main = listening.endpoint().into_iter();
+                    main.chain(dials.others.values()).for_each(|it| it.close(VarInt::from_u32(0), b""));
+                }
                 Some(Command::End(done)) => break Some(done),
                 None => break None,
             },
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) => come(&shared, &gate, incoming, &mut tasks),
-                // An error of the socket that quinn does not get over. Whoever listens hears that nothing more comes.
-                None => return,
-            },
+            incoming = listening.next(&shared) => come(&shared, &gate, incoming, &mut tasks),
             Some(_) = tasks.join_next() => {}
         }
     };
-    endpoint.close(VarInt::from_u32(Goodbye::Ending.code()), b"");
     dials.end();
-    // Whoever waits for it goes on after a while in any case.
-    let _ = tokio::time::timeout(GOODBYE_WITHIN, endpoint.wait_idle()).await;
+    if let Some(endpoint) = listening.endpoint() {
+        endpoint.close(VarInt::from_u32(Goodbye::Ending.code()), b"");
+        // Whoever waits for it goes on after a while in any case.
+        let _ = tokio::time::timeout(GOODBYE_WITHIN, endpoint.wait_idle()).await;
+    }
     if let Some(done) = ended {
         let _ = done.send(());
     }
@@ -265,7 +260,6 @@ fn come(shared: &Arc<Shared>, gate: &Gate, incoming: quinn::Incoming, tasks: &mu
 
 /// The dials in progress, and the sockets that they go out from.
 struct Dials {
-    main: Endpoint,
     listens: SocketAddr,
     /// For addresses that the listening socket does not reach; made when one is dialled.
     others: BTreeMap<bool, Endpoint>,
@@ -273,18 +267,24 @@ struct Dials {
 }
 
 impl Dials {
-    fn new(main: Endpoint, listens: SocketAddr) -> Dials {
+    fn new(listens: SocketAddr) -> Dials {
         Dials {
-            main,
             listens,
             others: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
 
-    fn begin(&mut self, shared: &Arc<Shared>, order: Order, tasks: &mut JoinSet<()>) {
+    /// Begins one. `main` is the endpoint that listens, when there is one.
+    fn begin(
+        &mut self,
+        shared: &Arc<Shared>,
+        order: Order,
+        main: Option<&Endpoint>,
+        tasks: &mut JoinSet<()>,
+    ) {
         self.running.retain(|_, cancel| !cancel.is_closed());
-        let endpoint = match self.endpoint(order.target.address) {
+        let endpoint = match self.endpoint(order.target.address, main) {
             Ok(endpoint) => endpoint,
             Err(error) => {
                 let what = format!("no socket for {}: {error}", order.target.address);
@@ -308,10 +308,12 @@ impl Dials {
     }
 
     /// The socket that reaches this address: the one that listens, so that we come from where our file entry says.
-    fn endpoint(&mut self, towards: SocketAddr) -> io::Result<Endpoint> {
+    fn endpoint(&mut self, towards: SocketAddr, main: Option<&Endpoint>) -> io::Result<Endpoint> {
         if reaches(self.listens, towards) {
-            return Ok(self.main.clone());
+            let gone = || io::Error::other("the system has taken it away");
+            return main.cloned().ok_or_else(gone);
         }
+        self.others.retain(|_, endpoint| !is_lost(endpoint));
         if let Some(endpoint) = self.others.get(&towards.is_ipv6()) {
             return Ok(endpoint.clone());
         }

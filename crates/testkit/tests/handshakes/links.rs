@@ -70,3 +70,31 @@ fn an_agent_that_ends_says_so() {
     let end = LinkEnd::ByPeer(CloseCode::Ending);
     assert_eq!(ended(&mut b), (accepted.link, end));
 }
+
+#[test]
+fn a_socket_that_the_system_takes_away_is_opened_again_at_the_same_address_and_that_is_told() {
+    let (mut a, mut b) = pair();
+    let (dialled, _) = a.dial(&id("b")).unwrap();
+    b.accepted();
+    let address = a.address();
+    a.network.lose_sockets();
+    let (mut troubles, mut has_ended) = (Vec::new(), false);
+    a.hear("that it is out of trouble", |event| {
+        match event {
+            NetworkEvent::Trouble(trouble) => troubles.push(trouble.clone()),
+            NetworkEvent::LinkEnded { link, .. } => has_ended |= *link == dialled.link,
+            _ => {}
+        }
+        (has_ended && troubles.len() == 2).then_some(())
+    });
+    let said = troubles[0].as_ref().expect("it is in trouble first");
+    assert!(said.contains(&address.to_string()), "{said}");
+    assert_eq!(troubles[1], None);
+    // Both ways, and from where it was.
+    let (again, _) = a.dial(&id("b")).unwrap();
+    let (accepted, _) = b.accepted();
+    let reading = b.network.reading(accepted.link).unwrap();
+    assert_eq!(reading.address, address);
+    a.probe(again.link, 1);
+    b.dial(&id("a")).unwrap();
+}
