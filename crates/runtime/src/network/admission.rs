@@ -7,6 +7,7 @@ use dataflow_ids::{Fingerprint, PeerId};
 use dataflow_wire::peer::Refusal;
 
 use super::seam::{PeerHello, Trust, Trusted};
+use super::shared::canonical;
 
 /// Whether the holder of this key, at this address, may be the peer.
 fn allows(fingerprints: &[Fingerprint], key: Fingerprint, at: IpAddr) -> bool {
@@ -100,7 +101,7 @@ impl Trust {
 
 /// The peer that listens at this address; else the only one on that machine.
 pub(super) fn peer_at(trust: &Trust, from: SocketAddr) -> Option<&PeerId> {
-    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let from = canonical(from);
     let listens = trust.peers.iter().find(|(_, peer)| peer.address == from);
     if let Some((id, _)) = listens {
         return Some(id);

@@ -1,7 +1,7 @@
 //! What the tasks of the network share: who is trusted, which connections there are, and whom to tell.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -247,5 +247,30 @@ impl Drop for Registered {
 
 /// The address as people write it: an IPv4 address that a socket for both families gives as IPv6 is IPv4.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+    match (address, address.ip().to_canonical()) {
+        // A link-local address means nothing without its interface.
+        (SocketAddr::V6(v6), IpAddr::V6(ip)) => {
+            SocketAddrV6::new(ip, v6.port(), 0, v6.scope_id()).into()
+        }
+        (_, ip) => SocketAddr::new(ip, address.port()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_address_is_ipv4_and_one_of_a_link_keeps_its_interface() {
+        let cases = [
+            ("[::ffff:10.0.0.1]:7", "10.0.0.1:7"),
+            ("10.0.0.1:7", "10.0.0.1:7"),
+            ("[fe80::1%2]:7", "[fe80::1%2]:7"),
+            ("[2001:db8::1]:7", "[2001:db8::1]:7"),
+        ];
+        for (from, expected) in cases {
+            let expected: SocketAddr = expected.parse().unwrap();
+            assert_eq!(canonical(from.parse().unwrap()), expected, "{from}");
+        }
+    }
 }
