@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use dataflow_benches::clock::now_ns;
 use dataflow_benches::figures::Latencies;
 use dataflow_runtime::network::Identity;
 
-use crate::network::{open, trusting};
+use dataflow_runtime::network::Network;
+
+use crate::network::{Heard, Opened, open, trusting};
 
 /// How long the agent may take until all of its peers are connected.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +24,26 @@ pub(crate) struct AtRest {
     pub(crate) processor_percent: f64,
     pub(crate) resident_bytes: u64,
     pub(crate) shown: Latencies,
+}
+
+/// How often a peer's control loop gives a sign of life. Without one it counts as degraded, and is asked more often.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// The peers, whose control loops live until this is dropped.
+struct Others {
+    _ends: Sender<()>,
+}
+
+impl Others {
+    fn live(others: Vec<(Opened, Heard)>) -> Others {
+        let (ends, ended) = channel();
+        thread::spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(BEAT_EVERY) {
+                others.iter().for_each(|(opened, _)| opened.network.beat());
+            }
+        });
+        Others { _ends: ends }
+    }
 }
 
 /// Ends with the bench.
@@ -61,14 +84,15 @@ pub(crate) fn at_rest(
     let mut others = Vec::new();
     for number in 0..peers {
         let name = format!("peer-{number}");
-        let (network, _heard) = trusting(open(&name), &name, "agent", &address, fingerprint);
+        let (network, heard) = trusting(open(&name), &name, "agent", &address, fingerprint);
         file += &format!(
             "  - {{id: {name}, address: '{}', fingerprint: '{}'}}\n",
             network.network.address(),
             network.fingerprint
         );
-        others.push((network, _heard));
+        others.push((network, heard));
     }
+    let _others = Others::live(others);
     let peers_file = folder.join("peers.yaml");
     fs::write(&peers_file, file)?;
     let dataflow = |arguments: &[&str]| {
@@ -96,10 +120,13 @@ pub(crate) fn at_rest(
     .spawn()?;
     let agent = Agent(started);
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    let look = || {
         let said = dataflow(&["peers", "--json"])?.output()?.stdout;
-        let text = String::from_utf8_lossy(&said);
-        let healthy = text.matches("\"healthy\"").count();
+        let text = String::from_utf8_lossy(&said).into_owned();
+        Ok::<_, Box<dyn Error>>((text.matches("\"healthy\"").count(), text))
+    };
+    loop {
+        let (healthy, text) = look()?;
         if healthy >= peers {
             break;
         }
@@ -116,6 +143,10 @@ pub(crate) fn at_rest(
     let ticks = (ticks(&process)? - before) as f64;
     let seconds = began.elapsed().as_secs_f64();
     let a_second = rustix::param::clock_ticks_per_second() as f64;
+    let (healthy, text) = look()?;
+    if healthy < peers {
+        return Err(format!("only {healthy} of {peers} stayed healthy at rest\n{text}").into());
+    }
     let resident_bytes = resident_bytes(&process)?;
     let shown = (0..shown).map(|_| {
         let began = now_ns();

@@ -20,7 +20,8 @@ pub(crate) struct Opened {
     pub(crate) fingerprint: Fingerprint,
 }
 
-type Heard = UnboundedReceiver<NetworkEvent>;
+/// What a network tells.
+pub(crate) type Heard = UnboundedReceiver<NetworkEvent>;
 
 /// A network on a port of loopback. It may be dialled and probed as fast as it can.
 pub(crate) fn open(name: &str) -> (Opened, Heard) {
