@@ -119,8 +119,9 @@ fn watch(arrangement: Arrangement, block: Duration, with_load: bool) -> Felt {
     let round_trips = [loaded, other].map(Agent::end);
     if let Some((flow, load, memory)) = load {
         drop(memory);
-        println!("{}", load.end());
-        println!("{} messages from node to node meanwhile", flow.end());
+        memory::say(&format!("{}", load.end()));
+        let messages = flow.end();
+        memory::say(&format!("{messages} messages from node to node meanwhile"));
     }
     Felt {
         round_trips,
@@ -134,7 +135,7 @@ fn no_load_download_or_stall_makes_a_live_peer_unreachable() {
     let soaks = std::env::var_os("DATAFLOW_SOAK").is_some();
     let block = Duration::from_secs(if soaks { 300 } else { 30 });
     let felt = watch(Arrangement::Apart, block, true);
-    println!("{felt}");
+    memory::say(&felt.to_string());
     assert!(felt.is_alive(), "{felt}");
 }
 
@@ -142,6 +143,6 @@ fn no_load_download_or_stall_makes_a_live_peer_unreachable() {
 #[test]
 fn with_the_network_where_the_download_actor_is_that_test_fails() {
     let felt = watch(Arrangement::WithDownloads, 4 * LIMIT, false);
-    println!("with downloads: {felt}");
+    memory::say(&format!("with downloads: {felt}"));
     assert!(!felt.transitions.is_empty(), "{felt}");
 }
