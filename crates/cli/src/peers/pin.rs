@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use dataflow_core::peers::DialFailure;
-use dataflow_descriptor::{Peer, Peers, harmless_text, nearest, with_fingerprints};
+use dataflow_descriptor::{
+    Peer, Peers, check_peers_text, harmless_text, nearest, with_fingerprints,
+};
 use dataflow_ids::Fingerprint;
 use dataflow_runtime::network::fetch_fingerprint;
 use dataflow_wire::peers::PeersStatus;
@@ -103,6 +105,8 @@ enum Pinned {
     Already(Fingerprint),
     /// The person said no.
     Refused,
+    /// What the file says of the peer has changed since it was asked.
+    Changed,
     /// The peer could not be asked.
     NoAnswer(DialFailure),
 }
@@ -111,7 +115,7 @@ impl Pinned {
     fn exit(&self) -> Exit {
         match self {
             Pinned::Recorded(_) | Pinned::Already(_) => Exit::Done,
-            Pinned::Refused | Pinned::NoAnswer(_) => Exit::Failed,
+            Pinned::Refused | Pinned::Changed | Pinned::NoAnswer(_) => Exit::Failed,
         }
     }
 
@@ -120,6 +124,7 @@ impl Pinned {
             Pinned::Recorded(_) => "recorded",
             Pinned::Already(_) => "recorded-before",
             Pinned::Refused => "refused",
+            Pinned::Changed => "changed",
             Pinned::NoAnswer(_) => "no-answer",
         }
     }
@@ -148,9 +153,22 @@ fn pin(
     // As it is now: another entry may have been changed while the person thought.
     let text = std::fs::read_to_string(file)
         .map_err(CliError::system(format!("read {}", file.display())))?;
+    if !is_as_shown(&text, peer) {
+        return Ok(Pinned::Changed);
+    }
     let text = with_fingerprints(&text, &peer.id, &kept)?;
     record::replace(file, &text).map_err(CliError::system(format!("write {}", file.display())))?;
     Ok(Pinned::Recorded(kept))
+}
+
+/// Whether a file still says of a peer what was said when it was asked: the key is that of this address.
+fn is_as_shown(text: &str, peer: &Peer) -> bool {
+    // A file that is wrong by now is refused where it is recorded.
+    let Some(peers) = check_peers_text(text, "peers.yaml").peers else {
+        return true;
+    };
+    let now = peers.peer(peer.id.as_str());
+    now.is_none_or(|now| now.address == peer.address && now.fingerprints == peer.fingerprints)
 }
 
 /// Shows the key, and asks.
@@ -195,7 +213,7 @@ fn tell(peer: &Peer, pinned: &Pinned, is_json: bool) -> Result<(), CliError> {
         match pinned {
             Pinned::Recorded(kept) => object["fingerprints"] = json!(kept),
             Pinned::NoAnswer(failure) => object["because"] = failure.to_string().into(),
-            Pinned::Already(_) | Pinned::Refused => {}
+            Pinned::Already(_) | Pinned::Refused | Pinned::Changed => {}
         }
         return output::write(&format!("{object}\n"));
     }
@@ -211,6 +229,13 @@ fn tell(peer: &Peer, pinned: &Pinned, is_json: bool) -> Result<(), CliError> {
         }
         Pinned::Already(shown) => output::write(&format!("{id}: {shown} is recorded already\n")),
         Pinned::Refused => output::write(&format!("{id}: nothing was recorded\n")),
+        Pinned::Changed => {
+            say(
+                &format!("what the file says of {id} was changed meanwhile: nothing was recorded"),
+                Some(&format!("ask again: `dataflow peers pin {id}`")),
+            );
+            Ok(())
+        }
         Pinned::NoAnswer(failure) => {
             let why = harmless_text(&failure.to_string());
             say(
@@ -219,5 +244,24 @@ fn tell(peer: &Peer, pinned: &Pinned, is_json: bool) -> Result<(), CliError> {
             );
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "peers:\n  - { id: a, address: '10.0.0.1:7' }\n";
+
+    #[test]
+    fn a_key_is_recorded_only_for_the_address_that_was_asked() {
+        let peers = check_peers_text(TEXT, "peers.yaml").peers.unwrap();
+        let peer = &peers.peers[0];
+        assert!(is_as_shown(TEXT, peer));
+        let with_another = format!("{TEXT}  - {{ id: b, address: '10.0.0.2:7' }}\n");
+        assert!(is_as_shown(&with_another, peer));
+        assert!(!is_as_shown(&TEXT.replace("0.1:7", "0.9:7"), peer));
+        let key = format!("7' , fingerprint: 'sha256:{}' }}", "ab".repeat(32));
+        assert!(!is_as_shown(&TEXT.replace("7' }", &key), peer));
     }
 }
