@@ -278,7 +278,7 @@ pub(crate) struct AgentArguments {
     /// ~/.config/dataflow/identity.pem
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// Where to listen, as IP:PORT or [v6]:PORT, when that is not its address in the file
+    /// Where to listen, as `IP:PORT` or `[v6]:PORT`, when that is not its address in the file
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
     /// Write one JSON object a line: ready, every change of a peer, every reload, every dataflow

@@ -4,7 +4,7 @@
 //! wrong: delay, loss, reordering, cuts one way, stalls of the control loop or of the whole process, restarts, clocks that
 //! jump, reloads, keys that change, machines that move, and second agents with a peer's key. Every agent runs the
 //! machines of `core::peers`, one a peer; below them there is a transport that behaves as QUIC does in what matters
-//! here. Everything that must be true is looked at as it happens ([`looks`]), and at the end, when nothing is wrong any
+//! here. Everything that must be true is looked at as it happens (`looks`), and at the end, when nothing is wrong any
 //! more, all must be healthy. Nothing waits: a seed takes milliseconds, and always goes the same way.
 
 mod agent;
