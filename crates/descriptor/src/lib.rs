@@ -25,10 +25,11 @@ pub use code::Code;
 pub use dataflow::{
     Dataflow, Edge, Input, InputPlace, InputSource, Model, Node, OutputPlace, Program, Requirement,
 };
+pub use dataflow_ids::HealthCheck;
 pub use diagnostic::{Diagnostic, Excerpt, Part, Place, Related, Severity};
 pub use environment::Environment;
 pub use nearest::nearest;
-pub use peers::{HealthCheck, Peer, PeerCapabilities, Peers, ThisMachine};
+pub use peers::{Peer, PeerCapabilities, Peers, ThisMachine};
 pub use record::{RecordError, with_fingerprints};
 pub use source::harmless_text;
 

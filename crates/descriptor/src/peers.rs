@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use dataflow_ids::{ClusterName, Fingerprint, PeerId};
+use dataflow_ids::{ClusterName, Fingerprint, HealthCheck, PeerId};
 
 /// A file of peers that has been checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,27 +24,6 @@ impl Peers {
     /// The peer of that id.
     pub fn peer(&self, id: &str) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.id.as_str() == id)
-    }
-}
-
-/// `health_check`: how peers are watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// Between two probes; 30 s by default.
-    pub interval: Duration,
-    /// How long an answer may take; 5 s by default.
-    pub timeout: Duration,
-    /// After how many misses in a row a peer is unreachable; 3 by default.
-    pub unreachable_after: u32,
-}
-
-impl Default for HealthCheck {
-    fn default() -> HealthCheck {
-        HealthCheck {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            unreachable_after: 3,
-        }
     }
 }
 

@@ -21,5 +21,5 @@ pub use names::{
     PeerId,
 };
 pub use numbers::{EdgeId, Epoch, ModelIndex, NodeIndex, SegmentId, Sequence};
-pub use peer::{BootId, Fingerprint, FingerprintError, LinkId, PeerState};
+pub use peer::{BootId, Fingerprint, FingerprintError, HealthCheck, LinkId, PeerState};
 pub use policy::{OnFailure, QueuePolicy, RestartOn, RestartPolicy, StopMode};

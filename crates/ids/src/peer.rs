@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,6 +79,27 @@ impl<'de> Deserialize<'de> for Fingerprint {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+/// How peers are watched: `health_check` in `peers.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Between two probes of a peer that answers; jittered.
+    pub interval: Duration,
+    /// How long the answer to a probe, and a dial, may take.
+    pub timeout: Duration,
+    /// After how many misses in a row a peer is unreachable; at least 1.
+    pub unreachable_after: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> HealthCheck {
+        HealthCheck {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            unreachable_after: 3,
+        }
     }
 }
 

@@ -4,30 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dataflow_ids::{BootId, ClusterName, Fingerprint, LinkId, PeerId, PeerState};
+use dataflow_ids::{BootId, ClusterName, Fingerprint, HealthCheck, LinkId, PeerId, PeerState};
 
 use crate::Time;
-
-/// How peers are watched: `health_check` in `peers.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// Between two probes of a peer that answers; jittered.
-    pub interval: Duration,
-    /// How long the answer to a probe, and a dial, may take.
-    pub timeout: Duration,
-    /// After how many misses in a row a peer is unreachable; at least 1.
-    pub unreachable_after: u32,
-}
-
-impl Default for HealthCheck {
-    fn default() -> HealthCheck {
-        HealthCheck {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            unreachable_after: 3,
-        }
-    }
-}
 
 /// Where a peer is, and how it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,11 @@ mod pace;
 mod repeats;
 mod settle;
 
+pub use dataflow_ids::HealthCheck;
 pub use diff::{EntryPart, PeerEntry, PeersDiff, diff};
 pub use events::{
-    CloseCode, DialFailure, DialId, Direction, HealthCheck, LinkEnd, LinkFacts, PeerCommand,
-    PeerCondition, PeerEvent, PeerTarget, Reason, Rejection,
+    CloseCode, DialFailure, DialId, Direction, LinkEnd, LinkFacts, PeerCommand, PeerCondition,
+    PeerEvent, PeerTarget, Reason, Rejection,
 };
 pub use machine::Peer;
 pub use pace::{

@@ -9,7 +9,7 @@ use dataflow_wire::peers::Offer;
 
 use super::entry::{Entry, PeerKey, target};
 use super::serve::PeerService;
-use super::view::{health_check, offer};
+use super::view::offer;
 use crate::actors::{PeerActor, PeerMessage};
 use crate::agent::AgentEvent;
 use crate::supervision::{Handle, Mailbox};
@@ -93,7 +93,7 @@ impl PeerService {
         is_another_cluster: bool,
     ) {
         let keeper = Rc::clone(&self.keeper);
-        let health_check = health_check(&peers.health_check);
+        let health_check = peers.health_check;
         let is_watched_otherwise = keeper.settings().health_check != health_check;
         let declared = declared(peers, &keeper.about().this);
         let own = peers.peer(keeper.about().this.as_str());

@@ -19,7 +19,6 @@ use super::apply::declared;
 use super::entry::PeerKey;
 use super::handle::{PeersHandle, Request};
 use super::keeper::{About, Keeper, Settings};
-use super::view::health_check;
 use crate::actors::PeerMessage;
 use crate::agent::AgentEvent;
 use crate::network::{Network, NetworkEvent};
@@ -132,7 +131,7 @@ impl PeerService {
         let settings = Settings {
             file: peers.file.clone(),
             cluster: peers.cluster.clone(),
-            health_check: health_check(&peers.health_check),
+            health_check: peers.health_check,
             declared: declared(&peers, &about.this),
             address_at_start: own.unwrap_or(about.listens),
             address: own.unwrap_or(about.listens),

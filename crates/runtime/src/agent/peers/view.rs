@@ -1,6 +1,5 @@
 //! How all peers stand at one moment, for whoever looks: it enters no actor.
 
-use dataflow_core::peers::HealthCheck;
 use dataflow_descriptor as descriptor;
 use dataflow_ids::PeerState;
 use dataflow_wire::peers::{Offer, PeerStatus, PeersStatus};
@@ -88,14 +87,5 @@ pub(super) fn offer(capabilities: &descriptor::PeerCapabilities) -> Offer {
         cpus: capabilities.cpus,
         gpu: capabilities.gpu,
         labels: capabilities.labels.clone(),
-    }
-}
-
-/// How peers are watched, as their machines take it.
-pub(super) fn health_check(said: &descriptor::HealthCheck) -> HealthCheck {
-    HealthCheck {
-        interval: said.interval,
-        timeout: said.timeout,
-        unreachable_after: said.unreachable_after,
     }
 }
