@@ -9,6 +9,7 @@ mod names;
 mod numbers;
 mod peer;
 mod policy;
+pub mod stats;
 
 pub use hub::{
     PATTERN_LENGTH_MAX, PatternError, REPO_PART_LENGTH_MAX, REVISION_LENGTH_MAX, RepoError,

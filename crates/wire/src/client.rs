@@ -14,6 +14,7 @@ mod parts;
 
 use std::time::Duration;
 
+use dataflow_ids::stats::{Delta, Statistics};
 use dataflow_ids::{End, Forcer, NodeId, StopMode};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub use hosting::{OnLeave, RunNews, UpRefusal, UpRequest};
 pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
 
 /// The version of this conversation. Both sides refuse any other.
-pub const CLIENT_PROTOCOL: u32 = 4;
+pub const CLIENT_PROTOCOL: u32 = 5;
 
 /// Compares the version that the other side has said, in `Hello` or in `Welcome`, with [`CLIENT_PROTOCOL`].
 ///
@@ -90,6 +91,12 @@ pub enum ClientRequest {
     Peers,
     /// Run a dataflow. Asked of an agent.
     Up(Box<UpRequest>),
+    /// Send the statistics, and then what changes, until the command goes. Asked again on the same connection, it brings
+    /// the whole of them once more. Answered by `Statistics`, and by `StatisticsDelta` now and then.
+    Watch {
+        /// How often, at most. Nobody is told more than 10 times a second.
+        every: Duration,
+    },
 }
 
 /// Why nothing is done about a node.
@@ -166,6 +173,10 @@ pub enum ClientReply {
         /// Whether `Ended` follows.
         has_ended: bool,
     },
+    /// The first answer to `Watch`.
+    Statistics(Box<Statistics>),
+    /// What has changed since the last answer to `Watch`. Nothing but the moment, when nothing has.
+    StatisticsDelta(Box<Delta>),
     /// A part of a reply that is too long for one frame: see [`Parts`].
     Part {
         /// The next bytes of the whole reply.

@@ -87,6 +87,7 @@ async fn answer(served: &Served, socket: &FramedSocket) {
             | ClientRequest::Stop { .. }
             | ClientRequest::Force { .. }
             | ClientRequest::Follow
+            | ClientRequest::Watch { .. }
             | ClientRequest::StopNode { .. }
             | ClientRequest::RestartNode { .. } => {
                 let reason = "this is asked of a dataflow, at its own socket".to_owned();

@@ -86,6 +86,11 @@ async fn answer(root: &RootRef, socket: &FramedSocket, progress: watch::Receiver
                 return;
             }
             ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
+            ClientRequest::Watch { .. } => {
+                let reason = "statistics are not in this build".to_owned();
+                say(socket, &ClientReply::Refused { reason }).await;
+                return;
+            }
             ClientRequest::Force { by } => {
                 tell(root, DataflowMessage::Force { by }).await;
                 ClientReply::Accepted
@@ -193,6 +198,7 @@ async fn answer_meanwhile(root: &Root, socket: &FramedSocket, request: ClientReq
         | ClientRequest::Hello { .. }
         | ClientRequest::Peers
         | ClientRequest::Up(_)
+        | ClientRequest::Watch { .. }
         | ClientRequest::StopNode { .. }
         | ClientRequest::RestartNode { .. } => return true,
     };

@@ -1,0 +1,103 @@
+//! All that one keeper of statistics knows, and how it has changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::edge::{EdgeKey, EdgeRow};
+use super::level::Level;
+use super::node::{NodeKey, NodeRow};
+use super::number::RunNumber;
+use super::service::{ActorRow, AuditRow, Downloads, PeerRow, PoolRow};
+use crate::{DataflowName, NodeId, PeerId};
+
+/// A dataflow's run at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataflowRow {
+    /// Its number here.
+    pub number: RunNumber,
+    /// The peer that runs it.
+    pub peer: PeerId,
+    /// The run's name, which no other run on that peer has.
+    pub run: String,
+    /// The dataflow's name.
+    pub name: DataflowName,
+    /// When it came in.
+    pub added_ns: u64,
+    /// Its numbers.
+    pub level: Level,
+}
+
+/// All nodes of one name at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// The name; `None` for all nodes whose names came after there were as many groups as there may be.
+    pub name: Option<NodeId>,
+    /// Their numbers.
+    pub level: Level,
+}
+
+/// Everything at one moment: a snapshot as it goes over a wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Grows with every change.
+    pub revision: u64,
+    /// The moment.
+    pub at_ns: u64,
+    /// Sums over everything.
+    pub total: Level,
+    /// The dataflows, in the order of their numbers.
+    pub dataflows: Vec<DataflowRow>,
+    /// The groups, in the order of their names; the one without a name last.
+    pub groups: Vec<GroupRow>,
+    /// The nodes, in the order of their keys.
+    pub nodes: Vec<NodeRow>,
+    /// The edges, in the order of their keys.
+    pub edges: Vec<EdgeRow>,
+    /// The actors, in the order of their names.
+    pub actors: Vec<ActorRow>,
+    /// The peers, in the order of their names.
+    pub peers: Vec<PeerRow>,
+    /// The downloads.
+    pub downloads: Downloads,
+    /// The pool, once there is one.
+    pub pool: Option<PoolRow>,
+    /// What the auditor has found.
+    pub audit: AuditRow,
+}
+
+/// What has changed between two snapshots of one keeper: rows as they are now. A row counts if it is of a later epoch,
+/// or of the same and of a higher sequence, than what is known; so a delta that comes twice, or late, changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The revision that it follows on.
+    pub from: u64,
+    /// The revision that it leads to.
+    pub to: u64,
+    /// The moment of that.
+    pub at_ns: u64,
+    /// Sums over everything, if they have changed.
+    pub total: Option<Box<Level>>,
+    /// Dataflows that have changed or come in.
+    pub dataflows: Vec<DataflowRow>,
+    /// Dataflows that have gone, with their nodes and edges.
+    pub dataflows_gone: Vec<RunNumber>,
+    /// Groups that have changed or come in. No group goes.
+    pub groups: Vec<GroupRow>,
+    /// Nodes that have changed or come in.
+    pub nodes: Vec<NodeRow>,
+    /// Nodes that have gone.
+    pub nodes_gone: Vec<NodeKey>,
+    /// Edges that have changed or come in.
+    pub edges: Vec<EdgeRow>,
+    /// Edges that have gone.
+    pub edges_gone: Vec<EdgeKey>,
+    /// The actors, if they have changed.
+    pub actors: Option<Vec<ActorRow>>,
+    /// The peers, if they have changed.
+    pub peers: Option<Vec<PeerRow>>,
+    /// The downloads, if they have changed.
+    pub downloads: Option<Downloads>,
+    /// The pool, if it has changed.
+    pub pool: Option<PoolRow>,
+    /// What the auditor has found, if that has changed.
+    pub audit: Option<AuditRow>,
+}
