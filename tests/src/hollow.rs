@@ -56,6 +56,7 @@ pub fn send_hollow_message() -> Result<(), Box<dyn Error>> {
     };
     let message = Outgoing {
         sent_at_ns: monotonic_now_ns(),
+        waited_ns: 0,
         body: OutgoingBody::Chunk {
             chunk: ChunkKey { segment, offset: 0 },
             payload_length: 4096,

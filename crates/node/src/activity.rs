@@ -31,9 +31,11 @@ impl Activity {
         }
     }
 
-    /// Notes a call.
-    pub(crate) fn touch(&self) {
-        self.last_call_ns.store(now_ns(), Ordering::Relaxed);
+    /// Notes a call, and gives this moment by the coarse clock.
+    pub(crate) fn touch(&self) -> u64 {
+        let now_ns = now_ns();
+        self.last_call_ns.store(now_ns, Ordering::Relaxed);
+        now_ns
     }
 
     /// Notes that a thread waits inside the library, until the guard goes.

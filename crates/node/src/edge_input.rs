@@ -13,6 +13,7 @@ use dataflow_wire::node::EdgeGrant;
 
 use crate::clock;
 use crate::event::{Input, InputInfo, Source};
+use crate::observation::{InHand, Observation, Times};
 use crate::payload::Payload;
 
 /// One edge that this node receives from.
@@ -35,8 +36,10 @@ pub(crate) struct EdgeInput {
     receiver: Option<EdgeReceiver>,
     /// Whether the end of the edge has been seen.
     ended: bool,
-    /// A message that was taken before its segment arrived; the control thread wakes this node when it does.
-    pending: Option<Incoming>,
+    /// A message that was taken before its segment arrived, and when that was; the control thread wakes this node when
+    /// it does.
+    pending: Option<(Incoming, u64)>,
+    observation: Observation,
 }
 
 /// What a look at an input finds.
@@ -47,6 +50,7 @@ pub(crate) enum Look {
     /// A message, and perhaps something that its user should know.
     Message {
         input: Input,
+        in_hand: InHand,
         warning: Option<String>,
     },
     /// The sender has ended for good and everything was taken. Said once.
@@ -98,6 +102,7 @@ impl EdgeInput {
             refused,
             ended: false,
             pending: None,
+            observation: Observation::new(),
         }
     }
 
@@ -135,8 +140,8 @@ impl EdgeInput {
                     .is_none_or(EdgeReceiver::upto_reached))
     }
 
-    /// Takes the next message, or sees the end.
-    pub(crate) fn look(&mut self, segments: &ReceivedSegments) -> Look {
+    /// Takes the next message, or sees the end. `coarse_ns` is this moment by the coarse clock.
+    pub(crate) fn look(&mut self, segments: &ReceivedSegments, coarse_ns: u64) -> Look {
         if self.ended {
             return Look::Nothing;
         }
@@ -146,15 +151,23 @@ impl EdgeInput {
                 None => Look::Nothing,
             };
         };
-        let incoming = match self.pending.take() {
-            Some(incoming) => incoming,
+        let (incoming, taken_at_ns) = match self.pending.take() {
+            Some((incoming, taken_at_ns)) => (incoming, Some(taken_at_ns)),
             None => match receiver.take() {
-                Ok(Some(incoming)) => incoming,
-                Ok(None) => return self.look_for_the_end(),
+                Ok(Some(incoming)) => (incoming, None),
+                Ok(None) => {
+                    self.observation.found_nothing();
+                    return self.look_for_the_end();
+                }
                 Err(damaged) => return self.close_damaged(damaged.what.to_string()),
             },
         };
-        let (sequence, sent_at_ns) = (incoming.sequence, incoming.sent_at_ns);
+        let sequence = incoming.sequence;
+        let times = Times {
+            sent_at_ns: incoming.sent_at_ns,
+            waited_ns: incoming.waited_ns,
+            taken_at_ns,
+        };
         let (metadata, payload, warning) = match incoming.body {
             IncomingBody::Inline(inline) => match decode(sequence, inline.metadata()) {
                 Ok(metadata) => (metadata, Payload::Inline(inline), None),
@@ -173,30 +186,39 @@ impl EdgeInput {
                     },
                     // The sender told the runtime of the segment before it named it: it is on its way.
                     Ok(None) => {
-                        self.pending = Some(Incoming {
+                        let incoming = Incoming {
                             body: IncomingBody::Chunk(chunk),
                             ..incoming
-                        });
+                        };
+                        let taken_at_ns = taken_at_ns.unwrap_or_else(clock::monotonic_now_ns);
+                        self.pending = Some((incoming, taken_at_ns));
+                        self.observation.found_nothing();
                         return Look::Nothing;
                     }
                     Err(error) => return self.close_damaged(error.to_string()),
                 }
             }
         };
-        if let Some(receiver) = &mut self.receiver {
-            receiver.observe_latency(sequence, sent_at_ns, clock::monotonic_now_ns);
-        }
+        let edge = self.receiver.as_mut();
         Look::Message {
+            in_hand: self.observation.give(edge, times, coarse_ns),
             input: Input {
                 info: self.info.clone(),
                 sequence,
-                sent_at_ns,
+                sent_at_ns: times.sent_at_ns,
                 missed: 0,
                 metadata,
                 payload,
             },
             warning,
         }
+    }
+
+    /// The program asks for the next event, after a message of this input.
+    #[inline]
+    pub(crate) fn handled(&mut self, in_hand: InHand, coarse_ns: u64) {
+        let edge = self.receiver.as_mut();
+        self.observation.handled(edge, in_hand, coarse_ns);
     }
 
     fn look_for_the_end(&mut self) -> Look {

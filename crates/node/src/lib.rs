@@ -27,6 +27,7 @@ mod event;
 mod handle;
 mod loan;
 mod node;
+mod observation;
 mod payload;
 mod receiver;
 mod sender;

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::edge_input::{EdgeInput, Look};
 use crate::error::RecvError;
 use crate::event::{Event, Input, InputInfo, Source};
+use crate::observation::InHand;
 use crate::payload::Payload;
 use crate::shared::Shared;
 use crate::timer::{Tick, Timer};
@@ -49,6 +50,8 @@ pub struct Receiver {
     /// The longest time that an input asks to be watched for before the thread sleeps.
     spin: Duration,
     phase: Phase,
+    /// The message that the program got last, and the place of its input, until it asks for the next event.
+    in_hand: Option<(usize, InHand)>,
 }
 
 /// How far the receiving half is.
@@ -88,6 +91,7 @@ impl Receiver {
             timers,
             next: 0,
             phase: Phase::Fresh,
+            in_hand: None,
         }
     }
 
@@ -222,7 +226,10 @@ impl Receiver {
 
     /// The next event, if one is there.
     fn look(&mut self) -> Polled {
-        self.shared.activity.touch();
+        let coarse_ns = self.shared.activity.touch();
+        if let Some((place, in_hand)) = self.in_hand.take() {
+            self.inputs[place].handled(in_hand, coarse_ns);
+        }
         if self.phase == Phase::Ended {
             return Polled::Ended;
         }
@@ -233,7 +240,7 @@ impl Receiver {
                 self.phase = Phase::Ended;
                 return Polled::Ended;
             }
-            Some(StopMode::Now) => return self.stop_now(),
+            Some(StopMode::Now) => return self.stop_now(coarse_ns),
             Some(StopMode::Graceful) => {
                 if self.inputs.is_empty() {
                     return self.stop();
@@ -247,7 +254,7 @@ impl Receiver {
         // Everything that was there has been given. A timer that is due whenever it is looked at delays no stop.
         let is_done = self.phase == Phase::Stopping && self.inputs.iter().all(EdgeInput::is_done);
         let timers = if is_done { 0 } else { self.timers.len() };
-        if let Some(event) = self.look_at_inputs(timers) {
+        if let Some(event) = self.look_at_inputs(timers, coarse_ns) {
             return Polled::Event(event);
         }
         if self.phase == Phase::Stopping && self.inputs.iter().all(EdgeInput::is_done) {
@@ -263,10 +270,10 @@ impl Receiver {
 
     /// The stop that comes ahead of the queues; not ahead of a message that has left its queue already and waits
     /// for its segment, which is on its way: nobody would list it as unread.
-    fn stop_now(&mut self) -> Polled {
+    fn stop_now(&mut self, coarse_ns: u64) -> Polled {
         for place in 0..self.inputs.len() {
             if self.inputs[place].has_taken() {
-                return match self.look_at_edge(place) {
+                return match self.look_at_edge(place, coarse_ns) {
                     Some(event) => Polled::Event(event),
                     None => Polled::Nothing,
                 };
@@ -290,12 +297,12 @@ impl Receiver {
     }
 
     /// Looks at every edge and the first of the timers once, beginning behind the one that gave the last event.
-    fn look_at_inputs(&mut self, timers: usize) -> Option<Event> {
+    fn look_at_inputs(&mut self, timers: usize, coarse_ns: u64) -> Option<Event> {
         let count = self.inputs.len() + timers;
         for step in 0..count {
             let place = (self.next + step) % count;
             let event = match place.checked_sub(self.inputs.len()) {
-                None => self.look_at_edge(place),
+                None => self.look_at_edge(place, coarse_ns),
                 Some(place) => self.look_at_timer(place),
             };
             if event.is_some() {
@@ -306,11 +313,16 @@ impl Receiver {
         None
     }
 
-    fn look_at_edge(&mut self, place: usize) -> Option<Event> {
+    fn look_at_edge(&mut self, place: usize, coarse_ns: u64) -> Option<Event> {
         let input = &mut self.inputs[place];
-        match input.look(&self.shared.segments) {
+        match input.look(&self.shared.segments, coarse_ns) {
             Look::Nothing => None,
-            Look::Message { input, warning } => {
+            Look::Message {
+                input,
+                in_hand,
+                warning,
+            } => {
+                self.in_hand = Some((place, in_hand));
                 if let Some(text) = warning {
                     self.shared.note(&ToRuntime::Warning { text });
                 }

@@ -136,6 +136,7 @@ fn config(policy: QueuePolicy, queue_size: u32, held_max: u32) -> EdgeConfig {
 fn inline(value: u64) -> Outgoing<'static> {
     Outgoing {
         sent_at_ns: value,
+        waited_ns: 0,
         body: OutgoingBody::Inline {
             payload: b"",
             metadata: b"",
@@ -151,6 +152,7 @@ fn in_chunk(value: u64) -> Outgoing<'static> {
     };
     Outgoing {
         sent_at_ns: value,
+        waited_ns: 0,
         body: OutgoingBody::Chunk {
             chunk: ChunkKey { segment, offset: 0 },
             payload_length: 100,

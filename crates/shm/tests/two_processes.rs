@@ -167,6 +167,7 @@ fn run(policy: QueuePolicy, queue_size: u32, held_max: u32, mix: Mix, messages: 
             };
             let message = Outgoing {
                 sent_at_ns: number,
+                waited_ns: 0,
                 body,
             };
             publish(&mut sender, &send_waiter, &message, &mut freed);
@@ -182,6 +183,7 @@ fn run(policy: QueuePolicy, queue_size: u32, held_max: u32, mix: Mix, messages: 
             };
             let message = Outgoing {
                 sent_at_ns: number,
+                waited_ns: 0,
                 body,
             };
             let published = publish(&mut sender, &send_waiter, &message, &mut freed);

@@ -33,7 +33,8 @@ impl Patience {
     /// For how long to look before the next sleep.
     pub(super) fn look(&self) -> Look {
         Look {
-            until: Instant::now() + self.look,
+            begun: Instant::now(),
+            longest: self.look,
         }
     }
 
@@ -54,16 +55,18 @@ impl Patience {
 
 /// One look that is under way.
 pub(super) struct Look {
-    until: Instant,
+    begun: Instant,
+    longest: Duration,
 }
 
 impl Look {
-    /// Pauses for a moment. `false`: it is over.
-    pub(super) fn again(&self) -> bool {
+    /// Pauses for a moment, and gives for how long it has lasted by now. `None`: it is over.
+    pub(super) fn again(&self) -> Option<Duration> {
         for _ in 0..PAUSES_BETWEEN_LOOKS {
             std::hint::spin_loop();
         }
-        Instant::now() < self.until
+        let lasted = self.begun.elapsed();
+        (lasted < self.longest).then_some(lasted)
     }
 }
 

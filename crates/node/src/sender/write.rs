@@ -307,6 +307,7 @@ impl Writer {
     ) -> Result<(), SendError> {
         let outgoing = Outgoing {
             sent_at_ns: clock::monotonic_now_ns(),
+            waited_ns: 0,
             body,
         };
         self.full.clear();
@@ -321,7 +322,7 @@ impl Writer {
         let result = if self.full.is_empty() {
             Ok(())
         } else {
-            self.write_when_there_is_room(place, &outgoing, on_signal)
+            self.write_when_there_is_room(place, outgoing, on_signal)
         };
         let result = result.and_then(|()| self.tell_of_damage(place));
         if let Some(key) = chunk_of(&body) {
@@ -374,13 +375,15 @@ impl Writer {
     fn write_when_there_is_room(
         &mut self,
         place: usize,
-        outgoing: &Outgoing<'_>,
+        mut outgoing: Outgoing<'_>,
         on_signal: &mut SignalHook<'_>,
     ) -> Result<(), SendError> {
         let edges = self.outputs[place].edges.len();
         let look = self.patience.look();
-        while look.again() {
-            if self.write_where_there_is_room(place, outgoing) {
+        while let Some(looked) = look.again() {
+            // The look has begun as good as with the send: no other clock is read for it.
+            outgoing.waited_ns = u64::try_from(looked.as_nanos()).unwrap_or(u64::MAX);
+            if self.write_where_there_is_room(place, &outgoing) {
                 self.patience.helped();
                 return Ok(());
             }
@@ -388,7 +391,8 @@ impl Writer {
         loop {
             // Forgotten before the look, so that a wake-up after it is not.
             self.shared.send_wake.drain();
-            if self.write_where_there_is_room(place, outgoing) {
+            outgoing.waited_ns = clock::monotonic_now_ns().saturating_sub(outgoing.sent_at_ns);
+            if self.write_where_there_is_room(place, &outgoing) {
                 return Ok(());
             }
             self.may_wait(place, edges - self.full.len())?;

@@ -2,12 +2,14 @@
 //! read before. A faulty process can write anything into an edge, and so is found out (I-3).
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::Sequence;
+use dataflow_ids::stats::{EdgeHistograms, Histogram};
 
 use super::config::EdgeConfig;
 use super::error::Damage;
+use super::histograms::{self, Span};
 use super::layout::{Layout, MAGIC, VERSION, header};
 use super::reading::EdgeCounts;
 use super::slot::{SEQUENCE_MAX, closed_at};
@@ -43,6 +45,10 @@ struct Known {
     own: [u64; OWN.len()],
     /// The last counts that could be.
     seen: EdgeCounts,
+    /// The last histograms that could be.
+    histograms: Arc<EdgeHistograms>,
+    /// What the header said of them when they were read last.
+    observations: u64,
     /// The first damage found.
     damage: Option<Damage>,
 }
@@ -142,10 +148,40 @@ impl Audit {
                 seen.dropped_receiver_closed,
                 says.dropped_receiver_closed,
             ),
+            bytes: known.sum("bytes", seen.bytes, says.bytes),
+            blocked_ns: known.sum("blocked_ns", seen.blocked_ns, says.blocked_ns),
             ..says
         };
         known.seen = counts;
         counts
+    }
+
+    /// The histograms as they were when they were last read, if the header says that they still are.
+    pub(super) fn histograms_since(&self, observations: u64) -> Option<Arc<EdgeHistograms>> {
+        let known = self.known();
+        (known.observations == observations).then(|| known.histograms.clone())
+    }
+
+    /// Puts what cannot be of these histograms, just read, as it was before. None of them speaks of more messages than
+    /// were delivered.
+    pub(super) fn check_histograms(
+        &self,
+        observations: u64,
+        says: EdgeHistograms,
+        delivered: u64,
+    ) -> Arc<EdgeHistograms> {
+        let mut known = self.known();
+        let mut histograms = *known.histograms;
+        known.observations = observations;
+        for (span, before, says) in [
+            (Span::Latency, &mut histograms.latency, says.latency),
+            (Span::QueueWait, &mut histograms.queue_wait, says.queue_wait),
+            (Span::Handling, &mut histograms.handling, says.handling),
+        ] {
+            known.histogram(span, before, says, delivered);
+        }
+        known.histograms = Arc::new(histograms);
+        known.histograms.clone()
     }
 
     /// Looks whether the counts add up, as they must when nobody is at either end any more.
@@ -167,6 +203,26 @@ impl Audit {
 impl Known {
     fn note(&mut self, found: Damage) {
         self.damage.get_or_insert(found);
+    }
+
+    /// A sum that was `before`, if it can be what it says; otherwise what it was.
+    fn sum(&mut self, word: &'static str, before: u64, says: u64) -> u64 {
+        if says < before {
+            self.note(Damage::Fell { word, says, before });
+        }
+        says.max(before)
+    }
+
+    /// A histogram that was `seen` becomes what it says, if it can be that.
+    fn histogram(&mut self, span: Span, seen: &mut Histogram, says: Histogram, at_most: u64) {
+        match histograms::check(seen, &says) {
+            Ok(count) if count <= at_most => *seen = says,
+            Ok(count) | Err(count) => self.note(Damage::Counter {
+                counted: span.name(),
+                says: count,
+                before: at_most,
+            }),
+        }
     }
 
     /// A counter that was `before`, if it can be what it says; otherwise what it was.

@@ -101,6 +101,16 @@ pub enum Damage {
         /// What it said before, or what there can be at most.
         before: u64,
     },
+    /// A sum of the header fell.
+    #[error("`{word}` in the header fell from {before} to {says}")]
+    Fell {
+        /// The word.
+        word: &'static str,
+        /// What it is.
+        says: u64,
+        /// What it was.
+        before: u64,
+    },
     /// A word that only the runtime writes has been written by somebody else.
     #[error("`{word}` in the header is {says:#x} and was written as {written:#x}")]
     OwnWord {

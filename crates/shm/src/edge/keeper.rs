@@ -12,7 +12,8 @@ use dataflow_ids::{EdgeId, Epoch, Sequence};
 use super::audit::Audit;
 use super::config::EdgeConfig;
 use super::error::{CreateError, EdgeDamaged};
-use super::layout::{LATENCY_BUCKETS, Layout, header, slot};
+use super::histograms;
+use super::layout::{Layout, header, slot};
 use super::mapped::MappedWords;
 use super::message;
 use super::reading::{EdgeCounts, EdgeReading};
@@ -342,16 +343,19 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     /// Reads everything. A counter that cannot be what it says (I-3) is given as it was when it last could, so
     /// none ever falls and sums of edges do not overflow; [`EdgeKeeper::damage`] says so then.
     pub fn read(&self) -> EdgeReading {
-        let mut latency = [0; LATENCY_BUCKETS];
-        for (bucket, count) in latency.iter_mut().enumerate() {
-            *count = self.load(header::LATENCY + bucket);
-        }
+        let observations = self.load(header::OBSERVATIONS);
+        let histograms = (self.audit.histograms_since(observations))
+            .ok_or_else(|| histograms::read(&self.words));
         // What follows from a message is read before the message itself, so that a reading in full flight
         // does not have more delivered than sent.
         let released = self.load(header::RELEASED);
         let delivered = self.load(header::DELIVERED);
         let head = Head::read(self.load(header::HEAD)).sequence;
         let owed = self.tokens(Sequence(u64::MAX));
+        let oldest_sent_at_ns = match owed.queued {
+            0 => None,
+            _ => tokens::oldest_sent_at_ns(&self.words, &self.layout),
+        };
         let own = |word| self.audit.own(word);
         let counts = EdgeCounts {
             released,
@@ -368,6 +372,10 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         };
         self.audit.check_own(&self.words);
         let mut counts = self.audit.check(counts);
+        let histograms = histograms.unwrap_or_else(|says| {
+            self.audit
+                .check_histograms(observations, says, counts.delivered)
+        });
         counts.dropped_receiver_closed += own(header::DROPPED_AT_CLOSE);
         EdgeReading {
             counts,
@@ -375,7 +383,8 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
             sender_blocked: self.load(header::SENDER_WAKE) != wake::AWAKE,
             head,
             tail: counts.sent,
-            latency,
+            oldest_sent_at_ns,
+            histograms,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Words that different parties write lie 128 bytes apart: processors fetch cache lines in pairs.
 
+use dataflow_ids::stats::HISTOGRAM_BUCKETS;
+
 use super::config::{ConfigError, EdgeConfig};
 
 /// The words of the header. Each names its one writer.
@@ -68,18 +70,24 @@ pub mod header {
     /// 0, or the sequence + 1 up to which the receiver's control thread waits for releases. Receiver.
     pub const WATCH: usize = 144;
 
-    /// The first of the latency buckets. Receiver.
-    pub const LATENCY: usize = 160;
+    /// How often something was recorded in the three histograms: while it stands, so do they. Receiver.
+    pub const OBSERVATIONS: usize = 160;
+    /// The sum of the latencies, then their buckets. Receiver.
+    pub const LATENCY: usize = 161;
+    /// The sum of the waits in the queue, then their buckets. Receiver.
+    pub const QUEUE_WAIT: usize = LATENCY + super::HISTOGRAM_WORDS;
+    /// The sum of the handling times, then their buckets. Receiver.
+    pub const HANDLING: usize = QUEUE_WAIT + super::HISTOGRAM_WORDS;
 }
 
 /// What [`header::MAGIC`] holds: "dataflow".
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"dataflow");
 
 /// What [`header::VERSION`] holds.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
-/// Buckets of the latency histogram: bucket n counts latencies below 2ⁿ ns; the last one, all others too.
-pub const LATENCY_BUCKETS: usize = 48;
+/// How many words a histogram has: its sum in nanoseconds, then its buckets.
+pub const HISTOGRAM_WORDS: usize = 1 + HISTOGRAM_BUCKETS;
 
 /// The words of a slot, counted from its first. That one is (sequence, state).
 pub(super) mod slot {
@@ -87,8 +95,9 @@ pub(super) mod slot {
     pub(crate) const SENT_AT_NS: usize = 1;
     /// The payload's length in bytes.
     pub(crate) const PAYLOAD_LENGTH: usize = 2;
-    /// The metadata's length in the lower half, the kind of message in the upper.
-    pub(crate) const METADATA_LENGTH_AND_KIND: usize = 3;
+    /// The metadata's length, the kind of message, and how long the sender has waited for room: see
+    /// [`super::super::message`] for the bits.
+    pub(crate) const FORM: usize = 3;
     /// Inline: payload, then metadata.
     pub(crate) const INLINE: usize = 4;
     /// Chunk: the epoch of the segment in the upper half, its number in the lower.
@@ -102,13 +111,13 @@ pub(super) mod slot {
 }
 
 /// Where the ring begins.
-const RING: usize = 256;
+const RING: usize = 320;
 
 /// The shortest ring, so that slots begin on a line of their own.
 const RING_SIZE_MIN: u64 = 16;
 
 const _: () = {
-    assert!(header::LATENCY + LATENCY_BUCKETS <= RING);
+    assert!(header::HANDLING + HISTOGRAM_WORDS <= RING);
     assert!(slot::INLINE * 8 + super::config::INLINE_BYTES_MAX == slot::WORDS * 8);
     assert!(slot::METADATA * 8 + super::config::SLOT_METADATA_BYTES_MAX == slot::WORDS * 8);
     assert!(RING.is_multiple_of(slot::WORDS));
@@ -124,7 +133,7 @@ const _: () = {
     assert!(header::RELEASED / 16 != header::RECEIVER_WAKE / 16);
     assert!(header::RECEIVER_WAKE / 16 != header::SENDER_WAKE / 16);
     assert!(header::SENDER_WAKE / 16 != header::WATCH / 16);
-    assert!(header::WATCH / 16 != header::LATENCY / 16);
+    assert!(header::WATCH / 16 != header::OBSERVATIONS / 16);
 };
 
 /// Places and sizes of one edge, from its configuration.

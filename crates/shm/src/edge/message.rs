@@ -19,6 +19,15 @@ const KIND_CHUNK: u32 = 2;
 /// Payload in a chunk, metadata behind it.
 const KIND_CHUNK_WITH_METADATA: u32 = 3;
 
+/// Where the kind stands in [`slot::FORM`]: the metadata's length has the bits below.
+const KIND_SHIFT: u32 = 17;
+/// Where the time that the sender has waited stands.
+const WAITED_SHIFT: u32 = 20;
+/// The longest such time that has room: 4.8 hours.
+const WAITED_NS_MAX: u64 = u64::MAX >> WAITED_SHIFT;
+
+const _: () = assert!(METADATA_BYTES_MAX < 1 << KIND_SHIFT);
+
 /// A chunk of a sender's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkKey {
@@ -31,8 +40,10 @@ pub struct ChunkKey {
 /// A message to be published.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// When it was sent.
+    /// When it was sent: the beginning of the call.
     pub sent_at_ns: u64,
+    /// For how long it has waited for room since. Above 4.8 hours it arrives as those.
+    pub waited_ns: u64,
     /// What it carries.
     pub body: OutgoingBody<'a>,
 }
@@ -153,9 +164,10 @@ pub(super) fn write<W: Words>(words: &W, at: usize, message: &Outgoing<'_>) {
             }
         }
     };
+    let waited_ns = message.waited_ns.min(WAITED_NS_MAX);
     put(
-        slot::METADATA_LENGTH_AND_KIND,
-        u64::from(kind) << 32 | u64::from(metadata_length),
+        slot::FORM,
+        waited_ns << WAITED_SHIFT | u64::from(kind) << KIND_SHIFT | u64::from(metadata_length),
     );
 }
 
@@ -174,7 +186,33 @@ fn get_bytes<W: Words>(words: &W, at: usize, length: usize, bytes: &mut [u8]) {
     }
 }
 
+/// What [`slot::FORM`] says.
+struct Form {
+    metadata_length: u64,
+    kind: u32,
+    waited_ns: u64,
+}
+
+impl Form {
+    #[inline]
+    fn read(word: u64) -> Form {
+        Form {
+            metadata_length: word & ((1 << KIND_SHIFT) - 1),
+            kind: (word >> KIND_SHIFT) as u32 & ((1 << (WAITED_SHIFT - KIND_SHIFT)) - 1),
+            waited_ns: word >> WAITED_SHIFT,
+        }
+    }
+}
+
 /// What a slot says, copied once and checked.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) sent_at_ns: u64,
+    pub(super) waited_ns: u64,
+    pub(super) described: Described,
+}
+
+/// What a message consists of, and where it lies.
 #[derive(Debug)]
 pub(super) enum Described {
     Inline(InlineMessage),
@@ -189,17 +227,15 @@ pub(super) enum Described {
 
 /// Copies the descriptor, and what is inline, out of the slot that begins at word `at`; and checks it.
 #[inline]
-pub(super) fn read<W: Words>(
-    words: &W,
-    at: usize,
-    sequence: Sequence,
-) -> Result<(u64, Described), Damage> {
+pub(super) fn read<W: Words>(words: &W, at: usize, sequence: Sequence) -> Result<Read, Damage> {
     let get = |word: usize| words.load(at + word, Ordering::Relaxed);
     let sent_at_ns = get(slot::SENT_AT_NS);
     let payload_length = get(slot::PAYLOAD_LENGTH);
-    let lengths = get(slot::METADATA_LENGTH_AND_KIND);
-    let kind = (lengths >> 32) as u32;
-    let metadata_length = lengths & 0xffff_ffff;
+    let Form {
+        metadata_length,
+        kind,
+        waited_ns,
+    } = Form::read(get(slot::FORM));
     let bad_length = Damage::Length {
         sequence,
         payload_length,
@@ -261,12 +297,16 @@ pub(super) fn read<W: Words>(
         }
         kind => return Err(Damage::Kind { sequence, kind }),
     };
-    Ok((sent_at_ns, described))
+    Ok(Read {
+        sent_at_ns,
+        waited_ns,
+        described,
+    })
 }
 
 /// Which segment (epoch and number of its sender) the slot at word `at` names, if it names one.
 pub(super) fn segment_of<W: Words>(words: &W, at: usize) -> Option<(Epoch, u32)> {
-    let kind = (words.load(at + slot::METADATA_LENGTH_AND_KIND, Ordering::Relaxed) >> 32) as u32;
+    let kind = Form::read(words.load(at + slot::FORM, Ordering::Relaxed)).kind;
     let segment = words.load(at + slot::SEGMENT, Ordering::Relaxed);
     matches!(kind, KIND_CHUNK | KIND_CHUNK_WITH_METADATA)
         .then_some((Epoch((segment >> 32) as u32), segment as u32))
@@ -279,6 +319,8 @@ pub struct Incoming<W: Words = MappedWords, N: Notify = EventFd> {
     pub sequence: Sequence,
     /// When it was sent.
     pub sent_at_ns: u64,
+    /// For how long it waited for room then, before it came into the queue.
+    pub waited_ns: u64,
     /// What it carries.
     pub body: IncomingBody<W, N>,
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod error;
+mod histograms;
 mod keeper;
 mod layout;
 mod lease;
@@ -25,8 +26,9 @@ pub use config::{
     SLOT_METADATA_BYTES_MAX,
 };
 pub use error::{AttachError, CreateError, Damage, EdgeDamaged, PublishError};
+pub use histograms::Span;
 pub use keeper::EdgeKeeper;
-pub use layout::{LATENCY_BUCKETS, Layout, header};
+pub use layout::{HISTOGRAM_WORDS, Layout, header};
 pub use lease::{EdgeReceiverHandle, Lease};
 pub use mapped::MappedWords;
 pub use message::{

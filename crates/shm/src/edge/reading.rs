@@ -1,6 +1,8 @@
 //! What an edge's header and slots say at one moment, for statistics, quiescence and the report.
 
-use super::layout::LATENCY_BUCKETS;
+use std::sync::Arc;
+
+use dataflow_ids::stats::EdgeHistograms;
 
 /// What was counted on an edge. At rest `sent = delivered + dropped + queued` and
 /// `delivered = released + held + lost` (I-2).
@@ -60,7 +62,11 @@ pub struct EdgeReading {
     pub head: u64,
     /// The last message sent.
     pub tail: u64,
-    /// Latencies of a sample of the messages: bucket n counts those below 2ⁿ ns (and not below 2ⁿ⁻¹), the
-    /// last one all longer ones too.
-    pub latency: [u64; LATENCY_BUCKETS],
+    /// When the oldest message that waits in the queue was sent, in nanoseconds of the machine's monotonic clock, as
+    /// its sender says; `None` while none waits, or while each that does is about to be taken. It can be anything, also
+    /// in the future.
+    pub oldest_sent_at_ns: Option<u64>,
+    /// How long messages took, from a sample that stands for all of them. A reading shares them with the one before for
+    /// as long as nothing is recorded.
+    pub histograms: Arc<EdgeHistograms>,
 }

@@ -8,7 +8,8 @@ use dataflow_ids::{EdgeId, QueuePolicy, Sequence};
 
 use super::config::EdgeConfig;
 use super::error::{AttachError, Damage, EdgeDamaged};
-use super::layout::{LATENCY_BUCKETS, Layout, header};
+use super::histograms::{self, Span};
+use super::layout::{Layout, header};
 use super::lease::{EdgeReceiverHandle, Lease, ReceiverShared};
 use super::mapped::MappedWords;
 use super::message::{self, ChunkMessage, Described, Incoming, IncomingBody};
@@ -16,9 +17,6 @@ use super::slot::{Head, NO_SLOT, RingEntry, SEQUENCE_MAX, SlotState, SlotWord, c
 use super::wake;
 use super::words::{FenceSite, Notify, Words};
 use crate::eventfd::EventFd;
-
-/// The latency of one message in this many is recorded: a clock read doubles the cost of a small one.
-const LATENCY_SAMPLE: u64 = 16;
 
 /// Whether more messages can come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,7 +286,11 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         self.head = sequence;
         self.store_head();
         let shared = &self.shared;
-        let (sent_at_ns, described) = match read {
+        let message::Read {
+            sent_at_ns,
+            waited_ns,
+            described,
+        } = match read {
             Ok(read) => read,
             Err(what) => {
                 // Nobody gets a lease of it, so it is given back here: the sums stay whole (I-2).
@@ -338,6 +340,7 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         Ok(Incoming {
             sequence: Sequence(sequence),
             sent_at_ns,
+            waited_ns,
             body,
         })
     }
@@ -404,23 +407,9 @@ impl<W: Words, N: Notify> EdgeReceiver<W, N> {
         wake::awake(&self.shared.words, header::RECEIVER_WAKE);
     }
 
-    /// Records how long a message was under way, for one message in 16; asks for the time only then.
-    /// `sent_at_ns` and the time must be of the same clock.
-    pub fn observe_latency(
-        &mut self,
-        sequence: Sequence,
-        sent_at_ns: u64,
-        now_ns: impl FnOnce() -> u64,
-    ) {
-        if sequence.0 % LATENCY_SAMPLE != 1 {
-            return;
-        }
-        let latency_ns = now_ns().saturating_sub(sent_at_ns);
-        let bucket = (u64::BITS - latency_ns.leading_zeros()) as usize;
-        let word = header::LATENCY + bucket.min(LATENCY_BUCKETS - 1);
-        let count = self.shared.words.load(word, Ordering::Relaxed);
-        self.shared
-            .words
-            .store(word, count.wrapping_add(1), Ordering::Relaxed);
+    /// Records, in the header, how long a message took, or `messages` of them that it stands for. Histograms go on
+    /// from one incarnation to the next.
+    pub fn observe(&mut self, span: Span, duration_ns: u64, messages: u64) {
+        histograms::observe(&self.shared.words, span, duration_ns, messages);
     }
 }

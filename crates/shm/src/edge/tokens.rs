@@ -1,10 +1,10 @@
-//! Which drop tokens are owed, as the slots say.
+//! Which drop tokens are owed, as the slots say, and since when.
 
 use std::sync::atomic::Ordering;
 
 use dataflow_ids::Sequence;
 
-use super::layout::Layout;
+use super::layout::{Layout, slot};
 use super::slot::{SlotState, SlotWord};
 use super::words::Words;
 
@@ -60,4 +60,27 @@ pub(super) fn any<W: Words>(words: &W, layout: &Layout, upto: u64) -> bool {
             word.sequence <= upto && matches!(word.state, SlotState::Queued | SlotState::Borrowed)
         })
     })
+}
+
+/// When the oldest message that waits in the queue was sent. Allocates nothing.
+///
+/// A message that leaves its slot while this looks is not there any more: the slot's word is read before and after the
+/// time. The time is what the sender has written: who counts an age from it saturates.
+pub(super) fn oldest_sent_at_ns<W: Words>(words: &W, layout: &Layout) -> Option<u64> {
+    let mut oldest: Option<(u64, u64)> = None;
+    for slot in 0..layout.slots() {
+        let at = layout.slot(slot);
+        let word = words.load(at, Ordering::Acquire);
+        let queued = SlotWord::read(word).filter(|word| word.state == SlotState::Queued);
+        let Some(SlotWord { sequence, .. }) = queued else {
+            continue;
+        };
+        let sent_at_ns = words.load(at + slot::SENT_AT_NS, Ordering::Acquire);
+        if words.load(at, Ordering::Relaxed) == word
+            && oldest.is_none_or(|(oldest, _)| sequence < oldest)
+        {
+            oldest = Some((sequence, sent_at_ns));
+        }
+    }
+    oldest.map(|(_, sent_at_ns)| sent_at_ns)
 }

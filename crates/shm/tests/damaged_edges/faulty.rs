@@ -93,7 +93,7 @@ fn plausible(random: &mut Random, found: u64, edge: &File) -> u64 {
         3 => near << 3 | random.below(8),
         4 => near << 16 | random.below(14),
         5 => near << 1 | random.below(2),
-        6 => (random.below(5) << 32) | random.below(128),
+        6 => (random.below(5) << 17) | random.below(128),
         7 => SEGMENT_BYTES.wrapping_add(random.below(9)).wrapping_sub(4),
         _ => u64::MAX - random.below(4),
     }

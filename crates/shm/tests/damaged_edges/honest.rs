@@ -81,6 +81,7 @@ impl Part {
                 };
                 let message = Outgoing {
                     sent_at_ns: number,
+                    waited_ns: 0,
                     body,
                 };
                 let step = sender.publish(&message, &mut freed).and_then(|done| {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use dataflow_ids::Sequence;
 use dataflow_shm::edge::{
     AttachError, EdgeCounts, EdgeReceiver, EdgeSender, NO_SLOT, PublishError, Published,
-    SEQUENCE_MAX, WaitFor, Words, header,
+    SEQUENCE_MAX, Span, WaitFor, Words, header,
 };
 
 use super::rig::{Receiver, Rig, Sender, Taken, check_limits, check_named, with_number};
@@ -110,7 +110,8 @@ impl Script {
                     receiver.ending();
                     receiver.prepare_sleep();
                     receiver.finish_sleep();
-                    receiver.observe_latency(Sequence(bytes.word() | 1), 0, || bytes.word());
+                    let span = Span::ALL[bytes.below(Span::ALL.len())];
+                    receiver.observe(span, bytes.word(), bytes.word());
                 }
             }
             20 => {
@@ -211,7 +212,7 @@ impl Script {
                 near(bytes) << 16 | slot
             }
             4 => near(bytes) << 1 | bytes.below(2) as u64,
-            5 => (bytes.below(5) as u64) << 32 | bytes.below(128) as u64,
+            5 => (bytes.below(5) as u64) << 17 | bytes.below(128) as u64,
             6 => SEQUENCE_MAX.wrapping_sub(below(bytes)).wrapping_add(1),
             7 => u64::MAX - below(bytes),
             _ => ((u64::MAX >> 3) - below(bytes)) << 3 | bytes.below(4) as u64,

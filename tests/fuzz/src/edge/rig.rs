@@ -126,6 +126,7 @@ pub(super) fn with_number<R>(
     };
     send(&Outgoing {
         sent_at_ns: number,
+        waited_ns: 0,
         body,
     })
 }

@@ -204,6 +204,7 @@ fn a_message_published_while_the_input_closes_is_counted_once_whoever_is_first()
                 .publish(
                     &Outgoing {
                         sent_at_ns: 0,
+                        waited_ns: 0,
                         body,
                     },
                     &mut freed,

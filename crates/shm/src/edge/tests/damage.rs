@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use dataflow_ids::stats::HISTOGRAM_BUCKETS;
 use proptest::prelude::*;
 
 use super::*;
@@ -52,6 +53,10 @@ fn place() -> impl Strategy<Value = Place> {
         header::DROP_INTENT,
         header::DROPPED_FULL,
         header::LOST,
+        header::OBSERVATIONS,
+        header::LATENCY,
+        header::QUEUE_WAIT + 7,
+        header::HANDLING + HISTOGRAM_BUCKETS,
     ];
     prop_oneof![
         any::<usize>().prop_map(Place::Any),
@@ -73,7 +78,7 @@ fn value() -> impl Strategy<Value = u64> {
             prop_oneof![0..10u64, Just(u64::from(NO_SLOT)), 0..0x1_0000u64]
         )
             .prop_map(|(sequence, slot)| sequence << 16 | slot),
-        (0..5u64, 0..200u64).prop_map(|(kind, length)| kind << 32 | length),
+        (0..5u64, 0..200u64).prop_map(|(kind, length)| kind << 17 | length),
         (0..3u64).prop_map(|below| SEQUENCE_MAX - below),
         (0..3u64).prop_map(|below| u64::MAX - below),
         (0..3u64).prop_map(|below| (u64::MAX >> 1) - below),
@@ -285,13 +290,13 @@ fn a_receiver_says_what_is_wrong() {
     assert!(matches!(word(15), Damage::SlotWord { word: 15, .. }));
     let described = |at, value| take_after(|words, layout| set(words, slot(layout) + at, value));
     assert!(matches!(
-        described(3, 9 << 32),
-        Damage::Kind { kind: 9, .. }
+        described(3, 7 << 17),
+        Damage::Kind { kind: 7, .. }
     ));
-    assert!(matches!(described(3, 1 << 32 | 97), Damage::Length { .. }));
-    assert!(matches!(described(3, 2 << 32 | 81), Damage::Length { .. }));
+    assert!(matches!(described(3, 1 << 17 | 97), Damage::Length { .. }));
+    assert!(matches!(described(3, 2 << 17 | 81), Damage::Length { .. }));
     assert!(matches!(
-        described(3, 3 << 32 | 65_537),
+        described(3, 3 << 17 | 65_537),
         Damage::Length { .. }
     ));
     assert!(matches!(described(2, u64::MAX), Damage::Length { .. }));
@@ -302,7 +307,7 @@ fn a_message_with_a_bad_description_is_counted_and_released() {
     let mut rig = rig(QueuePolicy::Block, 4, 1);
     rig.send_chunk(1);
     let kind = rig.layout().slot(0) + 3;
-    rig.words().store(kind, 9 << 32, Ordering::Relaxed);
+    rig.words().store(kind, 7 << 17, Ordering::Relaxed);
     assert!(rig.receiver.take().is_err());
     assert!(
         rig.keeper.tokens(sequence(1)).is_empty(),
@@ -358,7 +363,7 @@ fn what_is_no_such_edge_is_not_attached() {
         matches!(refused, AttachError::Descriptor { .. }),
         "{refused}"
     );
-    rig.words().store(header::VERSION, 2, Ordering::Relaxed);
+    rig.words().store(header::VERSION, 1, Ordering::Relaxed);
     let refused = EdgeSender::attach(rig.keeper.fd(), &rig.config, waiter()).unwrap_err();
     assert_eq!(refused, AttachError::NotThisVersion { edge: EdgeId(7) });
 }
@@ -473,4 +478,15 @@ fn messages_that_are_not_accounted_for_at_the_end_are_found() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_time_that_a_faulty_sender_writes_is_given_as_it_is_and_nobody_waits_for_a_better_one() {
+    let mut rig = rig(QueuePolicy::Block, 4, 1);
+    rig.send(1);
+    let sent_at = rig.layout().slot(0) + 1;
+    for value in [0, u64::MAX] {
+        rig.words().store(sent_at, value, Ordering::Relaxed);
+        assert_eq!(rig.keeper.read().oldest_sent_at_ns, Some(value));
+    }
 }

@@ -3,6 +3,7 @@
 mod closing;
 mod damage;
 mod held;
+mod histograms;
 mod order;
 mod policies;
 mod repair;
@@ -82,6 +83,7 @@ impl Rig {
         let published = self.sender.publish(
             &Outgoing {
                 sent_at_ns: value,
+                waited_ns: 0,
                 body: OutgoingBody::Inline {
                     payload: &value.to_le_bytes(),
                     metadata: b"meta",
@@ -102,6 +104,7 @@ impl Rig {
         let published = self.sender.publish(
             &Outgoing {
                 sent_at_ns: number,
+                waited_ns: 0,
                 body: OutgoingBody::Chunk {
                     chunk: chunk(number),
                     payload_length: 1000,

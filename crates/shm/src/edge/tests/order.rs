@@ -41,6 +41,7 @@ fn every_form_of_message_arrives_as_it_was_sent() {
         let body = OutgoingBody::Inline { payload, metadata };
         let message = Outgoing {
             sent_at_ns: 5,
+            waited_ns: 0,
             body,
         };
         rig.sender.publish(&message, &mut rig.freed).unwrap();
@@ -62,6 +63,7 @@ fn every_form_of_message_arrives_as_it_was_sent() {
         };
         let message = Outgoing {
             sent_at_ns: 5,
+            waited_ns: 0,
             body,
         };
         rig.sender.publish(&message, &mut rig.freed).unwrap();
@@ -80,6 +82,7 @@ fn every_form_of_message_arrives_as_it_was_sent() {
     };
     let message = Outgoing {
         sent_at_ns: 5,
+        waited_ns: 0,
         body,
     };
     rig.sender.publish(&message, &mut rig.freed).unwrap();
@@ -118,6 +121,7 @@ fn a_message_that_does_not_fit_is_refused_and_not_counted() {
     ] {
         let message = Outgoing {
             sent_at_ns: 0,
+            waited_ns: 0,
             body,
         };
         let refused = rig.sender.publish(&message, &mut rig.freed);
@@ -167,19 +171,55 @@ fn a_receiver_takes_nothing_after_its_limit() {
 }
 
 #[test]
-fn latencies_are_sampled_into_powers_of_two() {
+fn how_long_a_sender_waited_for_room_comes_with_the_message() {
     let mut rig = rig(QueuePolicy::Block, 8, 2);
-    let mut asked = 0;
-    for number in 1..=33 {
-        rig.receiver.observe_latency(sequence(number), 1000, || {
-            asked += 1;
-            1000 + 700
-        });
+    let longest_ns = (1 << 44) - 1;
+    for (waited_ns, arrives_ns) in [
+        (0, 0),
+        (1, 1),
+        (3_200_000_000, 3_200_000_000),
+        (longest_ns, longest_ns),
+        (longest_ns + 1, longest_ns),
+        (u64::MAX, longest_ns),
+    ] {
+        for metadata in [b"".as_slice(), &[7; 96]] {
+            let message = Outgoing {
+                sent_at_ns: 5,
+                waited_ns,
+                body: OutgoingBody::Inline {
+                    payload: b"",
+                    metadata,
+                },
+            };
+            rig.sender.publish(&message, &mut rig.freed).unwrap();
+            let incoming = rig.receiver.take().unwrap().unwrap();
+            assert_eq!((incoming.sent_at_ns, incoming.waited_ns), (5, arrives_ns));
+            let IncomingBody::Inline(inline) = incoming.body else {
+                panic!("it was sent inline");
+            };
+            assert_eq!(inline.metadata(), metadata);
+        }
     }
-    rig.receiver
-        .observe_latency(sequence(49), 1000, || u64::MAX);
-    rig.receiver.observe_latency(sequence(65), 1000, || 999);
-    let latency = rig.keeper.read().latency;
-    assert_eq!((asked, latency[10]), (3, 3));
-    assert_eq!((latency[LATENCY_BUCKETS - 1], latency[0]), (1, 1));
+}
+
+#[test]
+fn a_reading_says_since_when_the_oldest_message_waits() {
+    let mut rig = rig(QueuePolicy::Block, 8, 2);
+    let oldest = |rig: &Rig| rig.keeper.read().oldest_sent_at_ns;
+    assert_eq!(oldest(&rig), None);
+    // A slot that was used before lies behind one that is used now.
+    (10..=17).for_each(|value| {
+        rig.send(value);
+    });
+    (10..=12).for_each(|_| {
+        rig.take();
+    });
+    (20..=22).for_each(|value| {
+        rig.send(value);
+    });
+    for expected in (13..=17).chain(20..=22) {
+        assert_eq!(oldest(&rig), Some(expected));
+        rig.take();
+    }
+    assert_eq!(oldest(&rig), None);
 }

@@ -98,6 +98,7 @@ fn mortal_sender(rig: &Rig, writes: u64, messages: u64) -> bool {
             let _ = sender.publish(
                 &Outgoing {
                     sent_at_ns: 0,
+                    waited_ns: 0,
                     body,
                 },
                 &mut freed,

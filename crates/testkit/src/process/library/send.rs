@@ -301,6 +301,7 @@ impl Library {
         };
         let outgoing = Outgoing {
             sent_at_ns: now.as_nanos() as u64,
+            waited_ns: 0,
             body,
         };
         let edge = &mut self.outputs[sending.output].edges[number];
