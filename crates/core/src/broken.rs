@@ -35,6 +35,8 @@ pub enum Rule {
     ActorIsNotRebuilt,
     /// A node's change of state is not taken off the old state's sum.
     StatisticsKeepTheOldState,
+    /// Statistics count a change of state that the life cycle does not allow.
+    AnyTransitionIsAllowed,
     /// A node counts as ready when its process runs.
     ReadyWhenStarted,
     /// Nobody is named while a stop waits.

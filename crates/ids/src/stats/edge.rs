@@ -65,7 +65,7 @@ pub struct EdgeKey {
 pub struct EdgeRow {
     /// Which edge.
     pub key: EdgeKey,
-    /// Grows with every change of this row.
+    /// Grows with every change of this row, and is higher than that of any row that had its key before.
     pub sequence: u64,
     /// Its sender.
     pub source: NodeIndex,

@@ -15,6 +15,6 @@ pub use edge::{EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow};
 pub use histogram::{HISTOGRAM_BUCKETS, Histogram};
 pub use level::{Level, Retired, States, StatesNs};
 pub use node::{NodeKey, NodeNumbers, NodeRow, ProcessNumbers};
-pub use number::{Counter, Gauge, RunNumber, Underflow};
+pub use number::{Counter, Gauge, Keeper, RunNumber, Underflow};
 pub use service::{ActorRow, AuditRow, DownloadRow, Downloads, PeerRow, PoolRow};
 pub use whole::{DataflowRow, Delta, GroupRow, Statistics};

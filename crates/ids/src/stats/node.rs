@@ -28,7 +28,7 @@ pub struct ProcessNumbers {
 /// The numbers of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeNumbers {
-    /// Grows with every change of these numbers.
+    /// Grows with every change of these numbers, and is higher than that of any row that had its key before.
     pub sequence: u64,
     /// Its incarnation.
     pub epoch: Epoch,

@@ -104,3 +104,11 @@ impl fmt::Display for Gauge {
 )]
 #[serde(transparent)]
 pub struct RunNumber(pub u64);
+
+/// Who keeps some statistics: a number that is drawn when the keeper begins, so that its counters, which begin at zero,
+/// are not taken for those of the keeper before.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Keeper(pub u64);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::edge::{EdgeKey, EdgeRow};
 use super::level::Level;
 use super::node::{NodeKey, NodeRow};
-use super::number::RunNumber;
+use super::number::{Keeper, RunNumber};
 use super::service::{ActorRow, AuditRow, Downloads, PeerRow, PoolRow};
 use crate::{DataflowName, NodeId, PeerId};
 
@@ -38,6 +38,8 @@ pub struct GroupRow {
 /// Everything at one moment: a snapshot as it goes over a wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
+    /// Who keeps them.
+    pub keeper: Keeper,
     /// Grows with every change.
     pub revision: u64,
     /// The moment.
@@ -64,10 +66,12 @@ pub struct Statistics {
     pub audit: AuditRow,
 }
 
-/// What has changed between two snapshots of one keeper: rows as they are now. A row counts if it is of a later epoch,
-/// or of the same and of a higher sequence, than what is known; so a delta that comes twice, or late, changes nothing.
+/// What has changed between two snapshots of one keeper: rows as they are now. One that leads nowhere new, because it
+/// comes twice or late, changes nothing; one that does not follow on what is known is a gap, and the whole is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
+    /// Who keeps them.
+    pub keeper: Keeper,
     /// The revision that it follows on.
     pub from: u64,
     /// The revision that it leads to.

@@ -1,7 +1,8 @@
 //! `StatsActor`: all statistics, kept as things happen.
 
-use dataflow_core::stats::{EdgeTotals, Transition};
+use dataflow_core::stats::{EdgeFacts, Transition};
 use dataflow_ids::EdgeId;
+use dataflow_ids::stats::EdgeKey;
 
 use crate::root::RootRef;
 use crate::supervision::Behaviour;
@@ -12,7 +13,7 @@ pub(crate) enum StatsMessage {
     /// A node has changed its state.
     Transition(Transition),
     /// What the headers of edges said, because somebody looked.
-    EdgesRead(Vec<(EdgeId, EdgeTotals)>),
+    EdgesRead(Vec<(EdgeId, EdgeFacts)>),
 }
 
 crate::message_kinds!(StatsMessage {
@@ -43,12 +44,20 @@ impl Behaviour for StatsActor {
     }
 
     fn handle(&mut self, message: &StatsMessage) {
-        let mut statistics = self.root.memory().statistics_mut();
+        let memory = self.root.memory();
+        let (run, mut statistics) = (memory.run_number(), memory.statistics_mut());
         match message {
-            StatsMessage::Transition(transition) => statistics.transition(*transition),
+            StatsMessage::Transition(transition) => {
+                if let Err(error) = statistics.transition(run, *transition) {
+                    tracing::error!(%error, node = transition.node.0, "transition refused");
+                }
+            }
             StatsMessage::EdgesRead(readings) => {
-                for (edge, totals) in readings {
-                    statistics.edge(*edge, *totals);
+                for (edge, facts) in readings {
+                    let edge = EdgeKey { run, edge: *edge };
+                    if let Err(error) = statistics.edge_read(edge, facts) {
+                        tracing::error!(%error, "reading refused");
+                    }
                 }
             }
         }

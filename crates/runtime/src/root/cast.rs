@@ -8,8 +8,9 @@ use dataflow_core::flow::{FlowEdge, FlowMachine, Graph};
 use dataflow_core::lifecycle::{Needs, NodeMachine, NodeSettings, Program};
 use dataflow_core::models;
 use dataflow_core::placement::{Capabilities, Ledger};
-use dataflow_core::stats::Statistics;
+use dataflow_core::stats::{Book, EdgeSpec, GROUPS_MAX};
 use dataflow_descriptor::{Dataflow, Node, Program as Runs};
+use dataflow_ids::stats::{EdgeKey, Keeper, NodeKey, RunNumber};
 use dataflow_ids::{NodeIndex, PeerId};
 
 use super::{Handles, Memory, RootRef};
@@ -86,6 +87,7 @@ impl Mailboxes {
 pub(super) fn memory(
     env: &Env,
     dataflow: &Dataflow,
+    run: &str,
     this_machine: PeerId,
     capabilities: Capabilities,
 ) -> Memory {
@@ -98,13 +100,6 @@ pub(super) fn memory(
         .collect();
     let count = u32::try_from(dataflow.nodes.len()).unwrap_or(u32::MAX);
     let graph = Graph::new(count, &edges).expect("the descriptor has resolved every edge");
-    let mut statistics = Statistics::new();
-    for node in &dataflow.nodes {
-        statistics.add_node(node.index, env.now());
-    }
-    for edge in &dataflow.edges {
-        statistics.add_edge(edge.id, edge.source.index, edge.target.index);
-    }
     let machine = |node: &Node| {
         NodeMachine::new(NodeSettings {
             program: program(node),
@@ -118,18 +113,51 @@ pub(super) fn memory(
     };
     let nodes = dataflow.nodes.iter();
     let needs = nodes.map(|node| (node.index, node.models.iter().copied()));
+    let lead = Committed::new(Lead::new(
+        FlowMachine::new(graph, dataflow.on_failure),
+        DrainLedger::new(env.random()),
+        models::Needs::new(needs),
+    ));
+    let nodes = (dataflow.nodes.iter())
+        .map(|node| Committed::new(machine(node)))
+        .collect();
+    let (statistics, run_number) = book(env, dataflow, run, this_machine.clone());
     Memory {
-        lead: Committed::new(Lead::new(
-            FlowMachine::new(graph, dataflow.on_failure),
-            DrainLedger::new(env.random()),
-            models::Needs::new(needs),
-        )),
-        nodes: (dataflow.nodes.iter())
-            .map(|node| Committed::new(machine(node)))
-            .collect(),
+        lead,
+        nodes,
         scheduler: Committed::new(Ledger::new([(this_machine, capabilities)])),
         statistics: RefCell::new(statistics),
+        run_number,
     }
+}
+
+/// The statistics of the run before anything has happened.
+fn book(env: &Env, dataflow: &Dataflow, run: &str, this_machine: PeerId) -> (Book, RunNumber) {
+    let now = env.now();
+    let mut book = Book::new(Keeper(env.random()), GROUPS_MAX);
+    let run = book.add_dataflow(now, this_machine, run.to_owned(), dataflow.name.clone());
+    for node in &dataflow.nodes {
+        let key = NodeKey {
+            run,
+            node: node.index,
+        };
+        book.add_node(now, key, &node.id)
+            .expect("its run has just come in");
+    }
+    for edge in &dataflow.edges {
+        let spec = EdgeSpec {
+            key: EdgeKey { run, edge: edge.id },
+            source: edge.source.index,
+            output: edge.source.output.clone(),
+            target: edge.target.index,
+            input: edge.target.input.clone(),
+            policy: edge.policy,
+            queue_size: edge.queue_size,
+        };
+        book.add_edge(spec)
+            .expect("the descriptor has resolved every edge");
+    }
+    (book, run)
 }
 
 /// Whether a node must speak to the runtime: with inputs or outputs it cannot do without, and a Python node is

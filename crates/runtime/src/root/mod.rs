@@ -31,8 +31,9 @@ use dataflow_core::flow::{Because, Phase as FlowPhase};
 use dataflow_core::lifecycle::NodeMachine;
 use dataflow_core::outcome::Outcome;
 use dataflow_core::placement::{Ledger, Requirement};
-use dataflow_core::stats::{Statistics, Transition};
+use dataflow_core::stats::{Book, Transition};
 use dataflow_descriptor::{Dataflow, Edge};
+use dataflow_ids::stats::RunNumber;
 use dataflow_ids::{EdgeId, End, Epoch, LifeCycle, NodeIndex};
 use dataflow_wire::status::{Phase, Report, Waiting};
 use tokio::io::unix::AsyncFd;
@@ -69,7 +70,8 @@ pub(crate) struct Memory {
     pub(crate) lead: Committed<Lead, DataflowCommand>,
     nodes: Vec<Committed<NodeMachine, dataflow_core::lifecycle::NodeCommand>>,
     pub(crate) scheduler: Committed<Ledger, SchedulerCommand>,
-    statistics: RefCell<Statistics>,
+    statistics: RefCell<Book>,
+    run_number: RunNumber,
 }
 
 impl Memory {
@@ -82,12 +84,17 @@ impl Memory {
     }
 
     /// The statistics as their keeper has written them.
-    pub(crate) fn statistics(&self) -> Ref<'_, Statistics> {
+    pub(crate) fn statistics(&self) -> Ref<'_, Book> {
         self.statistics.borrow()
     }
 
+    /// The number of this run in them.
+    pub(crate) fn run_number(&self) -> RunNumber {
+        self.run_number
+    }
+
     /// As [`Memory::statistics`], for their keeper.
-    pub(crate) fn statistics_mut(&self) -> RefMut<'_, Statistics> {
+    pub(crate) fn statistics_mut(&self) -> RefMut<'_, Book> {
         self.statistics.borrow_mut()
     }
 }

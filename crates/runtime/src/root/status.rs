@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use dataflow_core::Time;
 use dataflow_core::broken::{Rule, is_broken};
 use dataflow_core::flow::Because;
 use dataflow_core::inputs::{InputReading, Inputs};
 use dataflow_core::outcome::Outcome as CoreOutcome;
-use dataflow_core::stats::{EdgeCounters, EdgeGauges, EdgeTotals};
+use dataflow_core::stats::EdgeFacts;
 use dataflow_core::waiting::{self, Standing, WaitsFor};
 use dataflow_descriptor::Edge;
+use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge, NodeKey};
 use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
 use dataflow_wire::status::{
@@ -80,8 +82,9 @@ impl Root {
         let spec = self.spec(node);
         let machine = self.memory.node(node).read();
         let statistics = self.memory.statistics();
-        let (state, since) = match statistics.node(node) {
-            Some(kept) => (kept.state, kept.since),
+        let run = self.memory.run_number();
+        let (state, since) = match statistics.node(NodeKey { run, node }) {
+            Some(kept) => (kept.state, Time(Duration::from_nanos(kept.since_ns))),
             None => (machine.state(), self.began),
         };
         NodeStatus {
@@ -132,7 +135,7 @@ impl Root {
         let edges = self.dataflow.edges.iter().zip(&readings);
         self.fold(
             edges
-                .map(|(edge, reading)| (edge.id, totals_of(reading)))
+                .map(|(edge, reading)| (edge.id, facts_of(reading)))
                 .collect(),
         );
         readings
@@ -185,11 +188,11 @@ impl Root {
     }
 
     /// Lets the statistics know what was read. A reading that finds no room is made up for by the next.
-    fn fold(&self, totals: Vec<(EdgeId, EdgeTotals)>) {
+    fn fold(&self, facts: Vec<(EdgeId, EdgeFacts)>) {
         let _ = self
             .handles
             .stats
-            .tell(crate::actors::StatsMessage::EdgesRead(totals));
+            .tell(crate::actors::StatsMessage::EdgesRead(facts));
     }
 
     /// Whom the stop waits for.
@@ -388,24 +391,26 @@ impl Root {
     }
 }
 
-fn totals_of(reading: &EdgeReading) -> EdgeTotals {
+fn facts_of(reading: &EdgeReading) -> EdgeFacts {
     let counts = &reading.counts;
-    EdgeTotals {
+    EdgeFacts {
         counters: EdgeCounters {
-            sent: counts.sent,
-            delivered: counts.delivered,
-            released: counts.released,
-            lost: counts.lost,
-            dropped_full: counts.dropped_full,
-            dropped_receiver_closed: counts.dropped_receiver_closed,
-            dropped_memory: counts.dropped_memory,
-            bytes: counts.bytes,
-            blocked_ns: counts.blocked_ns,
+            sent: Counter::new(counts.sent),
+            delivered: Counter::new(counts.delivered),
+            released: Counter::new(counts.released),
+            lost: Counter::new(counts.lost),
+            dropped_full: Counter::new(counts.dropped_full),
+            dropped_receiver_closed: Counter::new(counts.dropped_receiver_closed),
+            dropped_memory: Counter::new(counts.dropped_memory),
+            bytes: Counter::new(counts.bytes),
+            blocked_ns: Counter::new(counts.blocked_ns),
         },
         gauges: EdgeGauges {
-            queued: counts.queued,
-            held: counts.held,
+            queued: Gauge::new(counts.queued),
+            held: Gauge::new(counts.held),
+            blocked: Gauge::new(u64::from(reading.sender_blocked)),
         },
+        ..EdgeFacts::default()
     }
 }
 

@@ -113,6 +113,7 @@ impl RootTask {
             memory: memory(
                 &env,
                 &start.dataflow,
+                &start.run,
                 start.options.this_machine(),
                 start.capabilities,
             ),

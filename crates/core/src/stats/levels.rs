@@ -1,0 +1,203 @@
+//! What a change of a member does to the numbers of a level.
+
+use dataflow_ids::LifeCycle;
+use dataflow_ids::stats::{
+    Counter, EdgeCounters, EdgeGauges, EdgeHistograms, Gauge, Histogram, Level, Retired, StatesNs,
+};
+
+use super::rows::{Life, Traffic};
+
+/// How often a sum could not give what was to be taken from it: a fault in ours (I-13).
+#[derive(Debug, Default)]
+pub(super) struct Faults(pub(super) u64);
+
+impl Faults {
+    pub(super) fn take(&mut self, gauge: &mut Gauge, fewer: u64) {
+        if gauge.take(fewer).is_err() {
+            self.0 += 1;
+        }
+    }
+
+    fn take_ns(&mut self, sum: &mut u128, fewer: u64) {
+        match sum.checked_sub(u128::from(fewer)) {
+            Some(left) => *sum = left,
+            None => self.0 += 1,
+        }
+    }
+}
+
+/// Each counter of an edge with that of another: `with` gives what the first becomes.
+pub(super) fn zip(
+    one: &mut EdgeCounters,
+    other: &EdgeCounters,
+    mut with: impl FnMut(u64, u64) -> u64,
+) {
+    let mut each = |one: &mut Counter, other: Counter| {
+        *one = Counter::new(with(one.get(), other.get()));
+    };
+    each(&mut one.sent, other.sent);
+    each(&mut one.delivered, other.delivered);
+    each(&mut one.released, other.released);
+    each(&mut one.lost, other.lost);
+    each(&mut one.dropped_full, other.dropped_full);
+    each(
+        &mut one.dropped_receiver_closed,
+        other.dropped_receiver_closed,
+    );
+    each(&mut one.dropped_memory, other.dropped_memory);
+    each(&mut one.bytes, other.bytes);
+    each(&mut one.blocked_ns, other.blocked_ns);
+}
+
+pub(super) fn add_counters(sum: &mut EdgeCounters, grown: &EdgeCounters) {
+    zip(sum, grown, u64::saturating_add);
+}
+
+pub(super) fn zip_histogram(
+    one: &mut Histogram,
+    other: &Histogram,
+    mut with: impl FnMut(u64, u64) -> u64,
+) {
+    for (one, other) in one.buckets.iter_mut().zip(&other.buckets) {
+        *one = with(*one, *other);
+    }
+    one.sum_ns = with(one.sum_ns, other.sum_ns);
+}
+
+pub(super) fn zip_histograms(
+    one: &mut EdgeHistograms,
+    other: &EdgeHistograms,
+    mut with: impl FnMut(u64, u64) -> u64,
+) {
+    zip_histogram(&mut one.latency, &other.latency, &mut with);
+    zip_histogram(&mut one.queue_wait, &other.queue_wait, &mut with);
+    zip_histogram(&mut one.handling, &other.handling, &mut with);
+}
+
+pub(super) fn add_histograms(sum: &mut EdgeHistograms, grown: &EdgeHistograms) {
+    zip_histograms(sum, grown, u64::saturating_add);
+}
+
+pub(super) fn add_gauges(sum: &mut EdgeGauges, more: &EdgeGauges) {
+    sum.queued.add(more.queued.get());
+    sum.held.add(more.held.get());
+    sum.blocked.add(more.blocked.get());
+}
+
+pub(super) fn take_gauges(sum: &mut EdgeGauges, fewer: &EdgeGauges, faults: &mut Faults) {
+    faults.take(&mut sum.queued, fewer.queued.get());
+    faults.take(&mut sum.held, fewer.held.get());
+    faults.take(&mut sum.blocked, fewer.blocked.get());
+}
+
+fn add_times(sum: &mut StatesNs<u128>, more: &StatesNs<u64>) {
+    for state in LifeCycle::ALL {
+        sum[state] += u128::from(more[state]);
+    }
+}
+
+/// What a state change does to each level.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) from: LifeCycle,
+    pub(super) to: LifeCycle,
+    /// Since when it was in the old state.
+    pub(super) since_ns: u64,
+    pub(super) at_ns: u64,
+    /// How many starts again lie in it.
+    pub(super) restarts: u64,
+}
+
+pub(super) fn transition(level: &mut Level, step: &Step, keeps_old: bool, faults: &mut Faults) {
+    if !keeps_old {
+        faults.take(&mut level.states[step.from], 1);
+    }
+    level.states[step.to].add(1);
+    let spent = step.at_ns.saturating_sub(step.since_ns);
+    level.time_in_state_ns[step.from] += u128::from(spent);
+    faults.take_ns(&mut level.since_ns[step.from], step.since_ns);
+    level.since_ns[step.to] += u128::from(step.at_ns);
+    level.transitions.add(1);
+    level.restarts.add(step.restarts);
+}
+
+/// A node comes in, with all that it has counted elsewhere.
+pub(super) fn join(level: &mut Level, life: &Life, traffic: &Traffic) {
+    level.nodes.add(1);
+    level.states[life.state].add(1);
+    level.since_ns[life.state] += u128::from(life.since_ns);
+    add_times(&mut level.time_in_state_ns, &life.time_in_state_ns);
+    level.transitions.add(life.transitions.get());
+    level.restarts.add(life.restarts.get());
+    add_counters(&mut level.out, &traffic.out);
+    add_counters(&mut level.into, &traffic.into);
+    level.cpu_ns.add(traffic.process.cpu_ns.get());
+    level.memory_bytes.add(traffic.process.memory_bytes.get());
+}
+
+/// A node goes: what it has counted stays.
+pub(super) fn leave(
+    level: &mut Level,
+    life: &Life,
+    traffic: &Traffic,
+    at_ns: u64,
+    faults: &mut Faults,
+) {
+    faults.take(&mut level.nodes, 1);
+    faults.take(&mut level.states[life.state], 1);
+    faults.take_ns(&mut level.since_ns[life.state], life.since_ns);
+    faults.take(&mut level.memory_bytes, traffic.process.memory_bytes.get());
+    let last = u128::from(at_ns.saturating_sub(life.since_ns));
+    level.time_in_state_ns[life.state] += last;
+    let retired = &mut level.retired;
+    retired.nodes.add(1);
+    retired.transitions.add(life.transitions.get());
+    retired.restarts.add(life.restarts.get());
+    add_times(&mut retired.time_in_state_ns, &life.time_in_state_ns);
+    retired.time_in_state_ns[life.state] += last;
+    add_counters(&mut retired.out, &traffic.out);
+    add_counters(&mut retired.into, &traffic.into);
+    retired.cpu_ns.add(traffic.process.cpu_ns.get());
+}
+
+/// An edge to one of the members comes in.
+pub(super) fn join_edge(
+    level: &mut Level,
+    gauges: &EdgeGauges,
+    histograms: Option<&EdgeHistograms>,
+) {
+    level.edges.add(1);
+    add_gauges(&mut level.gauges, gauges);
+    if let Some(histograms) = histograms {
+        add_histograms(&mut level.histograms, histograms);
+    }
+}
+
+/// An edge to one of the members goes. What was counted on it stays with its nodes; how long messages took, here.
+pub(super) fn leave_edge(
+    level: &mut Level,
+    gauges: &EdgeGauges,
+    histograms: Option<&EdgeHistograms>,
+    faults: &mut Faults,
+) {
+    faults.take(&mut level.edges, 1);
+    take_gauges(&mut level.gauges, gauges, faults);
+    if let Some(histograms) = histograms {
+        add_histograms(&mut level.retired.histograms, histograms);
+    }
+}
+
+/// The numbers of a level all of whose members have gone.
+pub(super) fn of_retired(retired: &Retired) -> Level {
+    Level {
+        transitions: retired.transitions,
+        restarts: retired.restarts,
+        time_in_state_ns: retired.time_in_state_ns,
+        out: retired.out,
+        into: retired.into,
+        cpu_ns: retired.cpu_ns,
+        histograms: retired.histograms,
+        retired: *retired,
+        ..Level::default()
+    }
+}

@@ -1,0 +1,30 @@
+//! Statistics, kept as things happen: edge → node → group → dataflow → total (section 13 of the design).
+//!
+//! Every change updates all levels that it belongs to in one step. Gauges say how many there are now; counters only
+//! grow. What a removed member counted stays in the `retired` of its levels.
+//!
+//! What is kept lies in pages that a [`Snapshot`] shares with the [`Book`]: to publish costs the same for any number of
+//! members, and a page is copied at the first change after that.
+
+mod book;
+mod delta;
+mod facts;
+mod groups;
+mod histogram;
+mod levels;
+mod pages;
+mod rates;
+mod readings;
+mod recount;
+mod rows;
+mod snapshot;
+
+pub use book::Book;
+pub use delta::{Gap, apply};
+pub use facts::{EdgeFacts, EdgeSpec, NotThere, ProcessFacts, RefusedTransition, Transition};
+pub use groups::GROUPS_MAX;
+pub use histogram::{bucket_of, count, quantile};
+pub use rates::{EdgeRates, rate, rates};
+pub use recount::{AuditMismatch, Whose};
+pub use rows::EdgeNumbers;
+pub use snapshot::Snapshot;

@@ -1,0 +1,169 @@
+//! What is kept of each member. It lies in columns by what changes together, so that a change copies little.
+
+use std::sync::Arc;
+
+use dataflow_ids::stats::{
+    Counter, DataflowRow, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow, Level,
+    NodeKey, NodeNumbers, NodeRow, ProcessNumbers, RunNumber, StatesNs,
+};
+use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, PeerId};
+
+use super::facts::EdgeSpec;
+use super::groups::GroupNumber;
+use super::pages::Pages;
+
+/// What a transition changes of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) sequence: u64,
+    pub(super) group: GroupNumber,
+    pub(super) added_ns: u64,
+    pub(super) since_ns: u64,
+    pub(super) time_in_state_ns: StatesNs<u64>,
+    pub(super) transitions: Counter,
+    pub(super) restarts: Counter,
+    pub(super) epoch: Epoch,
+    pub(super) state: LifeCycle,
+}
+
+/// What a reading changes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Traffic {
+    pub(super) sequence: u64,
+    pub(super) out: EdgeCounters,
+    pub(super) into: EdgeCounters,
+    pub(super) process: ProcessNumbers,
+    pub(super) pid: Option<u32>,
+    /// The incarnation whose process was read last.
+    pub(super) read_epoch: Epoch,
+    /// What that incarnation has used.
+    pub(super) read_cpu_ns: u64,
+}
+
+/// What does not change of a run.
+#[derive(Debug)]
+pub(super) struct RunSpec {
+    pub(super) number: RunNumber,
+    pub(super) peer: PeerId,
+    pub(super) run: String,
+    pub(super) name: DataflowName,
+    pub(super) added_ns: u64,
+}
+
+/// The numbers of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EdgeNumbers {
+    /// Grows with every change of the edge.
+    pub sequence: u64,
+    /// What was counted.
+    pub counters: EdgeCounters,
+    /// What there is.
+    pub gauges: EdgeGauges,
+    /// When the oldest message that waits in the queue was sent.
+    pub oldest_ns: Option<u64>,
+    /// Whether its sender has ended for good.
+    pub is_closed: bool,
+}
+
+/// A run, with its members.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) spec: Arc<RunSpec>,
+    pub(super) level: Level,
+    pub(super) names: Pages<Arc<NodeId>>,
+    pub(super) lives: Pages<Life>,
+    pub(super) traffic: Pages<Traffic>,
+    pub(super) edges: Pages<Arc<EdgeSpec>>,
+    pub(super) edge_numbers: Pages<EdgeNumbers>,
+    /// Those of edges on which something was timed.
+    pub(super) histograms: Pages<Arc<EdgeHistograms>>,
+}
+
+impl Run {
+    pub(super) fn new(spec: RunSpec) -> Run {
+        Run {
+            spec: Arc::new(spec),
+            level: Level::default(),
+            names: Pages::default(),
+            lives: Pages::default(),
+            traffic: Pages::default(),
+            edges: Pages::default(),
+            edge_numbers: Pages::default(),
+            histograms: Pages::default(),
+        }
+    }
+
+    pub(super) fn row(&self) -> DataflowRow {
+        DataflowRow {
+            number: self.spec.number,
+            peer: self.spec.peer.clone(),
+            run: self.spec.run.clone(),
+            name: self.spec.name.clone(),
+            added_ns: self.spec.added_ns,
+            level: self.level,
+        }
+    }
+
+    pub(super) fn node_numbers(&self, node: u64) -> Option<NodeNumbers> {
+        let (life, traffic) = (self.lives.get(node)?, self.traffic.get(node)?);
+        Some(NodeNumbers {
+            sequence: life.sequence.max(traffic.sequence),
+            epoch: life.epoch,
+            state: life.state,
+            added_ns: life.added_ns,
+            since_ns: life.since_ns,
+            time_in_state_ns: life.time_in_state_ns,
+            transitions: life.transitions,
+            restarts: life.restarts,
+            out: traffic.out,
+            into: traffic.into,
+            process: traffic.process,
+        })
+    }
+
+    pub(super) fn node_row(&self, node: u64) -> Option<NodeRow> {
+        Some(NodeRow {
+            key: self.node_key(node)?,
+            name: NodeId::clone(self.names.get(node)?),
+            pid: self.traffic.get(node)?.pid,
+            numbers: self.node_numbers(node)?,
+        })
+    }
+
+    pub(super) fn node_key(&self, node: u64) -> Option<NodeKey> {
+        Some(NodeKey {
+            run: self.spec.number,
+            node: NodeIndex(u32::try_from(node).ok()?),
+        })
+    }
+
+    pub(super) fn edge_row(&self, edge: u64) -> Option<EdgeRow> {
+        let (spec, numbers) = (self.edges.get(edge)?, self.edge_numbers.get(edge)?);
+        let histograms = self.histograms.get(edge).map_or_else(
+            || Box::new(EdgeHistograms::default()),
+            |there| Box::new(**there),
+        );
+        Some(EdgeRow {
+            key: spec.key,
+            sequence: numbers.sequence,
+            source: spec.source,
+            output: spec.output.clone(),
+            target: spec.target,
+            input: spec.input.clone(),
+            policy: spec.policy,
+            queue_size: spec.queue_size,
+            counters: numbers.counters,
+            gauges: numbers.gauges,
+            oldest_ns: numbers.oldest_ns,
+            is_closed: numbers.is_closed,
+            histograms,
+        })
+    }
+
+    pub(super) fn edge_key(&self, edge: u64) -> Option<EdgeKey> {
+        Some(EdgeKey {
+            run: self.spec.number,
+            edge: EdgeId(u32::try_from(edge).ok()?),
+        })
+    }
+}

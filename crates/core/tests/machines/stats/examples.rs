@@ -1,0 +1,179 @@
+//! What a book says of small histories.
+
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::stats::{
+    Book, EdgeFacts, EdgeSpec, ProcessFacts, RefusedTransition, Transition, apply,
+};
+use dataflow_ids::stats::{Counter, EdgeKey, Gauge, Keeper, NodeKey, RunNumber};
+use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
+
+/// So many seconds after the start.
+fn at(seconds: u64) -> Time {
+    Time(Duration::from_secs(seconds))
+}
+
+fn name(text: &str) -> NodeId {
+    NodeId::new(text).expect("a name, and what it is in is there")
+}
+
+fn edge(run: RunNumber, edge: u32, source: u32, target: u32) -> EdgeSpec {
+    EdgeSpec {
+        key: EdgeKey {
+            run,
+            edge: EdgeId(edge),
+        },
+        source: NodeIndex(source),
+        output: "out".parse().expect("a name, and what it is in is there"),
+        target: NodeIndex(target),
+        input: "in".parse().expect("a name, and what it is in is there"),
+        policy: QueuePolicy::DropOldest,
+        queue_size: 10,
+    }
+}
+
+/// A run of a camera and a detector with an edge from one to the other.
+fn two_nodes() -> (Book, RunNumber) {
+    let mut book = Book::new(Keeper(1), 10);
+    let peer = "here".parse().expect("a name, and what it is in is there");
+    let run = book.add_dataflow(
+        at(0),
+        peer,
+        "run-1".into(),
+        "vision"
+            .parse()
+            .expect("a name, and what it is in is there"),
+    );
+    for (index, id) in [(0, "camera"), (1, "detector")] {
+        book.add_node(at(0), node(run, index), &name(id))
+            .expect("a name, and what it is in is there");
+    }
+    book.add_edge(edge(run, 0, 0, 1))
+        .expect("a name, and what it is in is there");
+    (book, run)
+}
+
+fn node(run: RunNumber, index: u32) -> NodeKey {
+    NodeKey {
+        run,
+        node: NodeIndex(index),
+    }
+}
+
+fn to(state: LifeCycle, epoch: u32, seconds: u64) -> Transition {
+    Transition {
+        node: NodeIndex(0),
+        to: state,
+        epoch: Epoch(epoch),
+        at: at(seconds),
+    }
+}
+
+fn sent(count: u64) -> EdgeFacts {
+    let mut facts = EdgeFacts::default();
+    facts.counters.sent = Counter::new(count);
+    facts
+}
+
+#[test]
+fn what_a_removed_edge_counted_stays_in_the_sums() {
+    let (mut book, run) = two_nodes();
+    let key = edge(run, 0, 0, 1).key;
+    book.remove_edge(key).unwrap();
+    let mut facts = sent(7);
+    facts.gauges.queued = Gauge::new(3);
+    facts.histograms.latency.buckets[12] = 5;
+    for _ in 0..3 {
+        book.add_edge(edge(run, 0, 0, 1)).unwrap();
+        book.edge_read(key, &facts).unwrap();
+        book.remove_edge(key).unwrap();
+    }
+    assert_eq!(book.total().out.sent.get(), 21);
+    assert_eq!(book.total().gauges.queued.get(), 0);
+    assert_eq!(book.total().histograms.latency.buckets[12], 15);
+    assert_eq!(book.node(node(run, 0)).unwrap().out.sent.get(), 21);
+    assert_eq!(book.node(node(run, 1)).unwrap().into.sent.get(), 21);
+    assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
+fn the_time_in_all_states_is_the_age() {
+    let (mut book, run) = two_nodes();
+    book.transition(run, to(LifeCycle::Placed, 0, 10)).unwrap();
+    book.transition(run, to(LifeCycle::Starting, 1, 15))
+        .unwrap();
+    let numbers = book.node(node(run, 0)).unwrap();
+    assert_eq!(
+        numbers.time_in_state_ns[LifeCycle::Declared],
+        10_000_000_000
+    );
+    assert_eq!(numbers.time_in_state_ns[LifeCycle::Placed], 5_000_000_000);
+    assert_eq!(numbers.since_ns, 15_000_000_000);
+    book.remove_dataflow(at(20), run).unwrap();
+    let total = book.total();
+    assert_eq!(total.nodes.get(), 0);
+    let all = LifeCycle::ALL
+        .iter()
+        .map(|state| total.time_in_state_ns[*state]);
+    assert_eq!(all.sum::<u128>(), 40_000_000_000);
+    assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
+fn a_transition_that_the_life_cycle_does_not_allow_changes_nothing_and_is_counted() {
+    let (mut book, run) = two_nodes();
+    let before = book.total().states;
+    let (from, to_running) = (LifeCycle::Declared, to(LifeCycle::Running, 1, 1));
+    let refused = RefusedTransition::NotAllowed {
+        from,
+        to: LifeCycle::Running,
+    };
+    assert_eq!(book.transition(run, to_running), Err(refused));
+    assert_eq!(book.total().states, before);
+    assert_eq!(book.audit_row().refused_transitions.get(), 1);
+}
+
+#[test]
+fn a_moment_that_is_earlier_than_the_last_counts_as_the_last() {
+    let (mut book, run) = two_nodes();
+    book.transition(run, to(LifeCycle::Placed, 0, 10)).unwrap();
+    book.transition(run, to(LifeCycle::Starting, 1, 5)).unwrap();
+    let numbers = book.node(node(run, 0)).unwrap();
+    assert_eq!(numbers.since_ns, 10_000_000_000);
+    assert_eq!(numbers.time_in_state_ns[LifeCycle::Placed], 0);
+}
+
+#[test]
+fn the_time_of_processors_of_all_incarnations_adds_up() {
+    let (mut book, run) = two_nodes();
+    let key = node(run, 0);
+    for (epoch, cpu_ns) in [(1, 100), (1, 150), (2, 30), (1, 900), (2, 40), (2, 35)] {
+        let facts = ProcessFacts {
+            epoch: Epoch(epoch),
+            pid: Some(7),
+            cpu_ns,
+            memory_bytes: 4096,
+        };
+        book.process_read(key, &facts).unwrap();
+    }
+    assert_eq!(book.node(key).unwrap().process.cpu_ns.get(), 190);
+    assert_eq!(book.total().cpu_ns.get(), 190);
+    assert_eq!(book.total().memory_bytes.get(), 4096);
+    assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
+fn a_snapshot_and_a_delta_are_the_later_snapshot() {
+    let (mut book, run) = two_nodes();
+    let first = book.publish(at(1));
+    let mut known = first.statistics();
+    book.edge_read(edge(run, 0, 0, 1).key, &sent(9)).unwrap();
+    book.transition(run, to(LifeCycle::Placed, 0, 2)).unwrap();
+    book.remove_node(at(3), node(run, 1)).unwrap();
+    book.add_node(at(3), node(run, 5), &name("late")).unwrap();
+    let second = book.publish(at(4));
+    assert_eq!(first.statistics(), known, "a snapshot does not change");
+    apply(&mut known, &second.since(&first)).unwrap();
+    assert_eq!(known, second.statistics());
+}
