@@ -182,6 +182,7 @@ fn lines(status: &DataflowStatus, here: &Path, style: Style) -> Vec<String> {
     )];
     lines.push(String::new());
     lines.extend(heading_and_rows(nodes(&status.nodes), style));
+    lines.extend(waits(&status.nodes));
     if !status.models.is_empty() {
         lines.push(String::new());
         lines.extend(heading_and_rows(models(&status.models), style));
@@ -234,10 +235,23 @@ fn nodes(nodes: &[NodeStatus]) -> Vec<String> {
             node.restarts.to_string(),
             count(node.sent),
             count(node.delivered),
-            because,
+            harmless_text(&because),
         ]);
     }
     text::table(&sides, &rows)
+}
+
+/// What each node waits for that waits for something.
+fn waits(nodes: &[NodeStatus]) -> Vec<String> {
+    let waits = |node: &NodeStatus| {
+        let waits = node.waits_in_words()?;
+        Some(harmless_text(&format!("{}: {waits}", node.node)))
+    };
+    let mut lines: Vec<String> = nodes.iter().filter_map(waits).collect();
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
 }
 
 fn models(models: &[ModelStatus]) -> Vec<String> {
@@ -357,7 +371,8 @@ mod tests {
     use dataflow_ids::{
         DataflowName, EdgeId, Epoch, InputId, LifeCycle, ModelName, NodeId, OutputId, RepoKind,
     };
-    use dataflow_wire::status::{EdgeCounts, LogLosses, Phase, Waiting, WaitingFor};
+    use dataflow_wire::status::{EdgeCounts, LogLosses, ModelState, Phase, Waiting, WaitingFor};
+    use dataflow_wire::waits::{ModelWait, NodeWait};
 
     use super::*;
 
@@ -375,6 +390,20 @@ mod tests {
             delivered: 0,
             end: None,
             because: because.map(str::to_owned),
+            waits: match state {
+                LifeCycle::Backoff => vec![NodeWait::Backoff {
+                    starts_in: Duration::from_millis(1_250),
+                }],
+                _ => vec![NodeWait::Models {
+                    models: vec![ModelWait {
+                        model: ModelName::new("detector").unwrap(),
+                        state: ModelState::Fetching,
+                        bytes_done: 43,
+                        bytes_total: 100,
+                        because: Some("a server said \u{1b}[31mred".to_owned()),
+                    }],
+                }],
+            },
             log: LogLosses::default(),
         };
         let status = DataflowStatus {
@@ -429,6 +458,9 @@ vision stopping for 3 m 12 s (pid 4700, run vision-1, vision.yml)
 NODE      STATE       FOR   PID  RESTARTS   SENT  RECEIVED  BECAUSE
 camera    running  12.3 s  4711         0  1,200         0
 detector  backoff  12.3 s     –         0  1,200         0  exit code 3
+
+camera: waiting for model detector 43 % (a server said �[31mred)
+detector: in backoff, starts again in 1.2 s
 
 MODEL     STATE     THERE    SIZE       RATE  LEFT  REPOSITORY               COMMIT
 detector  fetching   42 %  1.0 GB  12.0 MB/s  48 s  acme/tiny-detector@main  0123456789ab

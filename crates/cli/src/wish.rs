@@ -141,7 +141,7 @@ fn judge(
             node: status.node.to_string(),
             wish,
             state: status.state,
-            because: status.because.clone(),
+            because: status.in_words(),
         });
     }
     if !arguments.json {

@@ -13,5 +13,6 @@ pub mod node;
 pub mod peer;
 pub mod peers;
 pub mod status;
+pub mod waits;
 
 pub use hello::ProtocolMismatch;

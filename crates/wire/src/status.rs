@@ -10,6 +10,8 @@ use dataflow_ids::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::waits::NodeWait;
+
 /// A dataflow at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataflowStatus {
@@ -81,10 +83,30 @@ pub struct NodeStatus {
     pub delivered: u64,
     /// How it ended, when it has.
     pub end: Option<End>,
-    /// What explains its state, in one line: what it waits for, or why it failed.
+    /// What has brought it there, in one line.
     pub because: Option<String>,
+    /// What it waits for; nothing while it works, or waits for its next message.
+    pub waits: Vec<NodeWait>,
     /// What it has said and is not in its log.
     pub log: LogLosses,
+}
+
+impl NodeStatus {
+    /// What it waits for, in one line, if it waits for something.
+    #[must_use]
+    pub fn waits_in_words(&self) -> Option<String> {
+        let waits: Vec<String> = self.waits.iter().map(ToString::to_string).collect();
+        (!waits.is_empty()).then(|| waits.join("; "))
+    }
+
+    /// What has brought it where it stands and what it waits for, in one line, if anything is known.
+    #[must_use]
+    pub fn in_words(&self) -> Option<String> {
+        match (&self.because, self.waits_in_words()) {
+            (Some(because), Some(waits)) => Some(format!("{because}; {waits}")),
+            (because, waits) => because.clone().or(waits),
+        }
+    }
 }
 
 /// What a node has said and is not in its log, or not any more.

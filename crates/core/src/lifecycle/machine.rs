@@ -32,6 +32,8 @@ pub struct NodeMachine {
     /// How the node ended, from `Draining` on.
     end: Option<End>,
     because: Option<String>,
+    /// When the backoff is over, of which there was one last.
+    again_at: Option<Time>,
     restarts: RestartTracker,
     random: Random,
 }
@@ -84,6 +86,7 @@ impl NodeMachine {
             last_end: None,
             end: None,
             because: None,
+            again_at: None,
             restarts: RestartTracker::new(settings.restart),
             random: Random::new(settings.seed),
         }
@@ -147,6 +150,12 @@ impl NodeMachine {
     #[must_use]
     pub fn because(&self) -> Option<&str> {
         self.because.as_deref()
+    }
+
+    /// When it is started again, while it is in `Backoff`.
+    #[must_use]
+    pub fn starts_again_at(&self) -> Option<Time> {
+        self.again_at.filter(|_| self.state == LifeCycle::Backoff)
     }
 
     /// Takes one event; gives what must be done, in order.

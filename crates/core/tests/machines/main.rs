@@ -11,5 +11,6 @@ mod placement;
 mod pool;
 mod restart;
 mod stats;
+mod waiting;
 mod wishes;
 mod world;

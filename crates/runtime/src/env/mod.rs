@@ -52,6 +52,12 @@ pub(crate) fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
+/// The machine's monotonic clock in nanoseconds: what the nodes stamp their messages with.
+pub(crate) fn machine_now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (now.tv_sec as u64).saturating_mul(1_000_000_000) + now.tv_nsec as u64
+}
+
 /// What tells the time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WallClock {

@@ -91,6 +91,7 @@ pub(super) fn make_table(
             is_closed: false,
             is_drained: false,
             is_unread: false,
+            is_receiver_ready: false,
             damage: None,
         });
     }
@@ -146,9 +147,10 @@ impl Root {
 
     /// A node is ready: who waits to send to it may.
     pub(crate) fn mark_ready(&self, node: NodeIndex) {
-        let table = self.table.borrow();
+        let mut table = self.table.borrow_mut();
         for edge in self.edges_into(node) {
-            if let Some(row) = table.edge(edge.id) {
+            if let Some(row) = table.edge_mut(edge.id) {
+                row.is_receiver_ready = true;
                 row.keeper.set_receiver_ready();
             }
         }

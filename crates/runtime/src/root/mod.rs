@@ -18,6 +18,7 @@ mod table;
 mod task;
 mod timer;
 mod topology;
+mod waits;
 mod welcome;
 mod wishes;
 
@@ -249,7 +250,7 @@ impl Root {
     ) {
         let id = self.spec(node).id.clone();
         let because = match to {
-            LifeCycle::Downloading => because.or_else(|| self.models_awaited(node)),
+            LifeCycle::Downloading => because.or_else(|| self.models_awaited_in_words(node)),
             _ => because,
         };
         tracing::info!(node = %id, %from, %to, %epoch, because = because.as_deref(), "node changed");

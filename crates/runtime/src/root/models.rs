@@ -9,6 +9,7 @@ use std::rc::Rc;
 use dataflow_descriptor::Model;
 use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
+use dataflow_wire::waits::ModelWait;
 
 use super::Root;
 use crate::actors::DataflowMessage;
@@ -192,37 +193,22 @@ impl Root {
             .collect()
     }
 
-    /// Which models a node waits for, and how far they are, in one line.
-    pub(super) fn models_awaited(&self, node: NodeIndex) -> Option<String> {
-        let mut awaited = Vec::new();
-        for model in &self.spec(node).models {
-            let described = self.dataflow.models.get(model.0 as usize)?;
-            let view = self.models.view(*model);
-            if view.state != ModelState::Ready {
-                awaited.push(format!("{}{}", described.name, how_far(&view)));
-            }
-        }
-        let word = match awaited.len() {
-            0 => return None,
-            1 => "model",
-            _ => "models",
-        };
-        Some(format!("waiting for {word} {}", awaited.join(", ")))
-    }
-}
-
-/// How far a model is, in a few words that follow its name.
-fn how_far(view: &ModelView) -> String {
-    // Wide enough for any number of bytes.
-    let percent = (u128::from(view.bytes_done) * 100).checked_div(u128::from(view.bytes_total));
-    let far = match (view.state, percent) {
-        (ModelState::Fetching, Some(percent)) => format!(" {percent} %"),
-        (ModelState::Resolving, _) => " (resolving)".to_owned(),
-        _ => String::new(),
-    };
-    match &view.because {
-        Some(because) => format!("{far} ({because})"),
-        None => far,
+    /// Which models a node waits for, and how far they are, in the order of its description.
+    pub(super) fn models_awaited(&self, node: NodeIndex) -> Vec<ModelWait> {
+        let models = self.spec(node).models.iter();
+        models
+            .filter_map(|model| {
+                let described = self.dataflow.models.get(model.0 as usize)?;
+                let view = self.models.view(*model);
+                (view.state != ModelState::Ready).then(|| ModelWait {
+                    model: described.name.clone(),
+                    state: view.state,
+                    bytes_done: view.bytes_done,
+                    bytes_total: view.bytes_total,
+                    because: view.because,
+                })
+            })
+            .collect()
     }
 }
 

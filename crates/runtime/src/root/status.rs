@@ -9,7 +9,7 @@ use dataflow_core::flow::Because;
 use dataflow_core::inputs::{InputReading, Inputs};
 use dataflow_core::outcome::Outcome as CoreOutcome;
 use dataflow_core::stats::EdgeFacts;
-use dataflow_core::waiting::{self, Standing, WaitsFor};
+use dataflow_core::waiting::stop::{self, Standing, WaitsFor};
 use dataflow_descriptor::Edge;
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge, NodeKey};
 use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
@@ -18,6 +18,7 @@ use dataflow_wire::status::{
     DataflowStatus, EdgeCounts, EdgeStatus, NodeReport, NodeStatus, Outcome, Phase, Report,
     Waiting, WaitingFor,
 };
+use dataflow_wire::waits::NodeWait;
 
 use super::Root;
 use super::edges::name_of;
@@ -54,7 +55,8 @@ impl Root {
             up_for: self.env.now().since(self.began),
             phase: self.phase.get(),
             nodes: (self.dataflow.nodes.iter().zip(counts))
-                .map(|(node, counts)| self.node_status(node.index, counts))
+                .zip(self.waits(readings))
+                .map(|((node, counts), waits)| self.node_status(node.index, counts, waits))
                 .collect(),
             edges: self.edge_statuses(readings),
             models: self.model_statuses(),
@@ -64,29 +66,33 @@ impl Root {
 
     /// How one node stands.
     pub(super) fn status_of(&self, node: NodeIndex) -> NodeStatus {
+        let readings = self.read_edges();
         let mut counts = NodeCounts::default();
-        let table = self.table.borrow();
-        let read = |edge: &Edge| table.edge(edge.id).map(|row| row.keeper.read().counts);
+        let read = |edge: &Edge| readings.get(edge.id.0 as usize).map(|it| it.counts);
         for edge in self.edges_from(node).filter_map(read) {
             counts.sent += edge.sent;
         }
         for edge in self.edges_into(node).filter_map(read) {
             counts.delivered += edge.delivered;
         }
-        drop(table);
-        self.node_status(node, counts)
+        let waits = self.waits(&readings).into_iter().nth(node.0 as usize);
+        self.node_status(node, counts, waits.unwrap_or_default())
+    }
+
+    /// Where a node stands as the statistics know it, and since when; before they do, as its machine says.
+    pub(super) fn state_of(&self, node: NodeIndex) -> (LifeCycle, Time) {
+        let run = self.memory.run_number();
+        match self.memory.statistics().node(NodeKey { run, node }) {
+            Some(kept) => (kept.state, Time(Duration::from_nanos(kept.since_ns))),
+            None => (self.memory.node(node).read().state(), self.began),
+        }
     }
 
     /// A node as the statistics know it; what they do not keep comes from its machine.
-    fn node_status(&self, node: NodeIndex, counts: NodeCounts) -> NodeStatus {
+    fn node_status(&self, node: NodeIndex, counts: NodeCounts, waits: Vec<NodeWait>) -> NodeStatus {
         let spec = self.spec(node);
+        let (state, since) = self.state_of(node);
         let machine = self.memory.node(node).read();
-        let statistics = self.memory.statistics();
-        let run = self.memory.run_number();
-        let (state, since) = match statistics.node(NodeKey { run, node }) {
-            Some(kept) => (kept.state, Time(Duration::from_nanos(kept.since_ns))),
-            None => (machine.state(), self.began),
-        };
         NodeStatus {
             node: spec.id.clone(),
             state,
@@ -97,29 +103,10 @@ impl Root {
             sent: counts.sent,
             delivered: counts.delivered,
             end: machine.end().cloned(),
-            because: match (machine.because(), self.silence(node, state)) {
-                (Some(because), Some(silence)) => Some(format!("{because}; {silence}")),
-                (because, silence) => because.map(str::to_owned).or(silence),
-            },
+            because: machine.because().map(str::to_owned),
+            waits,
             log: self.logs.borrow().losses(&spec.id),
         }
-    }
-
-    /// Why a node that is to start is not ready, as far as that can be seen from here.
-    fn silence(&self, node: NodeIndex, state: LifeCycle) -> Option<String> {
-        match state {
-            LifeCycle::Starting => {}
-            LifeCycle::Downloading => return self.models_awaited(node),
-            _ => return None,
-        }
-        let table = self.table.borrow();
-        let process = &table.node(node).process;
-        let running = process.running(process.epoch())?;
-        Some(if running.is_connected {
-            "connected; not ready before its first recv or send".to_owned()
-        } else {
-            "started; its library has not connected yet".to_owned()
-        })
     }
 
     /// What the headers of all edges say, in the order of the description. Nobody learns of it.
@@ -212,14 +199,14 @@ impl Root {
             };
             let busy_for = (asked.answer.as_ref())
                 .filter(|answer| !answer.busy_for.is_zero())
-                .map(|answer| answer.busy_for + now.since(answer.at));
+                .map(|answer| answer.busy_for.saturating_add(now.since(answer.at)));
             named.insert(edge.target.index);
             // It is closed, so all that is owed is at or below its last sequence.
             waiting.push(self.waiting_for_tokens(edge, reading, busy_for));
         }
         let nodes = self.dataflow.nodes.iter();
         let standings = nodes.map(|spec| self.standing(spec.index, readings));
-        let others = waiting::whom(&named, standings);
+        let others = stop::whom(&named, standings);
         waiting.extend(others.into_iter().filter_map(|it| self.named(it, readings)));
         waiting
     }
@@ -271,16 +258,10 @@ impl Root {
             }
             WaitsFor::End(node) => node,
         };
-        let now = self.env.now();
-        let table = self.table.borrow();
-        let process = &table.node(node).process;
-        let said = (process.running(process.epoch())).and_then(|running| running.busy);
         Some(Waiting {
             node: self.spec(node).id.clone(),
             pid: self.memory.node(node).read().pid(),
-            busy_for: said
-                .filter(|(busy_for, _)| !busy_for.is_zero())
-                .map(|(busy_for, at)| busy_for + now.since(at)),
+            busy_for: self.busy_for(node),
             what: WaitingFor::Exit,
         })
     }

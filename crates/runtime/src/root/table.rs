@@ -123,6 +123,8 @@ pub(crate) struct EdgeRow {
     pub(crate) is_drained: bool,
     /// Its receiver has ended for good, or has closed it as damaged.
     pub(crate) is_unread: bool,
+    /// Its receiver has been ready once.
+    pub(crate) is_receiver_ready: bool,
     /// The first that was found of what no correct process writes there, by an end of it or by us.
     pub(crate) damage: Option<String>,
 }

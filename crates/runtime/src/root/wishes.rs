@@ -110,12 +110,12 @@ impl Root {
         }
         let status = self.status_of(node);
         vec![Waiting {
+            what: WaitingFor::Ready {
+                because: status.in_words(),
+            },
             node: status.node,
             pid: status.pid,
             busy_for: None,
-            what: WaitingFor::Ready {
-                because: status.because,
-            },
         }]
     }
 

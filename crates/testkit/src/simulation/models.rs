@@ -10,6 +10,7 @@ use dataflow_ids::{End, ModelIndex, ModelName, NodeIndex, RepoKind};
 use dataflow_runtime::actor::{Injected, When};
 use dataflow_runtime::models::{LocalModels, ModelError, ModelOrder, Models, Wanted};
 use dataflow_runtime::process::LaunchOrder;
+use dataflow_wire::waits::NodeWait;
 
 use super::draw::Draw;
 use super::notes::Notes;
@@ -261,7 +262,6 @@ pub(super) fn may_lack_one(world: &World, run: usize, node: NodeIndex, end: &End
 
 /// What a node that waits says of itself: what it waits for.
 pub(super) fn look_at_waiting(notes: &Notes, node: &dataflow_wire::status::NodeStatus) {
-    let says = node.because.as_deref();
-    let names_it = says.is_none_or(|says| says.contains("waiting for model"));
+    let names_it = (node.waits.iter()).all(|wait| matches!(wait, NodeWait::Models { .. }));
     notes.check(names_it, RULE, || format!("{node:?}"));
 }

@@ -68,8 +68,11 @@ fn a_node_starts_when_its_model_is_there_and_finds_it_and_the_others_do_not_wait
         tokio::time::sleep(HOUR / 2 + SECOND).await;
         let status = stage.looks.status();
         assert_eq!(status.nodes[DETECTOR].state, LifeCycle::Downloading);
-        let because = status.nodes[DETECTOR].because.as_deref();
-        assert_eq!(because, Some("waiting for model tiny.detector 50 %"));
+        let waits = status.nodes[DETECTOR].waits_in_words();
+        assert_eq!(
+            waits.as_deref(),
+            Some("waiting for model tiny.detector 50 %")
+        );
         let model = &status.models[0];
         assert_eq!(model.view.state, ModelState::Fetching);
         assert_eq!(model.view.bytes_total, 10_000);
@@ -192,8 +195,8 @@ nodes:
         tokio::time::sleep(HOUR / 2 + SECOND).await;
         let status = stage.looks.status();
         assert_eq!(status.nodes[0].state, LifeCycle::Downloading);
-        let because = status.nodes[0].because.as_deref();
-        assert_eq!(because, Some("waiting for model slow 50 %"));
+        let waits = status.nodes[0].waits_in_words();
+        assert_eq!(waits.as_deref(), Some("waiting for model slow 50 %"));
     });
     assert_eq!(report.outcome, Outcome::Drained, "{events:?}");
     assert!(report.up_for >= HOUR);

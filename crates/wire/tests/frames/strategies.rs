@@ -1,6 +1,7 @@
 //! Any value of every message type.
 
 mod agent;
+mod waits;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -323,14 +324,16 @@ fn node_status() -> impl Strategy<Value = NodeStatus> {
         (node_id(), select(LifeCycle::ALL.to_vec()), duration()),
         (epoch(), option::of(any::<u32>()), any::<u32>()),
         (any::<u64>(), any::<u64>()),
-        (option::of(end()), option::of(text()), log_losses()),
+        (option::of(end()), option::of(text())),
+        (vec(waits::node_wait(), 0..3), log_losses()),
     )
         .prop_map(
             |(
                 (node, state, state_for),
                 (epoch, pid, restarts),
                 (sent, delivered),
-                (end, because, log),
+                (end, because),
+                (waits, log),
             )| NodeStatus {
                 node,
                 state,
@@ -342,6 +345,7 @@ fn node_status() -> impl Strategy<Value = NodeStatus> {
                 delivered,
                 end,
                 because,
+                waits,
                 log,
             },
         )

@@ -107,6 +107,7 @@ impl NodeMachine {
                     commands.push(NodeCommand::CloseInputs);
                 }
                 let because = format!("{what}; starts again in {:.1} s", after.as_secs_f64());
+                self.again_at = Some(now.after(after));
                 self.go(LifeCycle::Backoff, Some(because), commands);
                 commands.push(NodeCommand::ArmBackoff {
                     epoch: self.epoch,
