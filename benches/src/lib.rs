@@ -1,4 +1,4 @@
-//! What the benches share: the clock, the figures, the controls, one measured dataflow, and the pools.
+//! What the benches share: the clock, the figures, the controls, one measured dataflow, what a process takes, and the pools.
 
 pub mod arguments;
 pub mod clock;
@@ -6,3 +6,4 @@ pub mod controls;
 pub mod figures;
 pub mod measured;
 pub mod pools;
+pub mod processes;

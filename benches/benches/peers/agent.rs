@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use dataflow_benches::clock::now_ns;
 use dataflow_benches::figures::Latencies;
+use dataflow_benches::processes::{binary, processor_ns, resident_bytes};
 use dataflow_runtime::network::Identity;
 
 use dataflow_runtime::network::Network;
@@ -55,15 +55,6 @@ impl Drop for Agent {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn binary() -> Result<PathBuf, Box<dyn Error>> {
-    let bench = std::env::current_exe()?;
-    let folders = bench.ancestors().skip(1).take(3);
-    let found = folders
-        .map(|folder| folder.join("dataflow"))
-        .find(|binary| binary.is_file());
-    found.ok_or_else(|| "`dataflow` is not built beside this bench: see `make bench`".into())
 }
 
 /// Runs an agent with so many peers, and looks at it for a while.
@@ -136,18 +127,17 @@ pub(crate) fn at_rest(
         }
         thread::sleep(Duration::from_millis(50));
     }
-    let process = Path::new("/proc").join(agent.0.id().to_string());
-    let before = ticks(&process)?;
+    let process = agent.0.id();
+    let before_ns = processor_ns(process)?;
     let began = Instant::now();
     thread::sleep(rest);
-    let ticks = (ticks(&process)? - before) as f64;
-    let seconds = began.elapsed().as_secs_f64();
-    let a_second = rustix::param::clock_ticks_per_second() as f64;
+    let share =
+        processor_ns(process)?.saturating_sub(before_ns) as f64 / began.elapsed().as_nanos() as f64;
     let (healthy, text) = look()?;
     if healthy < peers {
         return Err(format!("only {healthy} of {peers} stayed healthy at rest\n{text}").into());
     }
-    let resident_bytes = resident_bytes(&process)?;
+    let resident_bytes = resident_bytes(process)?;
     let shown = (0..shown).map(|_| {
         let began = now_ns();
         let said = dataflow(&["peers"])?.output()?;
@@ -157,24 +147,8 @@ pub(crate) fn at_rest(
         Ok::<u64, Box<dyn Error>>(now_ns() - began)
     });
     Ok(AtRest {
-        processor_percent: 100.0 * ticks / a_second / seconds,
+        processor_percent: 100.0 * share,
         resident_bytes,
         shown: Latencies::new(shown.collect::<Result<_, _>>()?),
     })
-}
-
-/// What the process has had of the processor, in ticks.
-fn ticks(process: &Path) -> Result<u64, Box<dyn Error>> {
-    let stat = fs::read_to_string(process.join("stat"))?;
-    // The name is in parentheses, and may have any character.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
-    let times = fields.split_ascii_whitespace().skip(11).take(2);
-    Ok(times.map(str::parse::<u64>).sum::<Result<_, _>>()?)
-}
-
-fn resident_bytes(process: &Path) -> Result<u64, Box<dyn Error>> {
-    let status = fs::read_to_string(process.join("status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_ascii_whitespace().next());
-    Ok(kilobytes.ok_or("no VmRSS")?.parse::<u64>()? * 1024)
 }

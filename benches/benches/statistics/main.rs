@@ -1,6 +1,7 @@
 //! `make bench`: what statistics cost, for 10 nodes and for a million, beside a naive recount and beside what dask's
 //! scheduler keeps. With `cases=quick` there is less of each; `parts=cost,memory` are those parts alone.
 
+mod at_rest;
 mod naive;
 mod others;
 
@@ -14,6 +15,8 @@ const SIZES: [usize; 4] = [10, 1_000, 100_000, 1_000_000];
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 struct Effort {
+    /// Whether only the kind of each figure is of interest.
+    is_quick: bool,
     /// How often each figure is taken; what is printed is the median.
     rounds: usize,
     /// How many nodes there are, from few to many.
@@ -23,16 +26,22 @@ struct Effort {
 /// A part of the bench: its name, and what takes and prints its figures.
 type Part = (&'static str, fn(Effort) -> Result<(), Box<dyn Error>>);
 
-const PARTS: [Part; 2] = [("naive", naive::print), ("others", others::print)];
+const PARTS: [Part; 3] = [
+    ("naive", naive::print),
+    ("others", others::print),
+    ("at-rest", at_rest::print),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let effort = match arguments.get::<String>("cases").as_deref() {
         Ok("quick") => Effort {
+            is_quick: true,
             rounds: 3,
             sizes: &SIZES[..3],
         },
         _ => Effort {
+            is_quick: false,
             rounds: 9,
             sizes: &SIZES,
         },
