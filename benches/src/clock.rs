@@ -14,6 +14,12 @@ pub fn sleep_until(deadline_ns: u64) {
     let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &until);
 }
 
+/// The time of a processor that the calling thread has used: what others do meanwhile is not in it.
+pub fn thread_ns() -> u64 {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// CPU time of this process's parent, in ticks of 10 ms: the runtime's, when a node asks. 0 if it is unknown.
 pub fn parent_cpu_ticks() -> u64 {
     let Some(parent) = rustix::process::getppid() else {

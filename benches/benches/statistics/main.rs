@@ -2,10 +2,17 @@
 //! scheduler keeps. With `cases=quick` there is less of each; `parts=cost,memory` are those parts alone.
 
 mod at_rest;
+mod cost;
+mod cycles;
+mod filled;
+mod memory;
 mod naive;
 mod others;
+mod subscribers;
+mod wire;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use dataflow_benches::arguments::Arguments;
 
@@ -26,14 +33,27 @@ struct Effort {
 /// A part of the bench: its name, and what takes and prints its figures.
 type Part = (&'static str, fn(Effort) -> Result<(), Box<dyn Error>>);
 
-const PARTS: [Part; 3] = [
-    ("naive", naive::print),
+const PARTS: [Part; 7] = [
+    ("cost", cost::print),
+    ("memory", memory::print),
     ("others", others::print),
+    ("subscribers", subscribers::print),
+    ("wire", wire::print),
+    ("cycles", cycles::print),
     ("at-rest", at_rest::print),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
+    match arguments.get::<String>("role").as_deref() {
+        Ok("cycles") => return cycles::run(arguments.get("cycles")?),
+        Ok("memory") => return memory::run(arguments.get("nodes")?),
+        Ok("read") => {
+            let socket: PathBuf = arguments.get("socket")?;
+            return subscribers::read(&socket, arguments.get("subscribers")?);
+        }
+        _ => {}
+    }
     let effort = match arguments.get::<String>("cases").as_deref() {
         Ok("quick") => Effort {
             is_quick: true,

@@ -1,0 +1,323 @@
+//! What a transition costs while nobody watches, and while fifty do who want to be told ten times a second: with as many
+//! as can be made, and with ten thousand a second. In turns, and in time of the processor as well as of the clock.
+//!
+//! As in the runtime, one thread makes the transitions and publishes; another tells all who watch what has changed, each
+//! through a socket to a process of its own, and encodes once what goes to several. Who has not read the last is told
+//! more at once.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use dataflow_benches::clock::{now_ns, sleep_until, thread_ns};
+use dataflow_benches::figures::median;
+use dataflow_core::stats::Snapshot;
+use dataflow_wire::client::{ClientReply, in_parts};
+use dataflow_wire::frame::encode_frame;
+
+use crate::Effort;
+use crate::filled::{Filled, make};
+
+/// How many nodes there are.
+const NODES: usize = 100_000;
+/// How many watch.
+const SUBSCRIBERS: usize = 50;
+/// Between two snapshots while somebody watches.
+const WATCHED_NS: u64 = 100_000_000;
+/// Between two snapshots while nobody does.
+const UNWATCHED_NS: u64 = 1_000_000_000;
+/// Transitions that are made at once when they come at a pace.
+const PACED_TRANSITIONS: usize = 100;
+/// Between two of those: ten thousand a second.
+const PACE_NS: u64 = 10_000_000;
+/// Transitions that are made at once when as many are made as can be.
+const TRANSITIONS: usize = 10_000;
+
+/// How fast transitions come.
+#[derive(Debug, Clone, Copy)]
+enum Pace {
+    /// As fast as they are made.
+    FlatOut,
+    /// Ten thousand a second.
+    Paced,
+}
+
+/// What a transition costs, in nanoseconds, with its part of the publishing.
+#[derive(Debug, Default)]
+struct Costs {
+    processor_ns: Vec<f64>,
+    clock_ns: Vec<f64>,
+    /// How many times a second each of those who watch was told.
+    told_hz: Vec<f64>,
+}
+
+/// Prints the costs.
+pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
+    let span_ns = if effort.is_quick {
+        2_000_000_000
+    } else {
+        5_000_000_000
+    };
+    println!(
+        "\na transition with {NODES} nodes, while nobody watches and while {SUBSCRIBERS} do at 10 Hz, medians of {} \
+         rounds of {} s (goal: < 2 %)\n               watched by   processor       clock   each is told",
+        effort.rounds,
+        span_ns / 1_000_000_000
+    );
+    let mut filled = Filled::new(NODES);
+    let folder = tempfile::tempdir()?;
+    for (name, pace) in [
+        ("flat out", Pace::FlatOut),
+        ("10,000 a second", Pace::Paced),
+    ] {
+        let (mut alone, mut watched) = (Costs::default(), Costs::default());
+        for round in 0..=effort.rounds {
+            // The first round warms.
+            let mut unused = Costs::default();
+            for (subscribers, costs) in [(0, &mut alone), (SUBSCRIBERS, &mut watched)] {
+                let costs = if round == 0 { &mut unused } else { costs };
+                one_round(
+                    &mut filled,
+                    folder.path(),
+                    pace,
+                    subscribers,
+                    span_ns,
+                    costs,
+                )?;
+            }
+        }
+        let [alone, watched] = [alone, watched].map(Costs::medians);
+        for (subscribers, [processor, clock, told]) in [(0, alone), (SUBSCRIBERS, watched)] {
+            println!(
+                "  {name:<16}  {subscribers:>6}   {processor:>6.1} ns   {clock:>6.1} ns   {told:>6.1} Hz"
+            );
+        }
+        println!(
+            "  {:<16}          {:>+7.2} %   {:>+7.2} %",
+            "",
+            100.0 * (watched[0] / alone[0] - 1.0),
+            100.0 * (watched[1] / alone[1] - 1.0)
+        );
+    }
+    Ok(())
+}
+
+impl Costs {
+    fn medians(self) -> [f64; 3] {
+        [self.processor_ns, self.clock_ns, self.told_hz].map(median)
+    }
+}
+
+fn one_round(
+    filled: &mut Filled,
+    folder: &Path,
+    pace: Pace,
+    subscribers: usize,
+    span_ns: u64,
+    costs: &mut Costs,
+) -> Result<(), Box<dyn Error>> {
+    let published = Mutex::new(filled.book.publish(filled.now()));
+    let is_over = AtomicBool::new(false);
+    let sockets = Sockets::connect(folder, subscribers)?;
+    let (processor_ns, clock_ns, made, told) = thread::scope(|scope| {
+        let telling = scope
+            .spawn(|| tell(&sockets.here, &published, &is_over).map_err(|why| why.to_string()));
+        let (processor_ns, clock_ns, made) =
+            transitions(filled, &published, pace, subscribers > 0, span_ns);
+        is_over.store(true, Ordering::Relaxed);
+        (processor_ns, clock_ns, made, telling.join())
+    });
+    let told = told.map_err(|_| "the thread that tells panicked")??;
+    costs.processor_ns.push(processor_ns as f64 / made as f64);
+    costs.clock_ns.push(clock_ns as f64 / made as f64);
+    let each = told as f64 / subscribers.max(1) as f64;
+    costs.told_hz.push(each / (span_ns as f64 / 1e9));
+    Ok(())
+}
+
+/// Makes transitions and publishes for a while: what that took of the processor and of the clock, and how many they were.
+fn transitions(
+    filled: &mut Filled,
+    published: &Mutex<Arc<Snapshot>>,
+    pace: Pace,
+    is_watched: bool,
+    span_ns: u64,
+) -> (u64, u64, u64) {
+    let (mut processor, mut clock, mut made) = (0, 0, 0);
+    let every_ns = if is_watched { WATCHED_NS } else { UNWATCHED_NS };
+    let began_ns = now_ns();
+    let (mut next_ns, mut publish_ns) = (began_ns, began_ns + every_ns);
+    while now_ns() < began_ns + span_ns {
+        let at_once = match pace {
+            Pace::FlatOut => TRANSITIONS,
+            Pace::Paced => PACED_TRANSITIONS,
+        };
+        let transitions = filled.transitions(at_once);
+        if let Pace::Paced = pace {
+            next_ns += PACE_NS;
+            sleep_until(next_ns);
+        }
+        let now = filled.now();
+        let (then_processor, then_clock) = (thread_ns(), now_ns());
+        make(&mut filled.book, &transitions);
+        if then_clock >= publish_ns {
+            publish_ns += every_ns;
+            let snapshot = filled.book.publish(now);
+            let before = std::mem::replace(&mut *lock(published), snapshot);
+            drop(before);
+        }
+        clock += now_ns() - then_clock;
+        processor += thread_ns() - then_processor;
+        made += at_once as u64;
+    }
+    (processor, clock, made)
+}
+
+fn lock(published: &Mutex<Arc<Snapshot>>) -> std::sync::MutexGuard<'_, Arc<Snapshot>> {
+    published.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sockets to a process that reads all of them.
+struct Sockets {
+    here: Vec<UnixStream>,
+    reader: Option<Child>,
+}
+
+impl Sockets {
+    fn connect(folder: &Path, subscribers: usize) -> Result<Sockets, Box<dyn Error>> {
+        if subscribers == 0 {
+            return Ok(Sockets {
+                here: Vec::new(),
+                reader: None,
+            });
+        }
+        let path = folder.join("socket");
+        let listener = UnixListener::bind(&path)?;
+        let reader = Command::new(std::env::current_exe()?)
+            .args(["role=read", &format!("subscribers={subscribers}")])
+            .arg(format!("socket={}", path.display()))
+            .spawn()?;
+        let mut sockets = Sockets {
+            here: Vec::new(),
+            reader: Some(reader),
+        };
+        for _ in 0..subscribers {
+            let (socket, _) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            sockets.here.push(socket);
+        }
+        std::fs::remove_file(&path)?;
+        Ok(sockets)
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        // It ends when its sockets do.
+        self.here.clear();
+        if let Some(mut reader) = self.reader.take() {
+            let _ = reader.wait();
+        }
+    }
+}
+
+/// Reads so many sockets to their ends, in a process of its own.
+pub(crate) fn read(socket: &Path, subscribers: usize) -> Result<(), Box<dyn Error>> {
+    let readers = (0..subscribers).map(|_| {
+        let mut stream = UnixStream::connect(socket)?;
+        Ok(thread::spawn(move || {
+            let mut bytes = vec![0; 1 << 16];
+            while let Ok(1..) = stream.read(&mut bytes) {}
+        }))
+    });
+    for reader in readers.collect::<Result<Vec<_>, std::io::Error>>()? {
+        reader.join().map_err(|_| "a reader panicked")?;
+    }
+    Ok(())
+}
+
+/// Somebody who watches.
+struct Looker<'s> {
+    socket: &'s UnixStream,
+    knows: Arc<Snapshot>,
+    /// What it is told, and how much of that has gone.
+    told: Option<(Arc<Vec<u8>>, usize)>,
+}
+
+impl Looker<'_> {
+    /// Sends as much as the socket takes.
+    fn flush(&mut self) -> std::io::Result<()> {
+        while let Some((bytes, sent)) = &mut self.told {
+            match self.socket.write(&bytes[*sent..]) {
+                Ok(more) => *sent += more,
+                Err(full) if full.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            if *sent == bytes.len() {
+                self.told = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells all who watch what has changed, until it is over: how often somebody was told.
+fn tell(
+    sockets: &[UnixStream],
+    published: &Mutex<Arc<Snapshot>>,
+    is_over: &AtomicBool,
+) -> Result<u64, Box<dyn Error>> {
+    let mut told = 0;
+    let first = Arc::clone(&lock(published));
+    let looker = |socket| Looker {
+        socket,
+        knows: Arc::clone(&first),
+        told: None,
+    };
+    let mut lookers: Vec<Looker<'_>> = sockets.iter().map(looker).collect();
+    drop(first);
+    let mut next_ns = now_ns();
+    while !is_over.load(Ordering::Relaxed) {
+        if lookers.iter().any(|looker| looker.told.is_some()) {
+            // A slow one reads meanwhile.
+            thread::sleep(Duration::from_millis(1));
+        } else {
+            next_ns = (next_ns + WATCHED_NS).max(now_ns());
+            sleep_until(next_ns);
+        }
+        let now = Arc::clone(&lock(published));
+        let mut encoded: BTreeMap<u64, Arc<Vec<u8>>> = BTreeMap::new();
+        for looker in &mut lookers {
+            let knows = looker.knows.revision();
+            if looker.told.is_none() && knows < now.revision() {
+                let bytes = match encoded.get(&knows) {
+                    Some(bytes) => Arc::clone(bytes),
+                    None => Arc::new(delta(&now, &looker.knows)?),
+                };
+                encoded.insert(knows, Arc::clone(&bytes));
+                looker.told = Some((bytes, 0));
+                looker.knows = Arc::clone(&now);
+                told += 1;
+            }
+            looker.flush()?;
+        }
+    }
+    Ok(told)
+}
+
+/// What has changed, in frames.
+fn delta(now: &Snapshot, earlier: &Snapshot) -> Result<Vec<u8>, Box<dyn Error>> {
+    let reply = ClientReply::StatisticsDelta(Box::new(now.since(earlier)));
+    let mut frames = Vec::new();
+    for part in in_parts(&reply)? {
+        frames.extend(encode_frame(&part)?);
+    }
+    Ok(frames)
+}

@@ -1,0 +1,112 @@
+//! What it costs to tell somebody: the whole of the statistics, and what has changed in them.
+
+use std::error::Error;
+
+use dataflow_benches::clock::now_ns;
+use dataflow_benches::figures::{median, size, time};
+use dataflow_core::stats::apply;
+use dataflow_ids::stats::{Delta, Statistics};
+use dataflow_wire::client::{ClientReply, Parts, in_parts};
+use dataflow_wire::frame::{decode, encode};
+
+use crate::Effort;
+use crate::filled::{Filled, make};
+
+/// What is told of so many nodes.
+#[derive(Default)]
+struct Figures {
+    collected: Vec<f64>,
+    encoded: Vec<f64>,
+    decoded: Vec<f64>,
+    applied: Vec<f64>,
+    bytes: usize,
+}
+
+/// Prints what the whole costs, and what a delta does of a hundredth of the nodes.
+pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
+    println!(
+        "\ntelling, medians of {} rounds\n      nodes                    bytes   collected    encoded    decoded    applied",
+        effort.rounds
+    );
+    for &nodes in effort
+        .sizes
+        .iter()
+        .filter(|nodes| (1_000..=100_000).contains(*nodes))
+    {
+        let (mut whole, mut part) = (Figures::default(), Figures::default());
+        let mut filled = Filled::new(nodes);
+        for _ in 0..effort.rounds {
+            round(&mut filled, nodes, &mut whole, &mut part)?;
+        }
+        for (name, figures) in [("the whole", whole), ("1 % has changed", part)] {
+            let [collected, encoded, decoded, applied] = [
+                figures.collected,
+                figures.encoded,
+                figures.decoded,
+                figures.applied,
+            ]
+            .map(|taken| time(median(taken) as u64));
+            println!(
+                "  {nodes:>9}  {name:<16} {:>8}  {collected:>10} {encoded:>10} {decoded:>10} {applied:>10}",
+                size(figures.bytes)
+            );
+        }
+    }
+    Ok(())
+}
+
+fn round(
+    filled: &mut Filled,
+    nodes: usize,
+    whole: &mut Figures,
+    part: &mut Figures,
+) -> Result<(), Box<dyn Error>> {
+    let first = filled.book.publish(filled.now());
+    let statistics = timed(&mut whole.collected, || first.statistics());
+    let reply = ClientReply::Statistics(Box::new(statistics));
+    let parts: Vec<ClientReply> = timed(&mut whole.encoded, || {
+        in_parts(&reply).map(Iterator::collect)
+    })?;
+    whole.bytes = parts.iter().map(length).sum();
+    let put_together = timed(&mut whole.decoded, || {
+        let mut together = Parts::default();
+        let mut replies = parts.into_iter().map(|part| together.take(part));
+        replies.try_fold(None, |_, reply| reply)
+    })?;
+    let Some(ClientReply::Statistics(mut known)) = put_together else {
+        return Err("the whole is not what was sent".into());
+    };
+
+    let transitions = filled.transitions(nodes / 100);
+    make(&mut filled.book, &transitions);
+    let second = filled.book.publish(filled.now());
+    let delta: Delta = timed(&mut part.collected, || second.since(&first));
+    let encoded = timed(&mut part.encoded, || encode(&delta))?;
+    part.bytes = encoded.len();
+    let delta: Delta = timed(&mut part.decoded, || decode(&encoded))?;
+    timed(&mut part.applied, || apply(&mut known, &delta))?;
+    is_same(&known, &second.statistics())
+}
+
+/// How many bytes of the whole a part has.
+fn length(part: &ClientReply) -> usize {
+    match part {
+        ClientReply::Part { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}
+
+fn is_same(applied: &Statistics, snapshot: &Statistics) -> Result<(), Box<dyn Error>> {
+    if applied == snapshot {
+        Ok(())
+    } else {
+        Err("a snapshot and a delta are not the later snapshot".into())
+    }
+}
+
+fn timed<T>(took: &mut Vec<f64>, what: impl FnOnce() -> T) -> T {
+    let began_ns = now_ns();
+    let result = what();
+    took.push((now_ns() - began_ns) as f64);
+    result
+}
