@@ -5,79 +5,47 @@
 
 use std::sync::Arc;
 
-/// A page has the rows whose numbers differ in the last bits only: 16 of them.
-const PAGE_BITS: u32 = 4;
-/// A sheaf has 64 pages.
-const SHEAF_BITS: u32 = PAGE_BITS + 6;
+/// A page has the rows whose numbers differ in the last bits only.
+const ROWS_IN_A_PAGE: usize = 16;
+/// A sheaf has the pages whose numbers differ in the last bits only.
+const PAGES_IN_A_SHEAF: usize = 64;
 
-/// Things in the order of their numbers.
-#[derive(Debug, Clone)]
-struct Sorted<T>(Vec<(u64, T)>);
+type Page<R> = [Option<R>; ROWS_IN_A_PAGE];
+type Sheaf<R> = [Option<Arc<Page<R>>>; PAGES_IN_A_SHEAF];
 
-impl<T> Default for Sorted<T> {
-    fn default() -> Self {
-        Sorted(Vec::new())
-    }
+/// Where a row is.
+#[derive(Clone, Copy)]
+struct Place {
+    sheaf: u64,
+    page: usize,
+    row: usize,
 }
 
-impl<T> Sorted<T> {
-    /// Where a number is, or where it would be.
-    fn place(&self, number: u64) -> Result<usize, usize> {
-        let (Some((first, _)), Some((last, _))) = (self.0.first(), self.0.last()) else {
-            return Err(0);
-        };
-        if number > *last {
-            return Err(self.0.len());
-        }
-        // Numbers without gaps are where they are expected.
-        let expected = usize::try_from(number.wrapping_sub(*first)).unwrap_or(usize::MAX);
-        match self.0.get(expected) {
-            Some((there, _)) if *there == number => Ok(expected),
-            _ => self.0.binary_search_by_key(&number, |(there, _)| *there),
+impl Place {
+    fn of(number: u64) -> Place {
+        let (page, row) = (
+            number / ROWS_IN_A_PAGE as u64,
+            number % ROWS_IN_A_PAGE as u64,
+        );
+        Place {
+            sheaf: page / PAGES_IN_A_SHEAF as u64,
+            page: (page % PAGES_IN_A_SHEAF as u64) as usize,
+            row: row as usize,
         }
     }
 
-    fn get(&self, number: u64) -> Option<&T> {
-        let place = self.place(number).ok()?;
-        self.0.get(place).map(|(_, thing)| thing)
-    }
-
-    fn get_mut(&mut self, number: u64) -> Option<&mut T> {
-        let place = self.place(number).ok()?;
-        self.0.get_mut(place).map(|(_, thing)| thing)
-    }
-
-    fn remove(&mut self, number: u64) -> Option<T> {
-        let place = self.place(number).ok()?;
-        Some(self.0.remove(place).1)
-    }
-
-    /// The things whose numbers are not below this one.
-    fn from(&self, number: u64) -> &[(u64, T)] {
-        &self.0[self.place(number).unwrap_or_else(|place| place)..]
+    /// The number of a row.
+    fn number(self) -> u64 {
+        (self.sheaf * PAGES_IN_A_SHEAF as u64 + self.page as u64) * ROWS_IN_A_PAGE as u64
+            + self.row as u64
     }
 }
-
-impl<T: Default> Sorted<T> {
-    fn get_or_default(&mut self, number: u64) -> &mut T {
-        let place = match self.place(number) {
-            Ok(place) => place,
-            Err(place) => {
-                self.0.insert(place, (number, T::default()));
-                place
-            }
-        };
-        &mut self.0[place].1
-    }
-}
-
-type Page<R> = Arc<Sorted<R>>;
-type Sheaf<R> = Arc<Sorted<Page<R>>>;
 
 /// Rows in the order of their numbers. A clone shares all of them.
 #[derive(Debug)]
 pub(super) struct Pages<R> {
-    sheaves: Arc<Sorted<Sheaf<R>>>,
+    /// The sheaves that are not empty, in the order of their numbers.
+    sheaves: Arc<Vec<(u64, Arc<Sheaf<R>>)>>,
     rows: usize,
 }
 
@@ -99,6 +67,16 @@ impl<R> Default for Pages<R> {
     }
 }
 
+/// Where a sheaf is among all, or where it would be.
+fn find<T>(sheaves: &[(u64, T)], number: u64) -> Result<usize, usize> {
+    // Without gaps it is where it is expected.
+    let expected = usize::try_from(number).unwrap_or(usize::MAX);
+    match sheaves.get(expected) {
+        Some((there, _)) if *there == number => Ok(expected),
+        _ => sheaves.binary_search_by_key(&number, |(there, _)| *there),
+    }
+}
+
 impl<R> Pages<R> {
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
@@ -107,8 +85,9 @@ impl<R> Pages<R> {
 
     /// The row of this number.
     pub(super) fn get(&self, number: u64) -> Option<&R> {
-        let sheaf = self.sheaves.get(number >> SHEAF_BITS)?;
-        sheaf.get(number >> PAGE_BITS)?.get(number)
+        let place = Place::of(number);
+        let (_, sheaf) = &self.sheaves[find(&self.sheaves, place.sheaf).ok()?];
+        sheaf[place.page].as_ref()?[place.row].as_ref()
     }
 
     /// The rows, in the order of their numbers.
@@ -118,79 +97,73 @@ impl<R> Pages<R> {
 
     /// The rows whose numbers are not below this one, in the order of their numbers.
     pub(super) fn from(&self, number: u64) -> impl Iterator<Item = (u64, &R)> {
-        (self.sheaves.from(number >> SHEAF_BITS).iter())
-            .flat_map(move |(_, sheaf)| sheaf.from(number >> PAGE_BITS))
-            .flat_map(move |(_, page)| page.from(number))
-            .map(|(number, row)| (*number, row))
+        let first = find(&self.sheaves, Place::of(number).sheaf).unwrap_or_else(|place| place);
+        self.sheaves[first..]
+            .iter()
+            .flat_map(move |(sheaf, pages)| {
+                let pages = (0..).zip(pages.iter());
+                pages.flat_map(move |(page, rows)| {
+                    let rows = (0..).zip(rows.iter().flat_map(|rows| rows.iter()));
+                    rows.filter_map(move |(row, there)| {
+                        let place = Place {
+                            sheaf: *sheaf,
+                            page,
+                            row,
+                        };
+                        Some((place.number(), there.as_ref()?))
+                    })
+                })
+            })
+            .skip_while(move |(there, _)| *there < number)
     }
 }
 
 impl<R: Clone> Pages<R> {
     /// The row of this number, to be changed.
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut R> {
-        let sheaf = Arc::make_mut(&mut self.sheaves).get_mut(number >> SHEAF_BITS)?;
-        let page = Arc::make_mut(sheaf).get_mut(number >> PAGE_BITS)?;
-        Arc::make_mut(page).get_mut(number)
+        let place = Place::of(number);
+        let found = find(&self.sheaves, place.sheaf).ok()?;
+        let (_, sheaf) = &mut Arc::make_mut(&mut self.sheaves)[found];
+        let page = Arc::make_mut(sheaf)[place.page].as_mut()?;
+        Arc::make_mut(page)[place.row].as_mut()
     }
 
     /// Puts a row there, in the place of the one that was there.
     pub(super) fn insert(&mut self, number: u64, row: R) {
-        let sheaf = Arc::make_mut(&mut self.sheaves).get_or_default(number >> SHEAF_BITS);
-        let page = Arc::make_mut(sheaf).get_or_default(number >> PAGE_BITS);
-        let page = Arc::make_mut(page);
-        match page.place(number) {
-            Ok(place) => page.0[place].1 = row,
-            Err(place) => {
-                page.0.insert(place, (number, row));
-                self.rows += 1;
-            }
+        let place = Place::of(number);
+        let sheaves = Arc::make_mut(&mut self.sheaves);
+        let found = find(sheaves, place.sheaf).unwrap_or_else(|found| {
+            sheaves.insert(
+                found,
+                (place.sheaf, Arc::new([const { None }; PAGES_IN_A_SHEAF])),
+            );
+            found
+        });
+        let page = Arc::make_mut(&mut sheaves[found].1)[place.page]
+            .get_or_insert_with(|| Arc::new([const { None }; ROWS_IN_A_PAGE]));
+        if Arc::make_mut(page)[place.row].replace(row).is_none() {
+            self.rows += 1;
         }
     }
 
     /// Takes a row out. What is empty then goes too.
     pub(super) fn remove(&mut self, number: u64) -> Option<R> {
         self.get(number)?;
-        let (sheaf_number, page_number) = (number >> SHEAF_BITS, number >> PAGE_BITS);
+        let place = Place::of(number);
+        let found = find(&self.sheaves, place.sheaf).ok()?;
         let sheaves = Arc::make_mut(&mut self.sheaves);
-        let sheaf = Arc::make_mut(sheaves.get_mut(sheaf_number)?);
-        let page = Arc::make_mut(sheaf.get_mut(page_number)?);
-        let row = page.remove(number)?;
+        let sheaf = Arc::make_mut(&mut sheaves[found].1);
+        let page = Arc::make_mut(sheaf[place.page].as_mut()?);
+        let row = page[place.row].take()?;
         self.rows -= 1;
-        if page.0.is_empty() {
-            sheaf.remove(page_number);
-        }
-        if sheaf.0.is_empty() {
-            sheaves.remove(sheaf_number);
+        if page.iter().all(Option::is_none) {
+            sheaf[place.page] = None;
+            if sheaf.iter().all(Option::is_none) {
+                sheaves.remove(found);
+            }
         }
         Some(row)
     }
-}
-
-/// Calls `each` with what is there under each number, before and after, but for what `is_same` says is the same.
-fn compare<T>(
-    before: &[(u64, T)],
-    after: &[(u64, T)],
-    is_same: impl Fn(&T, &T) -> bool,
-    each: &mut impl FnMut(u64, Option<&T>, Option<&T>),
-) {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        let number = match (before.peek(), after.peek()) {
-            (None, None) => return,
-            (Some((number, _)), None) | (None, Some((number, _))) => *number,
-            (Some((one, _)), Some((other, _))) => *one.min(other),
-        };
-        let old = before.next_if(|(there, _)| *there == number);
-        let new = after.next_if(|(there, _)| *there == number);
-        match (old, new) {
-            (Some((_, old)), Some((_, new))) if is_same(old, new) => {}
-            (old, new) => each(number, old.map(|(_, old)| old), new.map(|(_, new)| new)),
-        }
-    }
-}
-
-fn things<T>(sorted: Option<&Arc<Sorted<T>>>) -> &[(u64, T)] {
-    sorted.map_or(&[], |sorted| &sorted.0)
 }
 
 impl<R> Pages<R> {
@@ -205,11 +178,53 @@ impl<R> Pages<R> {
         if Arc::ptr_eq(&self.sheaves, &after.sheaves) {
             return;
         }
-        let (before, after) = (&self.sheaves.0, &after.sheaves.0);
-        compare(before, after, Arc::ptr_eq, &mut |_, old, new| {
-            compare(things(old), things(new), Arc::ptr_eq, &mut |_, old, new| {
-                compare(things(old), things(new), &is_same, &mut each);
-            });
-        });
+        let (mut before, mut after) = (
+            self.sheaves.iter().peekable(),
+            after.sheaves.iter().peekable(),
+        );
+        loop {
+            let sheaf = match (before.peek(), after.peek()) {
+                (None, None) => return,
+                (Some((number, _)), None) | (None, Some((number, _))) => *number,
+                (Some((one, _)), Some((other, _))) => *one.min(other),
+            };
+            let old = before
+                .next_if(|(there, _)| *there == sheaf)
+                .map(|(_, old)| old);
+            let new = after
+                .next_if(|(there, _)| *there == sheaf)
+                .map(|(_, new)| new);
+            if same(old, new) {
+                continue;
+            }
+            for page in 0..PAGES_IN_A_SHEAF {
+                let old = old.and_then(|sheaf| sheaf[page].as_ref());
+                let new = new.and_then(|sheaf| sheaf[page].as_ref());
+                if same(old, new) {
+                    continue;
+                }
+                for row in 0..ROWS_IN_A_PAGE {
+                    let old = old.and_then(|page| page[row].as_ref());
+                    let new = new.and_then(|page| page[row].as_ref());
+                    let is_changed = match (old, new) {
+                        (None, None) => false,
+                        (Some(old), Some(new)) => !is_same(old, new),
+                        _ => true,
+                    };
+                    if is_changed {
+                        each(Place { sheaf, page, row }.number(), old, new);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether both are the same thing in memory, or neither is there.
+fn same<T>(old: Option<&Arc<T>>, new: Option<&Arc<T>>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+        (None, None) => true,
+        _ => false,
     }
 }
