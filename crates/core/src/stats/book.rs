@@ -75,6 +75,16 @@ impl Book {
         name: DataflowName,
     ) -> RunNumber {
         let added_ns = self.moment(at);
+        self.put_run(added_ns, peer, run, name)
+    }
+
+    pub(super) fn put_run(
+        &mut self,
+        added_ns: u64,
+        peer: PeerId,
+        run: String,
+        name: DataflowName,
+    ) -> RunNumber {
         let number = RunNumber(self.runs_given);
         self.runs_given += 1;
         self.changed();
@@ -95,10 +105,19 @@ impl Book {
     ///
     /// [`NotThere`] when it is not there.
     pub fn remove_dataflow(&mut self, at: Time, run: RunNumber) -> Result<(), NotThere> {
+        self.now.runs.get(run.0).ok_or(NotThere::Run(run))?;
+        let at_ns = self.moment(at);
+        self.remove_dataflow_at(at_ns, run)
+    }
+
+    pub(super) fn remove_dataflow_at(
+        &mut self,
+        at_ns: u64,
+        run: RunNumber,
+    ) -> Result<(), NotThere> {
         let there = self.now.runs.get(run.0).ok_or(NotThere::Run(run))?;
         let edges: Vec<u64> = there.edges.iter().map(|(edge, _)| edge).collect();
         let nodes: Vec<u64> = there.lives.iter().map(|(node, _)| node).collect();
-        let at_ns = self.moment(at);
         self.ends.remove(&run);
         for edge in edges {
             self.drop_edge(run, edge);
@@ -117,42 +136,40 @@ impl Book {
     ///
     /// [`NotThere`] when its run is not there.
     pub fn add_node(&mut self, at: Time, key: NodeKey, name: &NodeId) -> Result<(), NotThere> {
-        let life = Life {
-            sequence: 0,
-            group: 0,
-            added_ns: 0,
-            since_ns: 0,
-            time_in_state_ns: StatesNs::default(),
-            transitions: Counter::default(),
-            restarts: Counter::default(),
-            epoch: Epoch::NONE,
-            state: LifeCycle::Declared,
-        };
         let node = u64::from(key.node.0);
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         if run.lives.get(node).is_some() {
             return Ok(());
         }
         let at_ns = self.moment(at);
+        let (group, name) = self.join_group(name, true);
         let life = Life {
+            sequence: 0,
+            added_revision: self.now.revision + 1,
+            group,
             added_ns: at_ns,
             since_ns: at_ns,
-            ..life
+            time_in_state_ns: StatesNs::default(),
+            transitions: Counter::default(),
+            restarts: Counter::default(),
+            epoch: Epoch::NONE,
+            state: LifeCycle::Declared,
         };
         self.put_node(key, name, life, Traffic::default());
         Ok(())
     }
 
     /// Puts a node there that is not there yet, with what it has counted. Its run is there.
-    pub(super) fn put_node(&mut self, key: NodeKey, name: &NodeId, life: Life, traffic: Traffic) {
+    pub(super) fn put_node(
+        &mut self,
+        key: NodeKey,
+        name: Arc<NodeId>,
+        life: Life,
+        traffic: Traffic,
+    ) {
         let node = u64::from(key.node.0);
-        let (group, name) = self.now.groups.join(name, self.groups_max);
         let sequence = self.changed();
-        let life = Life {
-            sequence,
-            group,
-            ..life
-        };
+        let life = Life { sequence, ..life };
         let traffic = Traffic {
             sequence,
             ..traffic
@@ -163,7 +180,7 @@ impl Book {
         run.names.insert(node, name);
         run.lives.insert(node, life);
         run.traffic.insert(node, traffic);
-        self.each_level(key.run, group, |level| {
+        self.each_level(key.run, life.group, |level| {
             levels::join(level, &life, &traffic);
         });
     }
@@ -175,10 +192,15 @@ impl Book {
     ///
     /// [`NotThere`] when it is not there.
     pub fn remove_node(&mut self, at: Time, key: NodeKey) -> Result<(), NotThere> {
+        self.node(key).ok_or(NotThere::Node(key))?;
+        let at_ns = self.moment(at);
+        self.remove_node_at(at_ns, key)
+    }
+
+    pub(super) fn remove_node_at(&mut self, at_ns: u64, key: NodeKey) -> Result<(), NotThere> {
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let node = u64::from(key.node.0);
         run.lives.get(node).ok_or(NotThere::Node(key))?;
-        let at_ns = self.moment(at);
         if let Some(ends) = self.ends.get(&key.run) {
             let all = (key.node, EdgeId(0))..=(key.node, EdgeId(u32::MAX));
             let edges: Vec<EdgeId> = ends.range(all).map(|(_, edge)| *edge).collect();
@@ -205,7 +227,11 @@ impl Book {
             run.lives.get(node.0.into()).ok_or(NotThere::Node(key))?;
         }
         if run.edges.get(key.edge.0.into()).is_none() {
-            self.put_edge(spec, EdgeNumbers::default(), None);
+            let numbers = EdgeNumbers {
+                added_revision: self.now.revision + 1,
+                ..EdgeNumbers::default()
+            };
+            self.put_edge(spec, numbers, None);
         }
         Ok(())
     }
@@ -414,6 +440,25 @@ impl Book {
     pub fn publish(&mut self, at: Time) -> Arc<Snapshot> {
         self.moment(at);
         Arc::new(self.now.clone())
+    }
+
+    /// The group that a node of this name is put into, and the name as all nodes of it share it; with `has_group` false, that
+    /// without a name.
+    pub(super) fn join_group(
+        &mut self,
+        name: &NodeId,
+        has_group: bool,
+    ) -> (GroupNumber, Arc<NodeId>) {
+        let groups = &mut self.now.groups;
+        let before = groups.len();
+        let joined = match has_group {
+            true => groups.join(name, self.groups_max),
+            false => (groups.nameless(), Arc::new(name.clone())),
+        };
+        if groups.len() > before {
+            self.changed();
+        }
+        joined
     }
 
     /// As [`Snapshot::total`].

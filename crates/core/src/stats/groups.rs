@@ -48,25 +48,37 @@ impl Groups {
             return (*number, Arc::clone(name));
         }
         let name = Arc::new(name.clone());
-        let (number, named) = if self.names.len() < groups_max {
-            let number = self.names.len() as GroupNumber;
-            Arc::make_mut(&mut self.names).insert(Arc::clone(&name), number);
-            (number, Some(Arc::clone(&name)))
-        } else {
-            (NAMELESS, None)
-        };
-        if self.rows.get(number).is_none() {
-            let level = Level::default();
-            self.rows
-                .insert(number, Arc::new(Group { name: named, level }));
+        if self.names.len() >= groups_max {
+            return (self.nameless(), name);
         }
+        let number = self.names.len() as GroupNumber;
+        Arc::make_mut(&mut self.names).insert(Arc::clone(&name), number);
+        self.put(number, Some(Arc::clone(&name)));
         (number, name)
+    }
+
+    /// The number of the group without a name. It comes in if it is new.
+    pub(super) fn nameless(&mut self) -> GroupNumber {
+        if self.rows.get(NAMELESS).is_none() {
+            self.put(NAMELESS, None);
+        }
+        NAMELESS
+    }
+
+    fn put(&mut self, number: GroupNumber, name: Option<Arc<NodeId>>) {
+        let level = Level::default();
+        self.rows.insert(number, Arc::new(Group { name, level }));
     }
 
     /// The numbers of a group, to be changed.
     pub(super) fn level_mut(&mut self, number: GroupNumber) -> Option<&mut Level> {
         let group = self.rows.get_mut(number)?;
         Some(&mut Arc::make_mut(group).level)
+    }
+
+    /// The numbers of a group.
+    pub(super) fn level_of(&self, number: GroupNumber) -> Option<&Level> {
+        Some(&self.rows.get(number)?.level)
     }
 
     /// The numbers of a name's group: of that without a name for `None`, and for a name that came too late.
@@ -76,6 +88,11 @@ impl Groups {
             None => NAMELESS,
         };
         Some(&self.rows.get(number)?.level)
+    }
+
+    /// Whether all of them are the same as those of another one: whether both share them.
+    pub(super) fn is_shared_with(&self, other: &Groups) -> bool {
+        self.rows.is_shared_with(&other.rows)
     }
 
     /// How many there are, also that without a name.

@@ -201,3 +201,98 @@ pub(super) fn of_retired(retired: &Retired) -> Level {
         ..Level::default()
     }
 }
+
+/// A node's numbers become others.
+pub(super) fn replace(
+    level: &mut Level,
+    (old_life, old_traffic): (&Life, &Traffic),
+    (life, traffic): (&Life, &Traffic),
+    faults: &mut Faults,
+) {
+    faults.take(&mut level.states[old_life.state], 1);
+    level.states[life.state].add(1);
+    faults.take_ns(&mut level.since_ns[old_life.state], old_life.since_ns);
+    level.since_ns[life.state] += u128::from(life.since_ns);
+    for state in LifeCycle::ALL {
+        let (old, new) = (
+            old_life.time_in_state_ns[state],
+            life.time_in_state_ns[state],
+        );
+        level.time_in_state_ns[state] += u128::from(new.saturating_sub(old));
+    }
+    let more = |sum: &mut Counter, old: Counter, new: Counter| sum.add(old.growth_to(new));
+    more(
+        &mut level.transitions,
+        old_life.transitions,
+        life.transitions,
+    );
+    more(&mut level.restarts, old_life.restarts, life.restarts);
+    let (old, new) = (&old_traffic.process, &traffic.process);
+    more(&mut level.cpu_ns, old.cpu_ns, new.cpu_ns);
+    faults.take(&mut level.memory_bytes, old.memory_bytes.get());
+    level.memory_bytes.add(new.memory_bytes.get());
+    for (sum, old, new) in [
+        (&mut level.out, &old_traffic.out, &traffic.out),
+        (&mut level.into, &old_traffic.into, &traffic.into),
+    ] {
+        let mut grown = *new;
+        zip(&mut grown, old, u64::saturating_sub);
+        add_counters(sum, &grown);
+    }
+}
+
+/// What there is on an edge becomes something else, and so much more was timed.
+pub(super) fn replace_edge(
+    level: &mut Level,
+    old: &EdgeGauges,
+    new: &EdgeGauges,
+    timed: Option<&EdgeHistograms>,
+    faults: &mut Faults,
+) {
+    take_gauges(&mut level.gauges, old, faults);
+    add_gauges(&mut level.gauges, new);
+    if let Some(timed) = timed {
+        add_histograms(&mut level.histograms, timed);
+    }
+}
+
+/// Counts what members have counted that have gone unseen.
+pub(super) fn retire(level: &mut Level, unseen: &Retired) {
+    level.transitions.add(unseen.transitions.get());
+    level.restarts.add(unseen.restarts.get());
+    for state in LifeCycle::ALL {
+        let sum = &mut level.time_in_state_ns[state];
+        *sum = sum.saturating_add(unseen.time_in_state_ns[state]);
+    }
+    add_counters(&mut level.out, &unseen.out);
+    add_counters(&mut level.into, &unseen.into);
+    level.cpu_ns.add(unseen.cpu_ns.get());
+    add_histograms(&mut level.histograms, &unseen.histograms);
+    zip_retired(&mut level.retired, unseen, u128::saturating_add);
+}
+
+/// Each counter of those that have gone with that of others: `with` gives what the first becomes.
+pub(super) fn zip_retired(
+    one: &mut Retired,
+    other: &Retired,
+    mut with: impl FnMut(u128, u128) -> u128,
+) {
+    for state in LifeCycle::ALL {
+        let sum = &mut one.time_in_state_ns[state];
+        *sum = with(*sum, other.time_in_state_ns[state]);
+    }
+    let mut with = |one: u64, other: u64| {
+        let sum = with(u128::from(one), u128::from(other));
+        u64::try_from(sum).unwrap_or(u64::MAX)
+    };
+    let mut each = |one: &mut Counter, other: Counter| {
+        *one = Counter::new(with(one.get(), other.get()));
+    };
+    each(&mut one.nodes, other.nodes);
+    each(&mut one.transitions, other.transitions);
+    each(&mut one.restarts, other.restarts);
+    each(&mut one.cpu_ns, other.cpu_ns);
+    zip(&mut one.out, &other.out, &mut with);
+    zip(&mut one.into, &other.into, &mut with);
+    zip_histograms(&mut one.histograms, &other.histograms, &mut with);
+}

@@ -6,7 +6,9 @@
 //! What is kept lies in pages that a [`Snapshot`] shares with the [`Book`]: to publish costs the same for any number of
 //! members, and a page is copied at the first change after that.
 
+mod audit;
 mod book;
+mod collector;
 mod delta;
 mod facts;
 mod groups;
@@ -19,7 +21,9 @@ mod recount;
 mod rows;
 mod snapshot;
 
+pub use audit::{Audited, Auditor};
 pub use book::Book;
+pub use collector::{Collector, Ended, Resync, Source};
 pub use delta::{Gap, apply};
 pub use facts::{EdgeFacts, EdgeSpec, NotThere, ProcessFacts, RefusedTransition, Transition};
 pub use groups::GROUPS_MAX;

@@ -83,6 +83,11 @@ impl<R> Pages<R> {
         self.rows
     }
 
+    /// Whether all rows are the same as those of another one: whether both share them.
+    pub(super) fn is_shared_with(&self, other: &Pages<R>) -> bool {
+        Arc::ptr_eq(&self.sheaves, &other.sheaves)
+    }
+
     /// The row of this number.
     pub(super) fn get(&self, number: u64) -> Option<&R> {
         let place = Place::of(number);

@@ -1,13 +1,12 @@
 //! What is read now and then, of edges and of processes, and folded in by how much it has grown.
 //!
 //! Whatever was read may have been written by a faulty process. A counter that falls has not grown; one that leaps stops
-//! at what no correct process reaches, and at what the sums have room for: so no sum ever overflows, and each stays that
-//! of its members.
-
-use std::sync::Arc;
+//! at what no correct process reaches. A gauge stops there too, and at what the sums have room for: what was added to them
+//! is taken from them again. (A sum of counters that is full stays full in whatever order it came about, so each is that of
+//! its members also then.)
 
 use dataflow_ids::stats::{
-    Counter, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, Gauge, Level, NodeKey,
+    Counter, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, Gauge, NodeKey,
 };
 
 use super::book::{Book, nanoseconds};
@@ -22,45 +21,26 @@ pub(super) const GAUGE_MAX: u64 = u32::MAX as u64;
 /// More memory than a machine has: 8 TiB.
 pub(super) const MEMORY_MAX_BYTES: u64 = 1 << 43;
 
-/// By how much a counter grows that stands at `known`, when `now` was read and the sum of all such counters is `sum`.
-pub(super) fn growth(known: u64, now: u64, sum: u64) -> u64 {
-    now.min(COUNTER_MAX)
-        .saturating_sub(known)
-        .min(u64::MAX - sum)
+/// By how much a counter grows that stands at `known` when `now` was read.
+pub(super) fn growth(known: u64, now: u64) -> u64 {
+    now.min(COUNTER_MAX).saturating_sub(known)
 }
 
 /// What a gauge that stands at `known` may stand at now: `now`, but for what the sum of all such gauges has no room for.
-fn bounded(known: Gauge, now: u64, sum: Gauge, max: u64) -> Gauge {
+pub(super) fn bounded(known: Gauge, now: u64, sum: Gauge, max: u64) -> Gauge {
     let others = sum.get().saturating_sub(known.get());
     Gauge::new(now.min(max).min(u64::MAX - others))
 }
 
-pub(super) fn counters_growth(
-    known: &EdgeCounters,
-    now: &EdgeCounters,
-    total: &Level,
-) -> EdgeCounters {
-    // Each edge is one of both sums, and so they are the same, unless members of another keeper were put together.
-    let mut sum = total.out;
-    levels::zip(&mut sum, &total.into, u64::max);
+pub(super) fn counters_growth(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
     let mut grown = *now;
-    levels::zip(&mut grown, known, |now, known| {
-        now.min(COUNTER_MAX).saturating_sub(known)
-    });
-    levels::zip(&mut grown, &sum, |grown, sum| grown.min(u64::MAX - sum));
+    levels::zip(&mut grown, known, |now, known| growth(known, now));
     grown
 }
 
-pub(super) fn histograms_growth(
-    known: &EdgeHistograms,
-    now: &EdgeHistograms,
-    sum: &EdgeHistograms,
-) -> EdgeHistograms {
+pub(super) fn histograms_growth(known: &EdgeHistograms, now: &EdgeHistograms) -> EdgeHistograms {
     let mut grown = *now;
-    levels::zip_histograms(&mut grown, known, |now, known| {
-        now.min(COUNTER_MAX).saturating_sub(known)
-    });
-    levels::zip_histograms(&mut grown, sum, |grown, sum| grown.min(u64::MAX - sum));
+    levels::zip_histograms(&mut grown, known, |now, known| growth(known, now));
     grown
 }
 
@@ -88,20 +68,20 @@ impl Book {
         let (source, target) = (u64::from(spec.source.0), u64::from(spec.target.0));
         let known = *known;
         let total = &*self.now.total;
-        let grown = counters_growth(&known.counters, &facts.counters, total);
+        let grown = counters_growth(&known.counters, &facts.counters);
         let nothing = EdgeHistograms::default();
         let known_histograms = run.histograms.get(edge).map_or(&nothing, |there| &**there);
         let timed = (*known_histograms != facts.histograms)
-            .then(|| histograms_growth(known_histograms, &facts.histograms, &total.histograms))
+            .then(|| histograms_growth(known_histograms, &facts.histograms))
             .filter(|timed| *timed != nothing);
         let mut counters = known.counters;
         levels::add_counters(&mut counters, &grown);
         let read = EdgeNumbers {
-            sequence: known.sequence,
             counters,
             gauges: bounded_gauges(&known.gauges, &facts.gauges, &total.gauges),
             oldest_ns: facts.oldest.map(nanoseconds),
             is_closed: facts.is_closed,
+            ..known
         };
         if read == known && timed.is_none() {
             return Ok(());
@@ -127,10 +107,7 @@ impl Book {
             }
         }
         if let Some(timed) = &timed {
-            match run.histograms.get_mut(edge) {
-                Some(known) => levels::add_histograms(Arc::make_mut(known), timed),
-                None => run.histograms.insert(edge, Arc::new(*timed)),
-            }
+            run.add_histograms(edge, timed);
         }
         let (Some(from), Some(into)) = (from, into) else {
             return Ok(());
@@ -174,7 +151,7 @@ impl Book {
         };
         let stands = known.process.cpu_ns.get();
         let more = facts.cpu_ns.saturating_sub(read_before);
-        let grown = growth(stands, stands.saturating_add(more), total.cpu_ns.get());
+        let grown = growth(stands, stands.saturating_add(more));
         let mut read = known;
         read.process.cpu_ns = Counter::new(stands.saturating_add(grown));
         read.process.memory_bytes = bounded(

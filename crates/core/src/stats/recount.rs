@@ -60,7 +60,10 @@ impl Recount {
 
     fn run(&mut self, number: u64, run: &Run) {
         let mut sum = levels::of_retired(&run.level.retired);
-        for ((_, life), (_, traffic)) in run.lives.iter().zip(run.traffic.iter()) {
+        for (node, life) in run.lives.iter() {
+            let Some(traffic) = run.traffic.get(node) else {
+                continue;
+            };
             let group = self.groups.entry(life.group).or_default();
             for level in [&mut sum, &mut self.total, group] {
                 levels::join(level, life, traffic);

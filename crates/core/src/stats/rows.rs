@@ -10,12 +10,14 @@ use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, Pe
 
 use super::facts::EdgeSpec;
 use super::groups::GroupNumber;
+use super::levels;
 use super::pages::Pages;
 
 /// What a transition changes of a node.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Life {
     pub(super) sequence: u64,
+    pub(super) added_revision: u64,
     pub(super) group: GroupNumber,
     pub(super) added_ns: u64,
     pub(super) since_ns: u64,
@@ -55,6 +57,8 @@ pub(super) struct RunSpec {
 pub struct EdgeNumbers {
     /// Grows with every change of the edge.
     pub sequence: u64,
+    /// The revision in which it came in.
+    pub added_revision: u64,
     /// What was counted.
     pub counters: EdgeCounters,
     /// What there is.
@@ -108,6 +112,7 @@ impl Run {
         let (life, traffic) = (self.lives.get(node)?, self.traffic.get(node)?);
         Some(NodeNumbers {
             sequence: life.sequence.max(traffic.sequence),
+            added_revision: life.added_revision,
             epoch: life.epoch,
             state: life.state,
             added_ns: life.added_ns,
@@ -146,6 +151,7 @@ impl Run {
         Some(EdgeRow {
             key: spec.key,
             sequence: numbers.sequence,
+            added_revision: numbers.added_revision,
             source: spec.source,
             output: spec.output.clone(),
             target: spec.target,
@@ -158,6 +164,14 @@ impl Run {
             is_closed: numbers.is_closed,
             histograms,
         })
+    }
+
+    /// Counts how long more messages of an edge took.
+    pub(super) fn add_histograms(&mut self, edge: u64, timed: &EdgeHistograms) {
+        match self.histograms.get_mut(edge) {
+            Some(known) => levels::add_histograms(Arc::make_mut(known), timed),
+            None => self.histograms.insert(edge, Arc::new(*timed)),
+        }
     }
 
     pub(super) fn edge_key(&self, edge: u64) -> Option<EdgeKey> {

@@ -67,6 +67,8 @@ pub struct EdgeRow {
     pub key: EdgeKey,
     /// Grows with every change of this row, and is higher than that of any row that had its key before.
     pub sequence: u64,
+    /// The revision in which it came in: a row with another one is of another edge that had the same key.
+    pub added_revision: u64,
     /// Its sender.
     pub source: NodeIndex,
     /// The sender's output.

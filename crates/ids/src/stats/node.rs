@@ -30,6 +30,8 @@ pub struct ProcessNumbers {
 pub struct NodeNumbers {
     /// Grows with every change of these numbers, and is higher than that of any row that had its key before.
     pub sequence: u64,
+    /// The revision in which it came in: a row with another one is of another node that had the same key.
+    pub added_revision: u64,
     /// Its incarnation.
     pub epoch: Epoch,
     /// Its state.

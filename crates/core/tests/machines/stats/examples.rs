@@ -10,7 +10,7 @@ use dataflow_ids::stats::{Counter, EdgeKey, Gauge, Keeper, NodeKey, RunNumber};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
 
 /// So many seconds after the start.
-fn at(seconds: u64) -> Time {
+pub(super) fn at(seconds: u64) -> Time {
     Time(Duration::from_secs(seconds))
 }
 
@@ -35,7 +35,11 @@ fn edge(run: RunNumber, edge: u32, source: u32, target: u32) -> EdgeSpec {
 
 /// A run of a camera and a detector with an edge from one to the other.
 fn two_nodes() -> (Book, RunNumber) {
-    let mut book = Book::new(Keeper(1), 10);
+    two_nodes_of(Keeper(1))
+}
+
+pub(super) fn two_nodes_of(keeper: Keeper) -> (Book, RunNumber) {
+    let mut book = Book::new(keeper, 10);
     let peer = "here".parse().expect("a name, and what it is in is there");
     let run = book.add_dataflow(
         at(0),
@@ -70,7 +74,7 @@ fn to(state: LifeCycle, epoch: u32, seconds: u64) -> Transition {
     }
 }
 
-fn sent(count: u64) -> EdgeFacts {
+pub(super) fn sent(count: u64) -> EdgeFacts {
     let mut facts = EdgeFacts::default();
     facts.counters.sent = Counter::new(count);
     facts

@@ -1,0 +1,242 @@
+//! Rows of another keeper, taken into a book.
+//!
+//! A row is believed as it is, but for its counters: they grow, or stay.
+
+use std::sync::Arc;
+
+use dataflow_ids::LifeCycle;
+use dataflow_ids::NodeIndex;
+use dataflow_ids::stats::{
+    Counter, EdgeCounters, EdgeHistograms, EdgeKey, EdgeRow, NodeKey, NodeRow, RunNumber,
+};
+
+use super::super::book::Book;
+use super::super::facts::EdgeSpec;
+use super::super::groups::GroupNumber;
+use super::super::levels::{self, Faults};
+use super::super::readings::{
+    MEMORY_MAX_BYTES, bounded, bounded_gauges, counters_growth, growth, histograms_growth,
+};
+use super::super::rows::{EdgeNumbers, Life, Traffic};
+use super::clock::Offset;
+
+/// Where a row's node is put, and how its moments become ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Put {
+    pub(super) run: RunNumber,
+    pub(super) offset: Offset,
+    /// The collector's moment: nothing is later.
+    pub(super) now_ns: u64,
+}
+
+fn followed(known: Counter, now: Counter) -> Counter {
+    Counter::new(known.get().saturating_add(growth(known.get(), now.get())))
+}
+
+fn counters_followed(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
+    let mut followed = *known;
+    levels::add_counters(&mut followed, &counters_growth(known, now));
+    followed
+}
+
+/// Takes a node's row: of one that is there, of a new one, or of one that has the key of another that has gone.
+pub(super) fn take_node(
+    book: &mut Book,
+    put: Put,
+    row: &NodeRow,
+    group: impl FnOnce(&mut Book) -> (GroupNumber, Arc<dataflow_ids::NodeId>),
+) {
+    let key = NodeKey {
+        run: put.run,
+        node: row.key.node,
+    };
+    let node = u64::from(key.node.0);
+    let Some(run) = book.now.runs.get(key.run.0) else {
+        return;
+    };
+    let known = run
+        .lives
+        .get(node)
+        .copied()
+        .zip(run.traffic.get(node).copied());
+    let numbers = &row.numbers;
+    let is_another = |life: &Life| life.added_revision != numbers.added_revision;
+    if known.as_ref().is_some_and(|(life, _)| is_another(life)) {
+        // It was there a moment ago.
+        let _ = book.remove_node_at(put.now_ns, key);
+    }
+    let known = known.filter(|(life, _)| !is_another(life));
+    let (group, name) = match &known {
+        Some((life, _)) => (life.group, None),
+        None => {
+            let (group, name) = group(book);
+            (group, Some(name))
+        }
+    };
+    let (old, old_traffic) = known.unwrap_or_else(|| {
+        let life = Life {
+            sequence: 0,
+            added_revision: numbers.added_revision,
+            group,
+            added_ns: put.offset.ours(numbers.added_ns).min(put.now_ns),
+            since_ns: put.now_ns,
+            time_in_state_ns: Default::default(),
+            transitions: Counter::default(),
+            restarts: Counter::default(),
+            epoch: numbers.epoch,
+            state: numbers.state,
+        };
+        (life, Traffic::default())
+    });
+    let mut time_in_state_ns = old.time_in_state_ns;
+    for state in LifeCycle::ALL {
+        let known = time_in_state_ns[state];
+        time_in_state_ns[state] = numbers.time_in_state_ns[state].max(known);
+    }
+    let life = Life {
+        since_ns: put.offset.ours(numbers.since_ns).min(put.now_ns),
+        time_in_state_ns,
+        transitions: followed(old.transitions, numbers.transitions),
+        restarts: followed(old.restarts, numbers.restarts),
+        epoch: numbers.epoch,
+        state: numbers.state,
+        ..old
+    };
+    let mut traffic = Traffic {
+        out: counters_followed(&old_traffic.out, &numbers.out),
+        into: counters_followed(&old_traffic.into, &numbers.into),
+        pid: row.pid,
+        ..old_traffic
+    };
+    let process = &mut traffic.process;
+    process.cpu_ns = followed(process.cpu_ns, numbers.process.cpu_ns);
+    process.memory_bytes = bounded(
+        process.memory_bytes,
+        numbers.process.memory_bytes.get(),
+        book.now.total.memory_bytes,
+        MEMORY_MAX_BYTES,
+    );
+    match name {
+        Some(name) => book.put_node(key, name, life, traffic),
+        None => book.replace_node(key, (&old, &old_traffic), (life, traffic)),
+    }
+}
+
+/// Takes an edge's row, as [`take_node`] does a node's. One whose nodes are not there is not taken.
+pub(super) fn take_edge(book: &mut Book, put: Put, row: &EdgeRow) {
+    let key = EdgeKey {
+        run: put.run,
+        edge: row.key.edge,
+    };
+    let edge = u64::from(key.edge.0);
+    let known = book.now.edge(key).copied();
+    let is_another = |known: &EdgeNumbers| known.added_revision != row.added_revision;
+    if known.as_ref().is_some_and(is_another) {
+        // It was there a moment ago.
+        let _ = book.remove_edge(key);
+    }
+    let known = known.filter(|known| !is_another(known));
+    let Some(run) = book.now.runs.get(key.run.0) else {
+        return;
+    };
+    let has = |node: NodeIndex| run.lives.get(node.0.into()).is_some();
+    if !has(row.source) || !has(row.target) {
+        return;
+    }
+    let nothing = EdgeHistograms::default();
+    let old = known.unwrap_or_default();
+    let old_histograms = match &known {
+        Some(_) => run.histograms.get(edge).map_or(&nothing, |there| &**there),
+        None => &nothing,
+    };
+    let timed = histograms_growth(old_histograms, &row.histograms);
+    let timed = (timed != nothing).then_some(timed);
+    let total = book.now.total();
+    let numbers = EdgeNumbers {
+        sequence: 0,
+        added_revision: row.added_revision,
+        counters: counters_followed(&old.counters, &row.counters),
+        gauges: bounded_gauges(&old.gauges, &row.gauges, &total.gauges),
+        oldest_ns: row
+            .oldest_ns
+            .map(|oldest| put.offset.ours(oldest).min(put.now_ns)),
+        is_closed: row.is_closed,
+    };
+    if known.is_some() {
+        book.replace_edge(key, &old, numbers, timed.as_ref());
+        return;
+    }
+    let spec = EdgeSpec {
+        key,
+        source: row.source,
+        output: row.output.clone(),
+        target: row.target,
+        input: row.input.clone(),
+        policy: row.policy,
+        queue_size: row.queue_size,
+    };
+    book.put_edge(spec, numbers, timed.map(Arc::new));
+}
+
+impl Book {
+    /// Makes of a node's numbers others.
+    fn replace_node(&mut self, key: NodeKey, old: (&Life, &Traffic), new: (Life, Traffic)) {
+        let (old_life, old_traffic) = old;
+        let (mut life, mut traffic) = new;
+        let is_same = life == *old_life && traffic == *old_traffic;
+        if is_same {
+            return;
+        }
+        let sequence = self.changed();
+        (life.sequence, traffic.sequence) = (sequence, sequence);
+        let node = u64::from(key.node.0);
+        if let Some(run) = self.run_mut(key.run) {
+            run.lives.insert(node, life);
+            run.traffic.insert(node, traffic);
+        }
+        let mut faults = Faults::default();
+        self.each_level(key.run, life.group, |level| {
+            levels::replace(
+                level,
+                (old_life, old_traffic),
+                (&life, &traffic),
+                &mut faults,
+            );
+        });
+        self.blame(&faults);
+    }
+
+    /// Makes of an edge's numbers others.
+    fn replace_edge(
+        &mut self,
+        key: EdgeKey,
+        old: &EdgeNumbers,
+        new: EdgeNumbers,
+        timed: Option<&EdgeHistograms>,
+    ) {
+        let sequence = old.sequence;
+        if timed.is_none() && *old == (EdgeNumbers { sequence, ..new }) {
+            return;
+        }
+        let sequence = self.changed();
+        let edge = u64::from(key.edge.0);
+        let Some(run) = self.run_mut(key.run) else {
+            return;
+        };
+        run.edge_numbers
+            .insert(edge, EdgeNumbers { sequence, ..new });
+        if let Some(timed) = timed {
+            run.add_histograms(edge, timed);
+        }
+        let target = run.edges.get(edge).map(|spec| spec.target);
+        let group = target.and_then(|target| Some(run.lives.get(target.0.into())?.group));
+        let Some(group) = group else {
+            return;
+        };
+        let mut faults = Faults::default();
+        self.each_level(key.run, group, |level| {
+            levels::replace_edge(level, &old.gauges, &new.gauges, timed, &mut faults);
+        });
+        self.blame(&faults);
+    }
+}
