@@ -1,5 +1,7 @@
 //! A command's end of the conversation with a running dataflow or an agent: blocking, one request after the other.
 
+mod watcher;
+
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +16,8 @@ use dataflow_wire::frame::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::registry::{FoundAgent, FoundRun};
+
+pub use watcher::Watcher;
 
 /// Why a running dataflow could not be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +162,15 @@ impl Client {
         on_silence: OnSilence,
     ) -> Result<Client, ClientError> {
         let stream = connected.map_err(|source| ClientError::Unreachable { name, pid, source })?;
+        Client::over(stream, pid, on_silence)
+    }
+
+    /// Says hello over a connection.
+    pub(crate) fn over(
+        stream: UnixStream,
+        pid: u32,
+        on_silence: OnSilence,
+    ) -> Result<Client, ClientError> {
         let mut client = Client {
             stream,
             reader: FrameReader::new(),

@@ -89,6 +89,7 @@ pub fn embed(
         capabilities: surroundings.capabilities,
         output_memory_bytes: surroundings.output_memory_bytes,
         listener: None,
+        statistics: None,
         logs: LogSink::without_files(events.clone()),
         events: events.clone(),
         control,

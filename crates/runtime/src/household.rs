@@ -1,4 +1,4 @@
-//! What the runs of one process share: what fetches their models, and its limit of descriptors.
+//! What the runs of one process share: what fetches their models, the thread of statistics, and its limit of descriptors.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,6 +7,7 @@ use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
 
 use crate::error::UpError;
 use crate::models::{FetchLimits, HubSettings, ModelService};
+use crate::statistics::StatisticsThread;
 
 /// Shared by every run of an agent. A run that has its process for itself has one of its own. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Household {
 #[derive(Debug, Default)]
 struct Shared {
     services: Vec<Service>,
+    /// It ends with the last who needs it.
+    statistics: Weak<StatisticsThread>,
     /// Asked once: what was raised already would pass for what it was before.
     descriptors: Option<DescriptorLimit>,
     /// How many of them runs have counted on.
@@ -76,6 +79,21 @@ impl Household {
         let this = Arc::downgrade(&service);
         (shared.services).retain(|known| !Weak::ptr_eq(&known.service, &this));
         Some(service)
+    }
+
+    /// The thread on which statistics are looked at: one for all.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives none.
+    pub(crate) fn statistics(&self) -> io::Result<Arc<StatisticsThread>> {
+        let mut shared = self.lock();
+        if let Some(thread) = shared.statistics.upgrade() {
+            return Ok(thread);
+        }
+        let thread = Arc::new(StatisticsThread::start()?);
+        shared.statistics = Arc::downgrade(&thread);
+        Ok(thread)
     }
 
     /// The limit of descriptors, raised to what this process may have.

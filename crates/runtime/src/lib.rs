@@ -31,6 +31,7 @@ pub mod process;
 mod programs;
 pub mod registry;
 mod root;
+mod statistics;
 mod supervision;
 
 pub use controls::Controls;

@@ -206,6 +206,8 @@ impl Run {
         let (logs, writer) = LogWriter::start(folder.path(), log_bytes_max, events.clone())
             .map_err(refused("cannot start the thread that writes logs"))?;
         let listener = claim.take_listener();
+        let statistics = (host.household.statistics())
+            .map_err(refused("cannot start the thread of statistics"))?;
         let capabilities = match &options.agent {
             Some(agent) => agent.capabilities.clone(),
             None => machine::capabilities(),
@@ -228,6 +230,7 @@ impl Run {
                 capabilities,
                 output_memory_bytes: machine::output_memory_bytes(),
                 listener,
+                statistics: Some(statistics),
                 logs,
                 events: events.clone(),
                 control,

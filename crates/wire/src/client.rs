@@ -23,7 +23,7 @@ use crate::peers::PeersStatus;
 use crate::status::{DataflowStatus, NodeStatus, Report, Waiting};
 
 pub use hosting::{OnLeave, RunNews, UpRefusal, UpRequest};
-pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_parts};
+pub use parts::{PART_BYTES_MAX, Parts, REPLY_BYTES_MAX, in_frames, in_parts};
 
 /// The version of this conversation. Both sides refuse any other.
 pub const CLIENT_PROTOCOL: u32 = 5;

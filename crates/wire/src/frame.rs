@@ -12,7 +12,7 @@ mod writer;
 pub use body::{DecodeError, EncodeError, decode, encode, encode_frame};
 pub(crate) use body::{decode_up_to, encode_up_to};
 pub use reader::{FrameError, FrameReader, ReceiveError, Received};
-pub use writer::{EnqueueError, Flushed, FrameWriter, SendError, send};
+pub use writer::{EncodedFrame, EnqueueError, Flushed, FrameWriter, SendError, send};
 
 /// The longest body of a frame, in bytes.
 pub const FRAME_BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -4,7 +4,7 @@ use dataflow_core::stats::{EdgeFacts, Transition};
 use dataflow_ids::EdgeId;
 use dataflow_ids::stats::EdgeKey;
 
-use crate::root::RootRef;
+use crate::root::{RootRef, Services};
 use crate::supervision::Behaviour;
 
 /// What the keeper of statistics may be told.
@@ -14,17 +14,23 @@ pub(crate) enum StatsMessage {
     Transition(Transition),
     /// What the headers of edges said, because somebody looked.
     EdgesRead(Vec<(EdgeId, EdgeFacts)>),
+    /// How what serves the dataflow stands.
+    ServicesRead(Box<Services>),
+    /// All that was read has been told: whoever looks is to see it.
+    Publish,
 }
 
 crate::message_kinds!(StatsMessage {
     Transition,
     EdgesRead,
+    ServicesRead,
+    Publish,
 });
 
 /// The actor that keeps the statistics. Readers look at what it has written and never enter it.
 ///
 /// They are changed in place: a copy of all of them for each change would cost a large dataflow its start. A
-/// member's own numbers are the facts, of which sums are made; both messages may be handled twice.
+/// member's own numbers are the facts, of which sums are made; every message may be handled twice.
 pub(crate) struct StatsActor {
     root: RootRef,
 }
@@ -59,6 +65,18 @@ impl Behaviour for StatsActor {
                         tracing::error!(%error, "reading refused");
                     }
                 }
+            }
+            StatsMessage::ServicesRead(services) => {
+                statistics.actors(services.actors.clone());
+                statistics.downloads(services.downloads.clone());
+                if let Some(pool) = services.pool {
+                    statistics.pool(pool);
+                }
+            }
+            StatsMessage::Publish => {
+                let snapshot = statistics.publish(self.root.env().now());
+                drop(statistics);
+                self.root.publish_statistics(snapshot);
             }
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum TaskName {
     Client,
     /// Looks how a model stands.
     Model(ModelIndex),
+    /// Reads for the statistics what they cannot be told.
+    Fold,
 }
 
 /// A task has panicked. Nothing else of the runtime is touched.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use dataflow_core::models::FetchEpoch;
 use dataflow_core::models::{Listing, ModelSpec};
+use dataflow_core::pool::PoolStatistics;
 use dataflow_descriptor::Model;
 use dataflow_wire::status::{ModelState, ModelView};
 use tokio::sync::{mpsc, watch};
@@ -43,11 +44,20 @@ impl ModelOrder {
 pub trait Models {
     /// From now on somebody wants this. Equal orders are served by one download.
     fn want(&self, order: ModelOrder) -> Wanted;
+
+    /// How the pool stands on which files are hashed and written, if there is one.
+    fn pool(&self) -> Option<PoolStatistics> {
+        None
+    }
 }
 
 impl<M: Models + ?Sized> Models for Arc<M> {
     fn want(&self, order: ModelOrder) -> Wanted {
         (**self).want(order)
+    }
+
+    fn pool(&self) -> Option<PoolStatistics> {
+        (**self).pool()
     }
 }
 

@@ -18,4 +18,4 @@ pub use seam::{
 };
 
 pub(crate) use readiness::watched;
-pub(crate) use socket::FramedSocket;
+pub(crate) use socket::{FramedSocket, MovingSocket};

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use dataflow_wire::frame::{
-    EnqueueError, Flushed, FrameReader, FrameWriter, ReceiveError, Received, SendError,
+    EncodedFrame, EnqueueError, Flushed, FrameReader, FrameWriter, ReceiveError, Received,
+    SendError,
 };
 use dataflow_wire::node::ToNode;
 use rustix::io::Errno;
@@ -23,6 +24,15 @@ use super::spares::Spares;
 
 /// How long a writer waits when the kernel holds too many descriptors that are on their way.
 const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(10);
+
+/// One end of a conversation on its way to another thread: with what has come and was not read yet, and what waits to be
+/// sent.
+#[derive(Debug)]
+pub(crate) struct MovingSocket {
+    fd: OwnedFd,
+    reader: FrameReader,
+    writer: FrameWriter,
+}
 
 /// One end of a conversation.
 #[derive(Debug)]
@@ -68,6 +78,39 @@ impl FramedSocket {
             spares: Some(spares),
             ..socket
         })
+    }
+
+    /// Lets the conversation go on on another thread. This one says and hears nothing of it any more; it must not be
+    /// closed, but dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no descriptor left. The conversation can go on here.
+    pub(crate) fn leave(&self) -> io::Result<MovingSocket> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(self.fd.get_ref(), 0)?;
+        self.has_ended();
+        Ok(MovingSocket {
+            fd,
+            reader: self.reader.replace(FrameReader::new()),
+            writer: self.writer.replace(FrameWriter::new(0)),
+        })
+    }
+
+    /// Goes on with a conversation on this thread.
+    ///
+    /// # Errors
+    ///
+    /// When the event loop of this thread does not watch its socket.
+    pub(crate) fn arrive(moving: MovingSocket) -> io::Result<FramedSocket> {
+        let MovingSocket { fd, reader, writer } = moving;
+        let socket = FramedSocket::new(fd, 0)?;
+        let is_empty = writer.is_empty();
+        socket.reader.replace(reader);
+        socket.writer.replace(writer);
+        if !is_empty {
+            socket.to_write.notify_one();
+        }
+        Ok(socket)
     }
 
     fn receive(&self) -> Result<Received, ReceiveError> {
@@ -152,9 +195,21 @@ impl FramedSocket {
         message: &T,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), EnqueueError> {
+        self.send_with(|writer| writer.enqueue(message, descriptors))
+    }
+
+    /// As [`FramedSocket::send`], for a frame that is encoded already.
+    pub(crate) fn send_encoded(&self, frame: EncodedFrame) -> Result<(), EnqueueError> {
+        self.send_with(|writer| writer.enqueue_encoded(frame))
+    }
+
+    fn send_with(
+        &self,
+        enqueue: impl FnOnce(&mut FrameWriter) -> Result<(), EnqueueError>,
+    ) -> Result<(), EnqueueError> {
         let mut writer = self.writer.borrow_mut();
         let was_empty = writer.is_empty();
-        writer.enqueue(message, descriptors)?;
+        enqueue(&mut writer)?;
         if was_empty && !matches!(writer.flush(self.fd.get_ref()), Ok(Flushed::All)) {
             self.to_write.notify_one();
         }

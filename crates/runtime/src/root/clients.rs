@@ -52,8 +52,10 @@ pub(crate) async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
             let _ = socket.write_queued().await;
         }
     });
-    if greet(&socket, root.pid, root.is_hosted).await == Greeted::Welcome {
-        answer(root, &socket, progress).await;
+    if greet(&socket, root.pid, root.is_hosted).await == Greeted::Welcome
+        && answer(root, &socket, progress).await == Answered::Elsewhere
+    {
+        return;
     }
     // A command that does not read does not keep the run from ending.
     let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
@@ -61,16 +63,29 @@ pub(crate) async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
     socket.close();
 }
 
+/// Where the conversation with a command has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// To its end.
+    Whole,
+    /// It goes on on another thread.
+    Elsewhere,
+}
+
 /// Answers what a command asks, one after the other.
-async fn answer(root: &RootRef, socket: &FramedSocket, progress: watch::Receiver<Progress>) {
+async fn answer(
+    root: &RootRef,
+    socket: &FramedSocket,
+    progress: watch::Receiver<Progress>,
+) -> Answered {
     loop {
         let request = match socket.next::<ClientRequest>().await {
             Ok(Some((request, _))) => request,
-            Ok(None) => return,
+            Ok(None) => return Answered::Whole,
             Err(error) => {
                 let reason = error.to_string();
                 say(socket, &ClientReply::Refused { reason }).await;
-                return;
+                return Answered::Whole;
             }
         };
         let reply = match request {
@@ -83,14 +98,16 @@ async fn answer(root: &RootRef, socket: &FramedSocket, progress: watch::Receiver
             ClientRequest::Peers | ClientRequest::Up(_) => {
                 let reason = "this is asked of an agent, and not of a dataflow".to_owned();
                 say(socket, &ClientReply::Refused { reason }).await;
-                return;
+                return Answered::Whole;
             }
             ClientRequest::Status => ClientReply::Status(Box::new(root.status(&root.readings()))),
-            ClientRequest::Watch { .. } => {
-                let reason = "statistics are not in this build".to_owned();
-                say(socket, &ClientReply::Refused { reason }).await;
-                return;
-            }
+            ClientRequest::Watch { every } => match root.watch_statistics(socket, every) {
+                Ok(()) => return Answered::Elsewhere,
+                Err(reason) => {
+                    say(socket, &ClientReply::Refused { reason }).await;
+                    return Answered::Whole;
+                }
+            },
             ClientRequest::Force { by } => {
                 tell(root, DataflowMessage::Force { by }).await;
                 ClientReply::Accepted
@@ -103,28 +120,30 @@ async fn answer(root: &RootRef, socket: &FramedSocket, progress: watch::Receiver
                     by,
                 };
                 tell(root, stop).await;
-                return stay(root, socket, progress).await;
+                stay(root, socket, progress).await;
+                return Answered::Whole;
             }
             ClientRequest::Follow => {
-                return stay(root, socket, progress).await;
+                stay(root, socket, progress).await;
+                return Answered::Whole;
             }
             ClientRequest::StopNode { node, kill } => {
                 if wishes::fulfil(root, socket, (node, Wish::Park, kill)).await {
                     continue;
                 }
-                return;
+                return Answered::Whole;
             }
             ClientRequest::RestartNode { node, kill } => {
                 if wishes::fulfil(root, socket, (node, Wish::Restart, kill)).await {
                     continue;
                 }
-                return;
+                return Answered::Whole;
             }
         };
         if !say(socket, &reply).await {
             let reason = "the answer cannot be sent".to_owned();
             say(socket, &ClientReply::Refused { reason }).await;
-            return;
+            return Answered::Whole;
         }
     }
 }

@@ -13,6 +13,8 @@ mod models;
 mod process;
 mod pump;
 mod segments;
+mod services;
+mod statistics;
 mod status;
 mod table;
 mod task;
@@ -54,11 +56,14 @@ use crate::supervision::Handle;
 #[cfg(test)]
 pub(crate) use clients::converse;
 pub(crate) use process::ProcessFact;
+pub(crate) use services::Services;
 pub(crate) use task::{RootTask, Start};
 pub(crate) use timer::Purpose;
 pub(crate) use wishes::Aim;
 
 use models::ModelTable;
+use services::ServiceCounts;
+use statistics::StatisticsTable;
 use table::{Process, Table};
 use timer::Timers;
 use topology::Topology;
@@ -163,6 +168,8 @@ pub(crate) struct Root {
     is_hosted: bool,
     table: RefCell<Table>,
     models: ModelTable,
+    statistics: StatisticsTable,
+    service_counts: ServiceCounts,
     timers: Timers,
     /// Where commands connect to.
     listener: Option<Rc<AsyncFd<OwnedFd>>>,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use dataflow_descriptor::Model;
+use dataflow_ids::stats::{Counter, Gauge, PoolRow};
 use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
 use dataflow_wire::waits::ModelWait;
@@ -52,6 +53,29 @@ impl ModelTable {
             source,
             rows: RefCell::default(),
         }
+    }
+
+    /// How each model stands that was wanted.
+    pub(super) fn views(&self) -> Vec<(ModelIndex, ModelView)> {
+        let rows = self.rows.borrow();
+        rows.iter()
+            .map(|(model, row)| (*model, row.view()))
+            .collect()
+    }
+
+    /// How the pool stands on which files are hashed and written, if there is one.
+    pub(super) fn pool(&self) -> Option<PoolRow> {
+        let pool = self.source.pool()?;
+        Some(PoolRow {
+            running: Gauge::new(pool.running as u64),
+            idle: Gauge::new(pool.idle as u64),
+            queued: Gauge::new(pool.queued as u64),
+            threads_started: Counter::new(pool.threads_started),
+            threads_not_started: Counter::new(pool.threads_not_started),
+            completed: Counter::new(pool.completed),
+            panicked: Counter::new(pool.panicked),
+            refused: Counter::new(pool.refused),
+        })
     }
 
     /// How a model stands.

@@ -8,10 +8,9 @@ use dataflow_core::broken::{Rule, is_broken};
 use dataflow_core::flow::Because;
 use dataflow_core::inputs::{InputReading, Inputs};
 use dataflow_core::outcome::Outcome as CoreOutcome;
-use dataflow_core::stats::EdgeFacts;
 use dataflow_core::waiting::stop::{self, Standing, WaitsFor};
 use dataflow_descriptor::Edge;
-use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge, NodeKey};
+use dataflow_ids::stats::NodeKey;
 use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
 use dataflow_wire::status::{
@@ -119,12 +118,7 @@ impl Root {
     pub(super) fn readings(&self) -> Vec<EdgeReading> {
         let readings = self.read_edges();
         self.look_for_damage();
-        let edges = self.dataflow.edges.iter().zip(&readings);
-        self.fold(
-            edges
-                .map(|(edge, reading)| (edge.id, facts_of(reading)))
-                .collect(),
-        );
+        self.fold_readings(&readings);
         readings
     }
 
@@ -172,14 +166,6 @@ impl Root {
                 counts: counts_of(reading),
             })
             .collect()
-    }
-
-    /// Lets the statistics know what was read. A reading that finds no room is made up for by the next.
-    fn fold(&self, facts: Vec<(EdgeId, EdgeFacts)>) {
-        let _ = self
-            .handles
-            .stats
-            .tell(crate::actors::StatsMessage::EdgesRead(facts));
     }
 
     /// Whom the stop waits for.
@@ -369,29 +355,6 @@ impl Root {
             }
             row.process = Process::None;
         }
-    }
-}
-
-fn facts_of(reading: &EdgeReading) -> EdgeFacts {
-    let counts = &reading.counts;
-    EdgeFacts {
-        counters: EdgeCounters {
-            sent: Counter::new(counts.sent),
-            delivered: Counter::new(counts.delivered),
-            released: Counter::new(counts.released),
-            lost: Counter::new(counts.lost),
-            dropped_full: Counter::new(counts.dropped_full),
-            dropped_receiver_closed: Counter::new(counts.dropped_receiver_closed),
-            dropped_memory: Counter::new(counts.dropped_memory),
-            bytes: Counter::new(counts.bytes),
-            blocked_ns: Counter::new(counts.blocked_ns),
-        },
-        gauges: EdgeGauges {
-            queued: Gauge::new(counts.queued),
-            held: Gauge::new(counts.held),
-            blocked: Gauge::new(u64::from(reading.sender_blocked)),
-        },
-        ..EdgeFacts::default()
     }
 }
 

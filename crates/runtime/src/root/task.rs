@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use dataflow_core::broken::{Rule, is_broken};
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use super::cast::{Mailboxes, memory};
 use super::edges::make_table;
 use super::models::ModelTable;
+use super::services::ServiceCounts;
+use super::statistics::StatisticsTable;
 use super::timer::Timers;
 use super::topology::Topology;
 use super::{Progress, Root, RootEvent, RootRef, clients};
@@ -29,6 +31,7 @@ use crate::logs::LogSink;
 use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::{Launcher, watched};
+use crate::statistics::StatisticsThread;
 use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
 
 /// How long commands that stay are waited for, to read how it ended.
@@ -53,6 +56,9 @@ pub(crate) struct Start {
     /// What the outputs of a node may take that says nothing about it.
     pub(crate) output_memory_bytes: u64,
     pub(crate) listener: Option<UnixListener>,
+    /// Where statistics are looked at. `None`: nobody looks at them from outside, and nothing is read for them by
+    /// itself.
+    pub(crate) statistics: Option<Arc<StatisticsThread>>,
     pub(crate) logs: LogSink,
     pub(crate) events: mpsc::Sender<RunEvent>,
     pub(crate) control: UnboundedReceiver<Control>,
@@ -91,6 +97,8 @@ pub(crate) struct RootTask {
     /// Lets the launcher do its own work until this is dropped.
     tending: Option<Task>,
     tending_panics: u32,
+    /// Reads for the statistics until this is dropped.
+    folding: Option<Task>,
 }
 
 impl RootTask {
@@ -109,14 +117,16 @@ impl RootTask {
             source,
         })?;
         let mailboxes = Mailboxes::new(&start.dataflow);
+        let memory = memory(
+            &env,
+            &start.dataflow,
+            &start.run,
+            start.options.this_machine(),
+            start.capabilities,
+        );
+        let first = memory.statistics_mut().publish(env.now());
         let root = Rc::new(Root {
-            memory: memory(
-                &env,
-                &start.dataflow,
-                &start.run,
-                start.options.this_machine(),
-                start.capabilities,
-            ),
+            memory,
             handles: mailboxes.handles(),
             began: env.now(),
             env,
@@ -127,6 +137,8 @@ impl RootTask {
             is_hosted: start.is_hosted,
             table: RefCell::new(table),
             models: ModelTable::new(start.models),
+            statistics: StatisticsTable::new(first, start.statistics),
+            service_counts: ServiceCounts::default(),
             timers: Timers::default(),
             listener: listener.map(Rc::new),
             logs: Rc::new(RefCell::new(start.logs)),
@@ -150,6 +162,7 @@ impl RootTask {
             server_panics: 0,
             tending: None,
             tending_panics: 0,
+            folding: None,
         })
     }
 
@@ -165,6 +178,7 @@ impl RootTask {
         }
         self.server = serve(&self.root);
         self.tending = Some(tend(&self.root));
+        self.folding = self.root.fold_now_and_then();
         // What the description says is said once to whoever listens.
         let _ = self.root.events.send(RunEvent::Phase(Phase::Starting));
         self.root.handles.dataflow.fact(DataflowMessage::Up);
@@ -224,12 +238,14 @@ impl RootTask {
                     }
                     _ => {}
                 }
+                self.root.count_rebuilt(actor);
                 self.rebuild_after(actor, after);
                 Ok(())
             }
             // A run can do without numbers.
             Verdict::GiveUp { what } if down.actor == ActorName::Stats => {
                 tracing::error!(actor = %down.actor, %what, "actor panicked again and again");
+                self.root.count_rebuilt(down.actor);
                 self.rebuild_after(down.actor, ACTOR_POLICY.backoff_max);
                 Ok(())
             }
@@ -268,6 +284,11 @@ impl RootTask {
             TaskName::Model(model) => {
                 let goes_on = self.root.model_task_panicked(model);
                 ("look at a model".to_owned(), goes_on)
+            }
+            // A run can do without numbers, and with old ones.
+            TaskName::Fold => {
+                self.folding = self.root.fold_now_and_then();
+                return Ok(());
             }
             TaskName::Server => {
                 self.server_panics += 1;
@@ -323,8 +344,11 @@ impl RootTask {
                 let report = Box::new(report.clone());
                 root.progress
                     .send_modify(|progress| progress.ended = Some(report));
+                self.folding.take();
                 // Commands that stay let go of it once they have read the end.
-                let farewell = root.progress.closed();
+                let farewell = async {
+                    tokio::join!(root.progress.closed(), root.end_statistics());
+                };
                 let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
             }
             Err(error) => {
@@ -334,6 +358,7 @@ impl RootTask {
         }
         self.server.take();
         self.tending.take();
+        self.folding.take();
         root.let_go_of_models();
         root.env.launcher().close();
         for (actor, counts) in self.supervisor.end() {

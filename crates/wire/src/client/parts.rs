@@ -1,7 +1,7 @@
 //! A reply that is longer than a frame may be: sent in parts, and put together again.
 
 use super::ClientReply;
-use crate::frame::{DecodeError, EncodeError, decode_up_to, encode_up_to};
+use crate::frame::{DecodeError, EncodeError, EncodedFrame, decode_up_to, encode_up_to};
 
 /// The longest reply, all of its parts together, in bytes: ten times what the largest dataflow needs.
 pub const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -24,6 +24,21 @@ pub fn in_parts(reply: &ClientReply) -> Result<impl Iterator<Item = ClientReply>
             is_last: part + 1 == count,
         }
     }))
+}
+
+/// The frames of a reply, encoded once for all who get it: one, or one for each of its parts.
+///
+/// # Errors
+///
+/// As [`in_parts`].
+pub fn in_frames(reply: &ClientReply) -> Result<Vec<EncodedFrame>, EncodeError> {
+    match EncodedFrame::of(reply) {
+        Ok(frame) => Ok(vec![frame]),
+        Err(EncodeError::TooLong { .. }) => in_parts(reply)?
+            .map(|part| EncodedFrame::of(&part))
+            .collect(),
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts replies together that come in parts.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -145,10 +146,30 @@ fn send_some<Fd: AsFd>(
     sendmsg(fd, &slices, &mut control, SendFlags::NOSIGNAL)
 }
 
+/// A whole frame that carries no descriptors, encoded once for all who get it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedFrame(Arc<Vec<u8>>);
+
+impl EncodedFrame {
+    /// Encodes a message.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when the message is longer than a frame may be, or has no encoding.
+    pub fn of<T: Serialize>(message: &T) -> Result<EncodedFrame, EncodeError> {
+        Ok(EncodedFrame(Arc::new(body::encode_frame(message)?)))
+    }
+
+    /// How long it is, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// A frame that waits.
 #[derive(Debug)]
 struct Pending {
-    frame: Vec<u8>,
+    frame: Arc<Vec<u8>>,
     sent: usize,
     /// Closed as soon as the frame's first byte has gone.
     descriptors: Vec<OwnedFd>,
@@ -189,6 +210,23 @@ impl FrameWriter {
             });
         };
         let frame = body::encode_frame_with(message, count)?;
+        self.append(Arc::new(frame), descriptors)
+    }
+
+    /// As [`FrameWriter::enqueue`], for a frame that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// [`EnqueueError::Full`] when the queue is full; it is then as it was.
+    pub fn enqueue_encoded(&mut self, frame: EncodedFrame) -> Result<(), EnqueueError> {
+        self.append(frame.0, Vec::new())
+    }
+
+    fn append(
+        &mut self,
+        frame: Arc<Vec<u8>>,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), EnqueueError> {
         if self.queued_bytes.saturating_add(frame.len()) > self.bytes_max {
             return Err(EnqueueError::Full {
                 queued_bytes: self.queued_bytes,

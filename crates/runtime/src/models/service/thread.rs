@@ -12,7 +12,7 @@ use super::serve::Service;
 use crate::models::{
     Ending, FetchLimits, Fetcher, HubFetcher, HubSettings, ModelError, ModelOrder, Models, Wanted,
 };
-use crate::pool::{Pool, PoolSettings};
+use crate::pool::{Pool, PoolSettings, PoolStatistics};
 
 /// What the thread is called.
 const THREAD: &str = "dataflow-models";
@@ -33,6 +33,8 @@ const POOL: PoolSettings = PoolSettings {
 #[derive(Debug)]
 pub struct ModelService {
     door: Door,
+    /// Where files are hashed and written, if it is known.
+    pool: Option<Pool>,
     ending: Mutex<Option<Ending>>,
 }
 
@@ -45,11 +47,12 @@ impl ModelService {
     pub fn for_hub(settings: HubSettings, limits: FetchLimits) -> Result<ModelService, ModelError> {
         let refused = |why: String| ModelError::Internal { why };
         let pool = Pool::new(POOL).map_err(|error| refused(error.to_string()))?;
-        let mut fetcher = HubFetcher::new(settings, limits, pool)?;
+        let mut fetcher = HubFetcher::new(settings, limits, pool.clone())?;
         let ending = fetcher.take_ending();
         let mut service = ModelService::start(move || fetcher)
             .map_err(|error| refused(format!("no thread for models: {error}")))?;
         service.ending = Mutex::new(ending);
+        service.pool = Some(pool);
         Ok(service)
     }
 
@@ -73,6 +76,7 @@ impl ModelService {
             .spawn(serve)?;
         Ok(ModelService {
             door,
+            pool: None,
             ending: Mutex::default(),
         })
     }
@@ -95,6 +99,10 @@ impl ModelService {
 impl Models for ModelService {
     fn want(&self, order: ModelOrder) -> Wanted {
         self.door.want(order)
+    }
+
+    fn pool(&self) -> Option<PoolStatistics> {
+        self.pool.as_ref().map(Pool::statistics)
     }
 }
 

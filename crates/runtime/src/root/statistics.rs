@@ -1,0 +1,193 @@
+//! What is read for the statistics of a run now and then, and where they are published.
+
+use std::ops::Range;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::stats::{EdgeFacts, Snapshot};
+use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
+use dataflow_shm::edge::EdgeReading;
+
+use super::Root;
+use super::table::EdgeRow;
+use crate::actors::StatsMessage;
+use crate::env::{Task, TaskName, machine_now_ns};
+use crate::process::FramedSocket;
+use crate::statistics::{Publisher, StatisticsThread, attend, watch};
+
+/// How often everything is read while somebody looks.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
+/// How often everything is read while nobody does.
+const UNSEEN_EVERY: Duration = Duration::from_secs(1);
+/// How many edges are read before others have their turn.
+const EDGES_PER_TURN_MAX: usize = 256;
+
+/// What the root holds for the statistics.
+pub(super) struct StatisticsTable {
+    publisher: Publisher,
+    thread: Option<Arc<StatisticsThread>>,
+    /// The moment at which the run began, on the machine's monotonic clock, if the run's clock goes with it.
+    began_ns: Option<u64>,
+}
+
+impl StatisticsTable {
+    /// Whoever looks sees the `first` until there is another one. Without a thread, nobody looks from outside.
+    pub(super) fn new(
+        first: Arc<Snapshot>,
+        thread: Option<Arc<StatisticsThread>>,
+    ) -> StatisticsTable {
+        let publisher = Publisher::new(first);
+        if let Some(thread) = &thread {
+            let source = publisher.source().clone();
+            thread.keep("attendance of a run", move || attend(source.clone()));
+        }
+        let began_ns = thread.is_some().then(machine_now_ns);
+        StatisticsTable {
+            publisher,
+            thread,
+            began_ns,
+        }
+    }
+}
+
+impl Root {
+    /// Reads everything for the statistics, at once and then again and again, until what is returned is dropped. `None`
+    /// when nobody looks from outside.
+    pub(super) fn fold_now_and_then(self: &Rc<Self>) -> Option<Task> {
+        self.statistics.thread.as_ref()?;
+        let root = Rc::downgrade(self);
+        let env = self.env.clone();
+        let source = self.statistics.publisher.source().clone();
+        Some(self.env.spawn(TaskName::Fold, async move {
+            loop {
+                let begun = env.now();
+                source.beat.lives();
+                if fold(&root).await.is_none() {
+                    return;
+                }
+                env.sleep_until(begun.after(LOOKED_AT_EVERY)).await;
+                tokio::select! {
+                    biased;
+                    () = source.lookers.come() => {}
+                    () = env.sleep_until(begun.after(UNSEEN_EVERY)) => {}
+                }
+            }
+        }))
+    }
+
+    /// Lets the statistics know what all edges said, in the order of the description. What finds no room is made up for by
+    /// the next reading.
+    pub(super) fn fold_readings(&self, readings: &[EdgeReading]) {
+        let table = self.table.borrow();
+        let rows = self.dataflow.edges.iter().zip(&table.edges).zip(readings);
+        let facts = rows.map(|((edge, row), reading)| (edge.id, self.facts_of(row, reading)));
+        let told = StatsMessage::EdgesRead(facts.collect());
+        let _ = self.handles.stats.tell(told);
+    }
+
+    /// What the statistics are to know of an edge.
+    fn facts_of(&self, row: &EdgeRow, reading: &EdgeReading) -> EdgeFacts {
+        let counts = &reading.counts;
+        EdgeFacts {
+            counters: EdgeCounters {
+                sent: Counter::new(counts.sent),
+                delivered: Counter::new(counts.delivered),
+                released: Counter::new(counts.released),
+                lost: Counter::new(counts.lost),
+                dropped_full: Counter::new(counts.dropped_full),
+                dropped_receiver_closed: Counter::new(counts.dropped_receiver_closed),
+                dropped_memory: Counter::new(counts.dropped_memory),
+                bytes: Counter::new(counts.bytes),
+                blocked_ns: Counter::new(counts.blocked_ns),
+            },
+            gauges: EdgeGauges {
+                queued: Gauge::new(counts.queued),
+                held: Gauge::new(counts.held),
+                blocked: Gauge::new(u64::from(reading.sender_blocked && !row.is_closed)),
+            },
+            oldest: (reading.oldest_sent_at_ns).and_then(|sent_at_ns| self.moment(sent_at_ns)),
+            is_closed: row.is_closed,
+            histograms: *reading.histograms,
+        }
+    }
+
+    /// A moment of the machine's monotonic clock, as the run counts; `None` on virtual time, which does not go with it.
+    /// What a sender says can be anything: it is not before the run, and not in the future.
+    fn moment(&self, monotonic_ns: u64) -> Option<Time> {
+        let began_ns = self.statistics.began_ns?;
+        let since = Duration::from_nanos(monotonic_ns.saturating_sub(began_ns));
+        Some(Time(since).min(self.env.now()))
+    }
+
+    /// Reads some edges for the statistics. A reading that finds no room is made up for by the next.
+    fn fold_edges(&self, places: Range<usize>) {
+        let facts = {
+            let table = self.table.borrow();
+            let rows = table.edges.get(places.clone()).unwrap_or_default();
+            let edges = self.dataflow.edges.get(places).unwrap_or_default();
+            let read = edges.iter().zip(rows);
+            read.map(|(edge, row)| (edge.id, self.facts_of(row, &row.keeper.read())))
+                .collect()
+        };
+        let _ = (self.handles.stats).tell(StatsMessage::EdgesRead(facts));
+    }
+
+    /// Reads how what serves the dataflow stands. A reading that finds no room is made up for by the next.
+    fn fold_services(&self) {
+        let services = Box::new(self.services());
+        let _ = (self.handles.stats).tell(StatsMessage::ServicesRead(services));
+    }
+
+    /// Whoever looks sees what the statistics have become. One that finds no room is made up for by the next.
+    fn ask_to_publish(&self) {
+        let _ = self.handles.stats.tell(StatsMessage::Publish);
+    }
+
+    /// Whoever looks sees this now.
+    pub(crate) fn publish_statistics(&self, snapshot: Arc<Snapshot>) {
+        self.statistics.publisher.publish(snapshot);
+    }
+
+    /// Lets the conversation with a command that watches go on on the thread of statistics. With an error, which says
+    /// why, it is still here.
+    pub(super) fn watch_statistics(
+        &self,
+        socket: &FramedSocket,
+        every: Duration,
+    ) -> Result<(), String> {
+        let Some(thread) = &self.statistics.thread else {
+            return Err("the statistics of a dataflow that is embedded are not watched".to_owned());
+        };
+        let source = self.statistics.publisher.source();
+        watch(thread, source, socket, every).map_err(|error| error.to_string())
+    }
+
+    /// Everything was read for the last time, and told: shows it to whoever looks, and waits until they have seen it.
+    pub(super) async fn end_statistics(&self) {
+        let publisher = &self.statistics.publisher;
+        let mut snapshots = publisher.source().snapshots.clone();
+        snapshots.mark_unchanged();
+        self.fold_services();
+        self.ask_to_publish();
+        // An actor that is down is not built again any more.
+        let _ = tokio::time::timeout(LOOKED_AT_EVERY, snapshots.changed()).await;
+        publisher.end();
+        publisher.source().lookers.leave().await;
+    }
+}
+
+/// Reads everything once; `None` when the run has gone.
+async fn fold(root: &Weak<Root>) -> Option<()> {
+    let edges = root.upgrade()?.dataflow.edges.len();
+    for begin in (0..edges).step_by(EDGES_PER_TURN_MAX) {
+        let places = begin..edges.min(begin + EDGES_PER_TURN_MAX);
+        root.upgrade()?.fold_edges(places);
+        tokio::task::yield_now().await;
+    }
+    let root = root.upgrade()?;
+    root.fold_services();
+    root.ask_to_publish();
+    Some(())
+}

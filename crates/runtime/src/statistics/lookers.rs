@@ -1,0 +1,78 @@
+//! Who looks at statistics at this moment: while somebody does, they are read more often.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// How many look. Shared by those who look and by whoever reads the edges.
+#[derive(Debug)]
+pub(crate) struct Lookers {
+    count: watch::Sender<usize>,
+}
+
+impl Default for Lookers {
+    fn default() -> Lookers {
+        Lookers {
+            count: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Lookers {
+    /// One more looks, until what is returned is dropped.
+    pub(crate) fn look(self: &Arc<Self>) -> Looking {
+        self.count.send_modify(|count| *count += 1);
+        Looking(Arc::clone(self))
+    }
+
+    /// Waits until somebody looks.
+    pub(crate) async fn come(&self) {
+        self.until(|count| count > 0).await;
+    }
+
+    /// Waits until nobody looks.
+    pub(crate) async fn leave(&self) {
+        self.until(|count| count == 0).await;
+    }
+
+    /// Waits until exactly so many look.
+    #[cfg(test)]
+    pub(super) async fn are(&self, wanted: usize) {
+        self.until(|count| count == wanted).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(usize) -> bool) {
+        let mut count = self.count.subscribe();
+        // It lives as long as this.
+        let _ = count.wait_for(|count| is_so(*count)).await;
+    }
+}
+
+/// Somebody looks.
+#[derive(Debug)]
+pub(crate) struct Looking(Arc<Lookers>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        // It counts itself.
+        self.0.count.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_reads_hears_that_somebody_comes_and_that_the_last_one_leaves() {
+        let lookers = Arc::<Lookers>::default();
+        lookers.leave().await;
+        let (first, second) = (lookers.look(), lookers.look());
+        lookers.come().await;
+        drop(first);
+        lookers.are(1).await;
+        let last = lookers.leave();
+        drop(second);
+        last.await;
+    }
+}

@@ -1,0 +1,22 @@
+//! What is done with statistics outside of their actor: they are looked at, counted again, and sent to whoever watches,
+//! all on a thread of their own.
+//!
+//! The keeper of the statistics ([`StatsActor`](crate::actors::StatsActor)) publishes snapshots. Whatever wants to know
+//! something has a [`Source`] and looks at the last of them: it never enters the actor, and costs the control thread
+//! nothing but that the edges are read more often while somebody looks.
+
+mod attend;
+mod beat;
+mod encoded;
+mod lookers;
+mod source;
+mod subscribers;
+mod thread;
+
+pub(crate) use attend::attend;
+pub(crate) use source::Publisher;
+pub(crate) use subscribers::watch;
+pub(crate) use thread::StatisticsThread;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! Those who watch statistics through a socket: the whole first, and then what changes, at their own pace.
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use dataflow_core::stats::Snapshot;
+use dataflow_wire::client::{ClientReply, ClientRequest};
+use dataflow_wire::frame::{EncodeError, EnqueueError};
+use tokio::time::{Instant, sleep_until};
+
+use super::encoded::Frames;
+use super::source::Source;
+use super::thread::StatisticsThread;
+use crate::commands::say;
+use crate::process::{ControlError, FramedSocket, MovingSocket};
+
+/// How many may watch one source through sockets.
+const WATCHING_MAX: usize = 64;
+/// Nobody is told more often.
+const EVERY_MIN: Duration = Duration::from_millis(100);
+/// Nobody is told more rarely.
+const EVERY_MAX: Duration = Duration::from_secs(60);
+/// How many frames of a long reply wait for somebody to read them.
+const FRAMES_WAITING_MAX: usize = 4;
+/// Who reads nothing for so long does not look, and what was told last is not kept for it.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+
+/// Why the conversation of a command does not go on on the statistics thread.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotWatched {
+    /// As many watch as may.
+    #[error("{WATCHING_MAX} commands watch its statistics already: end one of them")]
+    TooMany,
+    /// There is no descriptor left.
+    #[error("the runtime has no descriptor left for it: {0}")]
+    Descriptor(#[from] io::Error),
+}
+
+/// Lets the conversation with a command go on on the statistics thread: it is told how the statistics stand, and then
+/// what changes, so often at most, until it goes or nothing follows. With an error, the conversation is still here.
+pub(crate) fn watch(
+    thread: &StatisticsThread,
+    source: &Source,
+    socket: &FramedSocket,
+    every: Duration,
+) -> Result<(), NotWatched> {
+    // The source is here, and at each who watches.
+    let place = Arc::clone(&source.places);
+    if Arc::strong_count(&place) > WATCHING_MAX + 2 {
+        return Err(NotWatched::TooMany);
+    }
+    let moving = socket.leave()?;
+    let source = source.clone();
+    thread.run("conversation with a command", move || async move {
+        let _place = place;
+        converse(&source, moving, every).await;
+    });
+    Ok(())
+}
+
+/// Talks to a command until it goes, or nothing follows.
+async fn converse(source: &Source, moving: MovingSocket, every: Duration) {
+    let socket = match FramedSocket::arrive(moving) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "socket of a command that watches statistics is lost");
+            return;
+        }
+    };
+    let talk = async {
+        let over = Telling::new(source, &socket, every).tell().await;
+        if let Err(refused) = over {
+            let reason = refused.to_string();
+            say(&socket, &ClientReply::Refused { reason }).await;
+        }
+        let _ = tokio::time::timeout(STALLED_AFTER, socket.flushed()).await;
+    };
+    tokio::select! {
+        biased;
+        () = talk => {}
+        // It cannot be told anything any more.
+        _ = socket.write_queued() => {}
+    }
+    socket.close();
+}
+
+type Snapshots = tokio::sync::watch::Receiver<Arc<Snapshot>>;
+
+/// Why a command is told no more.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// It has asked for something else.
+    #[error(
+        "who watches statistics may only ask for them again: ask for other things on another connection"
+    )]
+    OtherRequest,
+    /// What it has sent is no request.
+    #[error(transparent)]
+    Garbled(#[from] ControlError),
+    /// The statistics are too long.
+    #[error(transparent)]
+    TooLong(#[from] EncodeError),
+    /// A frame of them is.
+    #[error(transparent)]
+    NotSent(#[from] EnqueueError),
+}
+
+/// What is told to one command.
+struct Telling<'s> {
+    source: &'s Source,
+    socket: &'s FramedSocket,
+    every: Duration,
+    /// What it knows, if that is worth anything.
+    told: Option<Arc<Snapshot>>,
+}
+
+/// What a command wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// To be told.
+    More,
+    /// Nothing: it has gone.
+    Nothing,
+}
+
+impl<'s> Telling<'s> {
+    fn new(source: &'s Source, socket: &'s FramedSocket, every: Duration) -> Telling<'s> {
+        Telling {
+            source,
+            socket,
+            every: every.clamp(EVERY_MIN, EVERY_MAX),
+            told: None,
+        }
+    }
+
+    /// Tells until the command goes, or nothing follows.
+    async fn tell(&mut self) -> Result<(), Refused> {
+        let mut snapshots = self.source.snapshots.clone();
+        let mut looking = self.source.lookers.look();
+        loop {
+            // In this order: nothing follows on a snapshot that is taken after the end.
+            let is_last = snapshots.has_changed().is_err();
+            let now = Arc::clone(&snapshots.borrow_and_update());
+            let frames = self.frames(&now)?;
+            self.told = Some(now);
+            for some in frames.chunks(FRAMES_WAITING_MAX) {
+                for frame in some {
+                    self.socket.send_encoded(frame.clone())?;
+                }
+                let flushed = self.socket.flushed();
+                if tokio::time::timeout(STALLED_AFTER, flushed).await.is_err() {
+                    drop(looking);
+                    self.told = None;
+                    self.socket.flushed().await;
+                    looking = self.source.lookers.look();
+                }
+            }
+            if is_last || self.next(&mut snapshots).await? == Next::Nothing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What leads the command from what it knows to this.
+    fn frames(&self, to: &Arc<Snapshot>) -> Result<Frames, EncodeError> {
+        let encoded = self.source.encoded.lock();
+        let mut encoded = encoded.unwrap_or_else(PoisonError::into_inner);
+        encoded.frames(self.told.as_deref(), to)
+    }
+
+    /// Waits until the command is to be told something.
+    async fn next(&mut self, snapshots: &mut Snapshots) -> Result<Next, Refused> {
+        loop {
+            let due = self.due();
+            let is_whole = self.told.is_none();
+            tokio::select! {
+                biased;
+                request = self.socket.next::<ClientRequest>() => match request? {
+                    Some((ClientRequest::Watch { every }, _)) => {
+                        self.every = every.clamp(EVERY_MIN, EVERY_MAX);
+                        self.told = None;
+                    }
+                    Some(_) => return Err(Refused::OtherRequest),
+                    None => return Ok(Next::Nothing),
+                },
+                () = more(snapshots, due, is_whole) => return Ok(Next::More),
+            }
+        }
+    }
+
+    /// When it is to be told something, if there is something. Whoever is told as often is told at the same moments, so
+    /// that the same is told to all of them.
+    fn due(&self) -> Instant {
+        let began = self.source.began;
+        let every = self.every.as_nanos();
+        let turns = began.elapsed().as_nanos() / every + 1;
+        let since = u64::try_from(turns * every).unwrap_or(u64::MAX);
+        began + Duration::from_nanos(since)
+    }
+}
+
+/// Waits until this moment, and then for another snapshot than the last one, unless it `is_whole`; not longer than until
+/// nothing follows.
+async fn more(snapshots: &mut Snapshots, due: Instant, is_whole: bool) {
+    let mut others = snapshots.clone();
+    let end = async { while others.changed().await.is_ok() {} };
+    tokio::select! {
+        biased;
+        () = end => return,
+        () = sleep_until(due) => {}
+    }
+    if !is_whole {
+        // Without one, nothing follows.
+        let _ = snapshots.changed().await;
+    }
+}

@@ -1,0 +1,5 @@
+//! Statistics over real sockets: whoever watches knows in the end what there was to know, and costs nobody else anything.
+
+mod hostile;
+mod support;
+mod watching;
