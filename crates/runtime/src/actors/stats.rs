@@ -1,8 +1,12 @@
 //! `StatsActor`: all statistics, kept as things happen.
 
-use dataflow_core::stats::{EdgeFacts, Transition};
-use dataflow_ids::EdgeId;
-use dataflow_ids::stats::EdgeKey;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use dataflow_core::lifecycle::shortest_way;
+use dataflow_core::stats::{Book, EdgeFacts, Transition};
+use dataflow_ids::stats::{EdgeKey, NodeKey};
+use dataflow_ids::{EdgeId, LifeCycle, NodeIndex};
 
 use crate::root::{RootRef, Services};
 use crate::supervision::Behaviour;
@@ -33,11 +37,54 @@ crate::message_kinds!(StatsMessage {
 /// member's own numbers are the facts, of which sums are made; every message may be handled twice.
 pub(crate) struct StatsActor {
     root: RootRef,
+    /// Nodes whose state here was another one than it is, when everything that was told had been heard.
+    behind: BTreeMap<NodeIndex, LifeCycle>,
 }
 
 impl StatsActor {
     pub(crate) fn new(root: RootRef) -> StatsActor {
-        StatsActor { root }
+        StatsActor {
+            root,
+            behind: BTreeMap::new(),
+        }
+    }
+
+    /// A change of state that made this actor panic twice is lost, and those that follow on it are not allowed. What lies
+    /// in between is made up for by the fewest changes that lead there.
+    ///
+    /// It is told at once what a node has decided, and hears it before this. So who is behind for the second time has lost
+    /// something, and who has come to its end does not get any further.
+    fn catch_up(&mut self, book: &mut Book) {
+        let memory = self.root.memory();
+        let (run, at) = (memory.run_number(), self.root.env().now());
+        let mut behind = BTreeMap::new();
+        for node in (0..memory.nodes_len()).map(NodeIndex) {
+            let machine = memory.node(node).read();
+            let (to, epoch) = (machine.state(), machine.epoch());
+            let Some(kept) = book.node(NodeKey { run, node }) else {
+                continue;
+            };
+            if kept.state == to {
+                continue;
+            }
+            if self.behind.get(&node) != Some(&kept.state) && !to.is_final() {
+                behind.insert(node, kept.state);
+                continue;
+            }
+            tracing::warn!(node = node.0, from = %kept.state, %to, "change of state was lost");
+            for to in shortest_way(kept.state, to) {
+                let step = Transition {
+                    node,
+                    to,
+                    epoch,
+                    at,
+                };
+                if let Err(error) = book.transition(run, step) {
+                    tracing::error!(%error, node = node.0, "transition refused");
+                }
+            }
+        }
+        self.behind = behind;
     }
 }
 
@@ -50,7 +97,8 @@ impl Behaviour for StatsActor {
     }
 
     fn handle(&mut self, message: &StatsMessage) {
-        let memory = self.root.memory();
+        let root = Rc::clone(&self.root);
+        let memory = root.memory();
         let (run, mut statistics) = (memory.run_number(), memory.statistics_mut());
         match message {
             StatsMessage::Transition(transition) => {
@@ -74,6 +122,7 @@ impl Behaviour for StatsActor {
                 }
             }
             StatsMessage::Publish => {
+                self.catch_up(&mut statistics);
                 let snapshot = statistics.publish(self.root.env().now());
                 drop(statistics);
                 self.root.publish_statistics(snapshot);

@@ -89,6 +89,12 @@ impl Memory {
         &self.nodes[node.0 as usize]
     }
 
+    /// How many nodes there are.
+    pub(crate) fn nodes_len(&self) -> u32 {
+        // There are far fewer than an index can say.
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
     /// The statistics as their keeper has written them.
     pub(crate) fn statistics(&self) -> Ref<'_, Book> {
         self.statistics.borrow()

@@ -15,7 +15,7 @@ use super::table::EdgeRow;
 use crate::actors::StatsMessage;
 use crate::env::{Task, TaskName, machine_now_ns};
 use crate::process::FramedSocket;
-use crate::statistics::{Publisher, StatisticsThread, attend, watch};
+use crate::statistics::{Publisher, Source, StatisticsThread, attend, watch};
 
 /// How often everything is read while somebody looks.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
@@ -53,13 +53,18 @@ impl StatisticsTable {
 }
 
 impl Root {
+    /// What somebody needs who looks at the statistics from another thread.
+    pub(crate) fn statistics_source(&self) -> &Source {
+        self.statistics.publisher.source()
+    }
+
     /// Reads everything for the statistics, at once and then again and again, until what is returned is dropped. `None`
     /// when nobody looks from outside.
     pub(super) fn fold_now_and_then(self: &Rc<Self>) -> Option<Task> {
         self.statistics.thread.as_ref()?;
         let root = Rc::downgrade(self);
         let env = self.env.clone();
-        let source = self.statistics.publisher.source().clone();
+        let source = self.statistics_source().clone();
         Some(self.env.spawn(TaskName::Fold, async move {
             loop {
                 let begun = env.now();
@@ -160,8 +165,7 @@ impl Root {
         let Some(thread) = &self.statistics.thread else {
             return Err("the statistics of a dataflow that is embedded are not watched".to_owned());
         };
-        let source = self.statistics.publisher.source();
-        watch(thread, source, socket, every).map_err(|error| error.to_string())
+        watch(thread, self.statistics_source(), socket, every).map_err(|error| error.to_string())
     }
 
     /// Everything was read for the last time, and told: shows it to whoever looks, and waits until they have seen it.

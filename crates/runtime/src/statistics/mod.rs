@@ -14,7 +14,7 @@ mod subscribers;
 mod thread;
 
 pub(crate) use attend::attend;
-pub(crate) use source::Publisher;
+pub(crate) use source::{Publisher, Source};
 pub(crate) use subscribers::watch;
 pub(crate) use thread::StatisticsThread;
 

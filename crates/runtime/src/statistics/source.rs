@@ -4,12 +4,15 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
 use dataflow_core::stats::Snapshot;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::beat::Beat;
 use super::encoded::EncodedOnce;
 use super::lookers::Lookers;
+
+/// How many may watch one source through sockets.
+pub(super) const WATCHING_MAX: usize = 64;
 
 /// What somebody needs who looks at statistics, on any thread. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,8 +27,8 @@ pub(crate) struct Source {
     pub(super) began: Instant,
     /// What was encoded last, for several who are told the same.
     pub(super) encoded: Arc<Mutex<EncodedOnce>>,
-    /// Counts those who watch through a socket.
-    pub(super) places: Arc<()>,
+    /// Places for those who watch through a socket.
+    pub(super) places: Arc<Semaphore>,
 }
 
 /// Where snapshots are published, on the control thread.
@@ -48,7 +51,7 @@ impl Publisher {
                 beat: Beat::new(),
                 began: Instant::now(),
                 encoded: Arc::default(),
-                places: Arc::default(),
+                places: Arc::new(Semaphore::new(WATCHING_MAX)),
             },
         }
     }

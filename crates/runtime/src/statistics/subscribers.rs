@@ -10,13 +10,11 @@ use dataflow_wire::frame::{EncodeError, EnqueueError};
 use tokio::time::{Instant, sleep_until};
 
 use super::encoded::Frames;
-use super::source::Source;
+use super::source::{Source, WATCHING_MAX};
 use super::thread::StatisticsThread;
 use crate::commands::say;
 use crate::process::{ControlError, FramedSocket, MovingSocket};
 
-/// How many may watch one source through sockets.
-const WATCHING_MAX: usize = 64;
 /// Nobody is told more often.
 const EVERY_MIN: Duration = Duration::from_millis(100);
 /// Nobody is told more rarely.
@@ -45,11 +43,10 @@ pub(crate) fn watch(
     socket: &FramedSocket,
     every: Duration,
 ) -> Result<(), NotWatched> {
-    // The source is here, and at each who watches.
-    let place = Arc::clone(&source.places);
-    if Arc::strong_count(&place) > WATCHING_MAX + 2 {
+    let places = Arc::clone(&source.places);
+    let Ok(place) = places.try_acquire_owned() else {
         return Err(NotWatched::TooMany);
-    }
+    };
     let moving = socket.leave()?;
     let source = source.clone();
     thread.run("conversation with a command", move || async move {

@@ -1,7 +1,9 @@
 //! A reply that is longer than a frame may be: sent in parts, and put together again.
 
 use super::ClientReply;
-use crate::frame::{DecodeError, EncodeError, EncodedFrame, decode_up_to, encode_up_to};
+use crate::frame::{
+    DecodeError, EncodeError, EncodedFrame, FRAME_BODY_BYTES_MAX, decode_up_to, encode_up_to,
+};
 
 /// The longest reply, all of its parts together, in bytes: ten times what the largest dataflow needs.
 pub const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -26,19 +28,23 @@ pub fn in_parts(reply: &ClientReply) -> Result<impl Iterator<Item = ClientReply>
     }))
 }
 
-/// The frames of a reply, encoded once for all who get it: one, or one for each of its parts.
+/// The longest reply that goes in one frame when it consists of small numbers: whoever decodes a frame counts each number
+/// as long as it may be, so that a number of 128 bits counts for 16 although it takes one.
+const NUMBERS_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX / 16;
+
+/// The frames of a reply that consists of numbers, encoded once for all who get it: one, or one for each of its parts.
 ///
 /// # Errors
 ///
 /// As [`in_parts`].
 pub fn in_frames(reply: &ClientReply) -> Result<Vec<EncodedFrame>, EncodeError> {
     match EncodedFrame::of(reply) {
-        Ok(frame) => Ok(vec![frame]),
-        Err(EncodeError::TooLong { .. }) => in_parts(reply)?
-            .map(|part| EncodedFrame::of(&part))
-            .collect(),
-        Err(error) => Err(error),
+        Ok(frame) if frame.bytes() <= NUMBERS_BYTES_MAX => return Ok(vec![frame]),
+        Ok(_) | Err(EncodeError::TooLong { .. }) => {}
+        Err(error) => return Err(error),
     }
+    let parts = in_parts(reply)?;
+    parts.map(|part| EncodedFrame::of(&part)).collect()
 }
 
 /// Puts replies together that come in parts.

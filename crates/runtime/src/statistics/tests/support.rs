@@ -16,8 +16,7 @@ use dataflow_wire::frame::encode_frame;
 use crate::client::{Client, Watcher};
 use crate::commands::{Greeted, greet, say};
 use crate::process::FramedSocket;
-use crate::statistics::source::Source;
-use crate::statistics::{Publisher, StatisticsThread, watch};
+use crate::statistics::{Publisher, Source, StatisticsThread, watch};
 
 /// Longer than anything here takes. Only a fault is found by it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
