@@ -75,6 +75,10 @@ impl Watcher {
     /// # Errors
     ///
     /// [`ClientError`] when the runtime refuses, or says something that is no answer.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends what it gives, and an iterator cannot"
+    )]
     pub fn next(&mut self) -> Result<Option<&Statistics>, ClientError> {
         loop {
             let reply = match self.client.next_reply() {
