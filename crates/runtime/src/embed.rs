@@ -129,6 +129,13 @@ impl Embedded {
         }
     }
 
+    /// Lets the statistics of the run be kept as those of one that is not embedded: edges, actors and models are read once
+    /// a second of the run's clock, and members are counted again. Otherwise edges are read when somebody asks, and at
+    /// the end.
+    pub fn fold_statistics(&self) {
+        self.task.root().fold_statistics();
+    }
+
     /// Runs the dataflow to its end, on a thread of an actix system. Dropped before that, it ends every process.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
 
 use crate::error::UpError;
 use crate::models::{FetchLimits, HubSettings, ModelService};
-use crate::statistics::StatisticsThread;
+use crate::statistics::{AgentStatistics, StatisticsThread};
 
 /// Shared by every run of an agent. A run that has its process for itself has one of its own. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ struct Shared {
     services: Vec<Service>,
     /// It ends with the last who needs it.
     statistics: Weak<StatisticsThread>,
+    /// Where those of all runs are put together, if they are.
+    collected: Option<AgentStatistics>,
     /// Asked once: what was raised already would pass for what it was before.
     descriptors: Option<DescriptorLimit>,
     /// How many of them runs have counted on.
@@ -94,6 +96,16 @@ impl Household {
         let thread = Arc::new(StatisticsThread::start()?);
         shared.statistics = Arc::downgrade(&thread);
         Ok(thread)
+    }
+
+    /// The statistics of all runs are put together here from now on.
+    pub(crate) fn collect(&self, statistics: AgentStatistics) {
+        self.lock().collected = Some(statistics);
+    }
+
+    /// Where the statistics of all runs are put together, if they are.
+    pub(crate) fn collected(&self) -> Option<AgentStatistics> {
+        self.lock().collected.clone()
     }
 
     /// The limit of descriptors, raised to what this process may have.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
 
+use dataflow_core::stats::Source as Collected;
 use dataflow_descriptor::{Dataflow, Node};
 use dataflow_ids::DataflowName;
 use dataflow_shm::child::DescriptorLimit;
@@ -212,6 +213,7 @@ impl Run {
             Some(agent) => agent.capabilities.clone(),
             None => machine::capabilities(),
         };
+        let peer = options.this_machine();
         let seed = options.seed.unwrap_or_else(seed_of_the_clock);
         tracing::debug!(run = folder.run(), seed, "run begins");
         let result = actix_rt::System::new().block_on(async {
@@ -235,6 +237,11 @@ impl Run {
                 events: events.clone(),
                 control,
             })?;
+            if let Some(collected) = host.household.collected() {
+                let source = task.root().statistics_source().clone();
+                let run = Some(folder.run().to_owned());
+                collected.begins(Collected { peer, run }, source);
+            }
             task.run().await
         });
         // Whoever has announced the end may end the process. Other runs may still fetch.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use dataflow_core::lifecycle::shortest_way;
-use dataflow_core::stats::{Book, EdgeFacts, Transition};
+use dataflow_core::stats::{Audited, Book, EdgeFacts, ProcessFacts, Transition};
 use dataflow_ids::stats::{EdgeKey, NodeKey};
 use dataflow_ids::{EdgeId, LifeCycle, NodeIndex};
 
@@ -20,6 +20,10 @@ pub(crate) enum StatsMessage {
     EdgesRead(Vec<(EdgeId, EdgeFacts)>),
     /// How what serves the dataflow stands.
     ServicesRead(Box<Services>),
+    /// What processes of nodes use.
+    ProcessesRead(Vec<(NodeIndex, ProcessFacts)>),
+    /// What an auditor has counted again.
+    Audited(Audited),
     /// All that was read has been told: whoever looks is to see it.
     Publish,
 }
@@ -28,6 +32,8 @@ crate::message_kinds!(StatsMessage {
     Transition,
     EdgesRead,
     ServicesRead,
+    ProcessesRead,
+    Audited,
     Publish,
 });
 
@@ -120,6 +126,17 @@ impl Behaviour for StatsActor {
                 if let Some(pool) = services.pool {
                     statistics.pool(pool);
                 }
+            }
+            StatsMessage::ProcessesRead(readings) => {
+                for (node, facts) in readings {
+                    let node = NodeKey { run, node: *node };
+                    if let Err(error) = statistics.process_read(node, facts) {
+                        tracing::error!(%error, "reading refused");
+                    }
+                }
+            }
+            StatsMessage::Audited(audited) => {
+                statistics.audited(audited.recounted, audited.mismatches);
             }
             StatsMessage::Publish => {
                 self.catch_up(&mut statistics);

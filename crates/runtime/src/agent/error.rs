@@ -91,6 +91,9 @@ pub enum AgentRunError {
     /// Commands cannot reach it any more.
     #[error("commands cannot reach this agent any more: {0}")]
     Socket(io::Error),
+    /// The system gives no thread for the statistics.
+    #[error("the agent cannot start the thread of statistics: {0}")]
+    Statistics(io::Error),
     /// A part of it has panicked.
     #[error(
         "the agent's {part} cannot go on ({what}). This is a fault of ours: please report it with what the agent logged"

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use dataflow_descriptor::{PeerCapabilities, Peers};
+use dataflow_ids::stats::Keeper;
 use dataflow_ids::{BootId, Fingerprint, StopMode};
 use dataflow_wire::peers::Offer;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::controls::AgentControl;
 use super::error::AgentRunError;
-use super::prepare::{AgentOptions, OnBeat};
+use super::prepare::AgentOptions;
 use super::runs::Runs;
 use super::socket::{self, Served};
 use super::steering::Stop;
@@ -28,6 +29,7 @@ use crate::options::AgentMachine;
 use crate::prepare::Host;
 use crate::process::watched;
 use crate::registry::Registry;
+use crate::statistics::AgentStatistics;
 
 /// How often the control loop says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -66,7 +68,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         peers,
         this,
         version,
-        on_beat,
+        mut on_beat,
         ..
     } = options;
     let address = network.address();
@@ -100,8 +102,12 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         doubts: Box::new(doubts),
         events: events.clone(),
     });
+    let household = Household::default();
+    let thread = household.statistics().map_err(AgentRunError::Statistics)?;
+    let statistics = AgentStatistics::start(thread, Keeper(seed));
+    household.collect(statistics.clone());
     let host = Host {
-        household: Household::default(),
+        household,
         is_agent: true,
     };
     let offers = handle.clone();
@@ -110,9 +116,22 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
     let (peers_task, mut peers_over) = guarded("watch of peers", async {
         service.run().await.map_err(AgentRunError::Peers)
     });
-    let (socket_task, mut socket_over) =
-        guarded("socket", listen(listener, Rc::clone(&runs), handle.clone()));
-    let beats = beat(on_beat);
+    let (socket_task, mut socket_over) = guarded(
+        "socket",
+        listen(
+            listener,
+            Rc::clone(&runs),
+            handle.clone(),
+            statistics.clone(),
+        ),
+    );
+    let told = (statistics, handle.clone());
+    let beats = beat(Box::new(move || {
+        on_beat();
+        let (statistics, peers) = &told;
+        statistics.source().beat.lives();
+        statistics.peers_are(peers.status());
+    }));
     ready(&events, &this, address, others);
 
     let mut broken = None;
@@ -212,6 +231,7 @@ async fn listen(
     listener: Option<UnixListener>,
     runs: Rc<Runs>,
     handle: PeersHandle,
+    statistics: AgentStatistics,
 ) -> Result<(), AgentRunError> {
     let Some(listener) = listener else {
         return std::future::pending().await;
@@ -220,6 +240,7 @@ async fn listen(
     let served = Served {
         runs,
         peers: Box::new(move || handle.status()),
+        statistics,
     };
     socket::serve(Rc::new(served), listener)
         .await
@@ -227,7 +248,7 @@ async fn listen(
 }
 
 /// Says once a second that the control loop lives.
-fn beat(mut on_beat: OnBeat) -> Task {
+fn beat(mut on_beat: Box<dyn FnMut()>) -> Task {
     let beats = async move {
         loop {
             on_beat();
@@ -289,7 +310,7 @@ mod tests {
     fn a_control_loop_that_stands_still_does_not_say_that_it_lives() {
         let count = Arc::<AtomicU32>::default();
         let beats = Arc::clone(&count);
-        let on_beat: OnBeat = Box::new(move || {
+        let on_beat = Box::new(move || {
             beats.fetch_add(1, Ordering::Relaxed);
         });
         let said = || count.load(Ordering::Relaxed);

@@ -13,9 +13,10 @@ use tokio::io::unix::AsyncFd;
 
 use super::runs::{RUNS_MAX, Runs};
 use super::steering::{Steering, Stop};
-use crate::commands::{Greeted, accept, greet, say, say_report};
+use crate::commands::{Answered, Greeted, accept, greet, say, say_report};
 use crate::env::spawn_guarded;
 use crate::process::FramedSocket;
+use crate::statistics::{AgentStatistics, watch};
 
 /// How many commands may be connected at once: one for each dataflow, and some that look.
 const CLIENTS_MAX: usize = RUNS_MAX + 64;
@@ -27,6 +28,7 @@ pub(super) struct Served {
     pub(super) runs: Rc<Runs>,
     /// How the peers stand, at once.
     pub(super) peers: Box<dyn Fn() -> PeersStatus>,
+    pub(super) statistics: AgentStatistics,
 }
 
 /// Accepts commands until this is dropped.
@@ -50,34 +52,53 @@ pub(super) async fn serve(served: Rc<Served>, listener: AsyncFd<OwnedFd>) -> std
 async fn converse(served: &Served, socket: &FramedSocket) {
     let talk = async {
         if greet(socket, std::process::id(), true).await == Greeted::Welcome {
-            answer(served, socket).await;
+            if answer(served, socket).await == Answered::Elsewhere {
+                return Answered::Elsewhere;
+            }
         }
         let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
+        Answered::Whole
     };
     let mut talk = pin!(talk);
-    tokio::select! {
+    let answered = tokio::select! {
         biased;
-        () = &mut talk => {}
+        answered = &mut talk => answered,
         // A command that has gone is learned from its end of the conversation.
         _ = socket.write_queued() => talk.await,
+    };
+    if answered == Answered::Whole {
+        socket.close();
     }
-    socket.close();
 }
 
-async fn answer(served: &Served, socket: &FramedSocket) {
+async fn answer(served: &Served, socket: &FramedSocket) -> Answered {
     loop {
         let request = match socket.next::<ClientRequest>().await {
             Ok(Some((request, _))) => request,
-            Ok(None) => return,
+            Ok(None) => return Answered::Whole,
             Err(error) => {
                 let reason = error.to_string();
                 say(socket, &ClientReply::Refused { reason }).await;
-                return;
+                return Answered::Whole;
             }
         };
         let reply = match request {
             ClientRequest::Peers => ClientReply::Peers(Box::new((served.peers)())),
-            ClientRequest::Up(request) => return host(&served.runs, socket, *request).await,
+            ClientRequest::Up(request) => {
+                host(&served.runs, socket, *request).await;
+                return Answered::Whole;
+            }
+            ClientRequest::Watch { every } => {
+                let statistics = &served.statistics;
+                match watch(statistics.thread(), statistics.source(), socket, every) {
+                    Ok(()) => return Answered::Elsewhere,
+                    Err(refused) => {
+                        let reason = refused.to_string();
+                        say(socket, &ClientReply::Refused { reason }).await;
+                        return Answered::Whole;
+                    }
+                }
+            }
             ClientRequest::Hello { protocol } => ClientReply::Welcome {
                 protocol,
                 pid: std::process::id(),
@@ -87,18 +108,17 @@ async fn answer(served: &Served, socket: &FramedSocket) {
             | ClientRequest::Stop { .. }
             | ClientRequest::Force { .. }
             | ClientRequest::Follow
-            | ClientRequest::Watch { .. }
             | ClientRequest::StopNode { .. }
             | ClientRequest::RestartNode { .. } => {
                 let reason = "this is asked of a dataflow, at its own socket".to_owned();
                 say(socket, &ClientReply::Refused { reason }).await;
-                return;
+                return Answered::Whole;
             }
         };
         if !say(socket, &reply).await {
             let reason = "the answer cannot be sent".to_owned();
             say(socket, &ClientReply::Refused { reason }).await;
-            return;
+            return Answered::Whole;
         }
     }
 }

@@ -19,6 +19,15 @@ pub(crate) enum Greeted {
     Refused,
 }
 
+/// Where the conversation with a command has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// To its end.
+    Whole,
+    /// It goes on on another thread.
+    Elsewhere,
+}
+
 /// Waits for the hello of a command, and answers it. `pid` is this process, for people; `is_agent` says whether it is
 /// an agent's.
 pub(crate) async fn greet(socket: &FramedSocket, pid: u32, is_agent: bool) -> Greeted {

@@ -7,6 +7,6 @@ mod report;
 mod say;
 
 pub(crate) use accept::accept;
-pub(crate) use greet::{Greeted, greet};
+pub(crate) use greet::{Answered, Greeted, greet};
 pub(crate) use report::say_report;
 pub(crate) use say::say;

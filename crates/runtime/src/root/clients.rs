@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{Progress, Root, RootRef};
 use crate::actors::DataflowMessage;
-use crate::commands::{Greeted, accept, greet, say, say_report};
+use crate::commands::{Answered, Greeted, accept, greet, say, say_report};
 use crate::env::TaskName;
 use crate::process::FramedSocket;
 
@@ -61,15 +61,6 @@ pub(crate) async fn converse(root: &RootRef, socket: Rc<FramedSocket>) {
     let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
     drop(writer);
     socket.close();
-}
-
-/// Where the conversation with a command has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    /// To its end.
-    Whole,
-    /// It goes on on another thread.
-    Elsewhere,
 }
 
 /// Answers what a command asks, one after the other.

@@ -125,6 +125,7 @@ impl Root {
             pump(stderr, LogStream::Stderr),
         ];
 
+        self.process_is(node, epoch, Some(pid));
         let name = TaskName::Node(node, epoch);
         let mut tasks = vec![
             self.env.spawn(
@@ -236,6 +237,7 @@ impl Root {
             table.segments.forget(node);
             exit
         };
+        self.process_is(node, epoch, None);
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
         self.say_segments_complete(node, epoch);
         self.handles()

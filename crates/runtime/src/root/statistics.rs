@@ -1,26 +1,27 @@
 //! What is read for the statistics of a run now and then, and where they are published.
 
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::Time;
-use dataflow_core::stats::{EdgeFacts, Snapshot};
+use dataflow_core::stats::{Audited, Auditor, EdgeFacts, ProcessFacts, Snapshot};
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
+use dataflow_ids::{Epoch, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Root;
 use super::table::EdgeRow;
 use crate::actors::StatsMessage;
 use crate::env::{Task, TaskName, machine_now_ns};
 use crate::process::FramedSocket;
-use crate::statistics::{Publisher, Source, StatisticsThread, attend, watch};
+use crate::statistics::{
+    AUDITED_MAX, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread, UNSEEN_EVERY, attend, watch,
+};
 
-/// How often everything is read while somebody looks.
-const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
-/// How often everything is read while nobody does.
-const UNSEEN_EVERY: Duration = Duration::from_secs(1);
 /// How many edges are read before others have their turn.
 const EDGES_PER_TURN_MAX: usize = 256;
 
@@ -28,25 +29,52 @@ const EDGES_PER_TURN_MAX: usize = 256;
 pub(super) struct StatisticsTable {
     publisher: Publisher,
     thread: Option<Arc<StatisticsThread>>,
+    /// Whether everything is read again and again.
+    is_folded: Cell<bool>,
+    /// What of each edge the statistics were told last.
+    told: RefCell<Vec<Option<Told>>>,
+    /// What the auditor has found on its thread.
+    audits: RefCell<UnboundedReceiver<Audited>>,
+    /// Counts members again where there is no such thread.
+    auditor: RefCell<Auditor>,
     /// The moment at which the run began, on the machine's monotonic clock, if the run's clock goes with it.
     began_ns: Option<u64>,
 }
 
+/// What of an edge was told.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    reading: EdgeReading,
+    is_closed: bool,
+}
+
 impl StatisticsTable {
-    /// Whoever looks sees the `first` until there is another one. Without a thread, nobody looks from outside.
+    /// Whoever looks sees the `first` until there is another one. Without a thread, nobody looks from outside, and
+    /// nothing is read by itself.
     pub(super) fn new(
         first: Arc<Snapshot>,
         thread: Option<Arc<StatisticsThread>>,
     ) -> StatisticsTable {
         let publisher = Publisher::new(first);
+        let (found, audits) = unbounded_channel();
         if let Some(thread) = &thread {
             let source = publisher.source().clone();
-            thread.keep("attendance of a run", move || attend(source.clone()));
+            thread.keep("attendance of a run", move || {
+                let found = found.clone();
+                // A run that has ended keeps no account of it.
+                attend(source.clone(), move |audited| {
+                    let _ = found.send(audited);
+                })
+            });
         }
         let began_ns = thread.is_some().then(machine_now_ns);
         StatisticsTable {
             publisher,
+            is_folded: Cell::new(thread.is_some()),
             thread,
+            told: RefCell::default(),
+            audits: RefCell::new(audits),
+            auditor: RefCell::default(),
             began_ns,
         }
     }
@@ -58,10 +86,17 @@ impl Root {
         self.statistics.publisher.source()
     }
 
-    /// Reads everything for the statistics, at once and then again and again, until what is returned is dropped. `None`
-    /// when nobody looks from outside.
+    /// Everything is read for the statistics again and again, also when nobody looks from outside.
+    pub(crate) fn fold_statistics(&self) {
+        self.statistics.is_folded.set(true);
+    }
+
+    /// Reads everything for the statistics, at once and then again and again, until what is returned is dropped; `None`
+    /// when that is not to be.
     pub(super) fn fold_now_and_then(self: &Rc<Self>) -> Option<Task> {
-        self.statistics.thread.as_ref()?;
+        if !self.statistics.is_folded.get() {
+            return None;
+        }
         let root = Rc::downgrade(self);
         let env = self.env.clone();
         let source = self.statistics_source().clone();
@@ -126,17 +161,72 @@ impl Root {
         Some(Time(since).min(self.env.now()))
     }
 
-    /// Reads some edges for the statistics. A reading that finds no room is made up for by the next.
+    /// Reads some edges for the statistics, and tells those that stand otherwise than was told last. A reading that finds
+    /// no room is made up for by the next.
     fn fold_edges(&self, places: Range<usize>) {
-        let facts = {
-            let table = self.table.borrow();
-            let rows = table.edges.get(places.clone()).unwrap_or_default();
-            let edges = self.dataflow.edges.get(places).unwrap_or_default();
-            let read = edges.iter().zip(rows);
-            read.map(|(edge, row)| (edge.id, self.facts_of(row, &row.keeper.read())))
-                .collect()
+        let table = self.table.borrow();
+        let mut told = self.statistics.told.borrow_mut();
+        told.resize_with(table.edges.len(), || None);
+        let (mut facts, mut changed) = (Vec::new(), Vec::new());
+        for place in places {
+            let (Some(edge), Some(row)) = (self.dataflow.edges.get(place), table.edges.get(place))
+            else {
+                continue;
+            };
+            let now = Told {
+                reading: row.keeper.read(),
+                is_closed: row.is_closed,
+            };
+            if told[place].as_ref() != Some(&now) {
+                facts.push((edge.id, self.facts_of(row, &now.reading)));
+                changed.push((place, now));
+            }
+        }
+        if facts.is_empty() {
+            return;
+        }
+        if (self.handles.stats)
+            .tell(StatsMessage::EdgesRead(facts))
+            .is_ok()
+        {
+            for (place, now) in changed {
+                told[place] = Some(now);
+            }
+        }
+    }
+
+    /// A node has this process now, or none any more. The statistics hear it whatever else comes: it is said twice for an
+    /// incarnation.
+    pub(super) fn process_is(&self, node: NodeIndex, epoch: Epoch, pid: Option<u32>) {
+        let facts = ProcessFacts {
+            epoch,
+            pid,
+            cpu_ns: 0,
+            memory_bytes: 0,
         };
-        let _ = (self.handles.stats).tell(StatsMessage::EdgesRead(facts));
+        let told = StatsMessage::ProcessesRead(vec![(node, facts)]);
+        self.handles.stats.fact(told);
+    }
+
+    /// Tells the statistics what the auditor has found.
+    fn fold_audits(&self) {
+        let mut found = Audited::default();
+        let mut add = |audited: Audited| {
+            found.recounted += audited.recounted;
+            found.mismatches += audited.mismatches;
+        };
+        while let Ok(audited) = self.statistics.audits.borrow_mut().try_recv() {
+            add(audited);
+        }
+        if self.statistics.thread.is_none() {
+            let newest = Arc::clone(&self.statistics_source().snapshots.borrow());
+            let mut auditor = self.statistics.auditor.borrow_mut();
+            add(auditor.step(&newest, AUDITED_MAX));
+        }
+        if found != Audited::default() {
+            // One comes with a fold, and must not be lost.
+            self.handles.stats.fact(StatsMessage::Audited(found));
+        }
     }
 
     /// Reads how what serves the dataflow stands. A reading that finds no room is made up for by the next.
@@ -192,6 +282,7 @@ async fn fold(root: &Weak<Root>) -> Option<()> {
     }
     let root = root.upgrade()?;
     root.fold_services();
+    root.fold_audits();
     root.ask_to_publish();
     Some(())
 }

@@ -25,6 +25,11 @@ impl Lookers {
         Looking(Arc::clone(self))
     }
 
+    /// Whether somebody looks.
+    pub(crate) fn are_there(&self) -> bool {
+        *self.count.borrow() > 0
+    }
+
     /// Waits until somebody looks.
     pub(crate) async fn come(&self) {
         self.until(|count| count > 0).await;

@@ -7,14 +7,16 @@
 
 mod attend;
 mod beat;
+mod collect;
 mod encoded;
 mod lookers;
 mod source;
 mod subscribers;
 mod thread;
 
-pub(crate) use attend::attend;
-pub(crate) use source::{Publisher, Source};
+pub(crate) use attend::{AUDITED_MAX, attend};
+pub(crate) use collect::AgentStatistics;
+pub(crate) use source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
 pub(crate) use subscribers::watch;
 pub(crate) use thread::StatisticsThread;
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dataflow_core::stats::Snapshot;
 use tokio::sync::{Semaphore, watch};
@@ -11,6 +12,10 @@ use super::beat::Beat;
 use super::encoded::EncodedOnce;
 use super::lookers::Lookers;
 
+/// How often everything is read while somebody looks.
+pub(crate) const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
+/// How often everything is read while nobody does.
+pub(crate) const UNSEEN_EVERY: Duration = Duration::from_secs(1);
 /// How many may watch one source through sockets.
 pub(super) const WATCHING_MAX: usize = 64;
 

@@ -66,30 +66,32 @@ impl StatisticsThread {
         name: &'static str,
         make: impl Fn() -> F + Send + 'static,
     ) {
-        self.run(name, move || keep(name, make));
+        self.run(name, move || StatisticsThread::keep_here(name, make));
     }
-}
 
-/// Runs what `make` makes until it is over. After a panic it is made again.
-async fn keep<F: Future<Output = ()> + 'static>(name: &'static str, make: impl Fn() -> F) {
-    loop {
-        let (ends, end) = oneshot::channel();
-        let made = make();
-        let run = async move {
-            made.await;
-            // Whoever waits is here.
-            let _ = ends.send(());
-        };
-        let task = spawn_guarded(run, move |what| {
-            tracing::error!(name, %what, "task of statistics panicked, and begins anew");
-        });
-        // A panic drops what it would have said.
-        let is_over = end.await.is_ok();
-        drop(task);
-        if is_over {
-            return;
+    /// Runs on the current thread, which is that of statistics, what `make` makes until it is over. After a panic it is
+    /// made again.
+    pub(crate) async fn keep_here<F: Future<Output = ()> + 'static>(
+        name: &'static str,
+        make: impl Fn() -> F,
+    ) {
+        loop {
+            let (ends, end) = oneshot::channel();
+            let made = make();
+            let run = async move {
+                made.await;
+                // Whoever waits is here.
+                let _ = ends.send(());
+            };
+            let _task = spawn_guarded(run, move |what| {
+                tracing::error!(name, %what, "task of statistics panicked, and begins anew");
+            });
+            // A panic drops what it would have said.
+            if end.await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(ANEW_AFTER).await;
         }
-        tokio::time::sleep(ANEW_AFTER).await;
     }
 }
 

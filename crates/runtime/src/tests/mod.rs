@@ -7,3 +7,4 @@ mod models;
 mod panics;
 mod pinned;
 mod support;
+mod watched;

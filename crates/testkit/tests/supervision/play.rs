@@ -178,6 +178,7 @@ pub(crate) fn play(scenario: &Scenario, strikes: &[Strike]) -> Played {
         let described = dataflow(scenario.name, scenario.models, scenario.nodes);
         let held: Rc<dyn Models> = Rc::<LocalModels>::clone(&models);
         let (run, _events) = begin(scenario.name, described, &launcher, held);
+        run.fold_statistics();
         let inspector = run.inspector();
         let actors = actors(&inspector, &models);
         if let Some((actor, kind, times)) = scenario.fault {

@@ -60,14 +60,14 @@ pub enum Resync {
 pub struct Ended;
 
 /// A run of a source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) number: RunNumber,
     pub(super) retired: Box<Retired>,
 }
 
 /// What is known of a source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     keeper: Keeper,
     pub(super) revision: u64,
@@ -82,7 +82,7 @@ pub(super) struct Known {
 /// Each run gets a number of the collector's own. A counter never falls and nothing counts twice, whatever comes twice,
 /// late, out of order, or not at all. Moments count from long before the collector began, since members are older than
 /// that; and those of another machine are as exact as the network is quick.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Collector {
     book: Book,
     sources: BTreeMap<Source, Known>,

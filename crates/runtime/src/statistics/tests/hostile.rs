@@ -9,6 +9,7 @@ use dataflow_wire::frame::{self, FrameReader, Received};
 
 use super::support::{Kept, OFTEN, Served};
 use crate::client::{Client, ClientError, Watcher};
+use crate::statistics::Publisher;
 
 /// A command that says hello, and then this.
 fn command(served: &Served, requests: &[ClientRequest]) -> UnixStream {
@@ -38,7 +39,8 @@ const WATCH: ClientRequest = ClientRequest::Watch { every: OFTEN };
 
 #[test]
 fn who_asks_for_something_else_is_refused_and_told_why() {
-    let served = Served::new(Kept::with_nodes(3).publish());
+    let publisher = Publisher::new(Kept::with_nodes(3).publish());
+    let served = Served::new(&publisher);
     let heard = hear(&command(&served, &[WATCH, ClientRequest::Status]));
     match heard.last() {
         Some(ClientReply::Refused { reason }) => {
@@ -52,7 +54,8 @@ fn who_asks_for_something_else_is_refused_and_told_why() {
 #[test]
 fn who_sends_what_is_no_request_is_refused_and_the_others_go_on() {
     let mut kept = Kept::with_nodes(3);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let mut other = served.watcher(OFTEN);
     other.next().unwrap();
     for garbage in [
@@ -70,13 +73,14 @@ fn who_sends_what_is_no_request_is_refused_and_the_others_go_on() {
     served.wait_for_lookers(1);
     kept.change();
     let now = kept.publish();
-    served.publisher.publish(now.clone());
+    publisher.publish(now.clone());
     assert_eq!(other.next().unwrap().unwrap().revision, now.revision());
 }
 
 #[test]
 fn who_asks_for_the_whole_again_and_again_gets_it_no_more_often_than_anything() {
-    let served = Served::new(Kept::with_nodes(3).publish());
+    let publisher = Publisher::new(Kept::with_nodes(3).publish());
+    let served = Served::new(&publisher);
     let again: Vec<_> = std::iter::repeat_n(WATCH, 1000).collect();
     let stream = command(&served, &again);
     served.wait_for_lookers(1);
@@ -87,7 +91,8 @@ fn who_asks_for_the_whole_again_and_again_gets_it_no_more_often_than_anything() 
 
 #[test]
 fn a_frame_that_has_begun_before_the_conversation_moved_is_read_to_its_end_after_that() {
-    let served = Served::new(Kept::with_nodes(3).publish());
+    let publisher = Publisher::new(Kept::with_nodes(3).publish());
+    let served = Served::new(&publisher);
     let protocol = CLIENT_PROTOCOL;
     let mut bytes = frame::encode_frame(&ClientRequest::Hello { protocol }).unwrap();
     bytes.extend(frame::encode_frame(&WATCH).unwrap());
@@ -107,7 +112,8 @@ fn a_frame_that_has_begun_before_the_conversation_moved_is_read_to_its_end_after
 
 #[test]
 fn more_than_may_watch_are_refused_and_a_place_that_is_left_is_given_again() {
-    let served = Served::new(Kept::with_nodes(1).publish());
+    let publisher = Publisher::new(Kept::with_nodes(1).publish());
+    let served = Served::new(&publisher);
     let mut watchers: Vec<Watcher> = (0..64).map(|_| served.watcher(OFTEN)).collect();
     served.wait_for_lookers(64);
     match served.watcher(OFTEN).next() {

@@ -35,7 +35,12 @@ pub(super) struct Kept {
 impl Kept {
     /// With so many nodes, which are placed.
     pub(super) fn with_nodes(nodes: u32) -> Kept {
-        let mut book = Book::new(Keeper(1), GROUPS_MAX);
+        Kept::kept_by(1, nodes)
+    }
+
+    /// As [`Kept::with_nodes`], by this keeper.
+    pub(super) fn kept_by(keeper: u64, nodes: u32) -> Kept {
+        let mut book = Book::new(Keeper(keeper), GROUPS_MAX);
         let peer = PeerId::new("here").unwrap();
         let name = DataflowName::new("flow").unwrap();
         let run = book.add_dataflow(Time::START, peer, "flow-1".to_owned(), name);
@@ -88,27 +93,27 @@ impl Kept {
 
 /// A source with its thread.
 pub(super) struct Served {
-    pub(super) thread: Arc<StatisticsThread>,
-    pub(super) publisher: Publisher,
+    thread: Arc<StatisticsThread>,
+    source: Source,
 }
 
 impl Served {
-    pub(super) fn new(first: Arc<Snapshot>) -> Served {
-        Served {
-            thread: Arc::new(StatisticsThread::start().unwrap()),
-            publisher: Publisher::new(first),
-        }
+    /// What this publishes.
+    pub(super) fn new(publisher: &Publisher) -> Served {
+        let thread = Arc::new(StatisticsThread::start().unwrap());
+        Served::of(thread, publisher.source().clone())
     }
 
-    pub(super) fn source(&self) -> &Source {
-        self.publisher.source()
+    /// On this thread.
+    pub(super) fn of(thread: Arc<StatisticsThread>, source: Source) -> Served {
+        Served { thread, source }
     }
 
     /// Accepts a command as a control loop does, and gives the command's end.
     pub(super) fn accept(&self) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (thread, source) = (Arc::clone(&self.thread), self.source().clone());
+        let (thread, source) = (Arc::clone(&self.thread), self.source.clone());
         std::thread::spawn(move || {
             actix_rt::System::new().block_on(async {
                 let socket = FramedSocket::new(ours.into(), 1 << 20).unwrap();
@@ -135,12 +140,17 @@ impl Served {
 
     /// How often something was encoded for those who watch.
     pub(super) fn encoded(&self) -> usize {
-        self.source().encoded.lock().unwrap().count
+        self.source.encoded.lock().unwrap().count
     }
 
     /// Waits until so many look.
     pub(super) fn wait_for_lookers(&self, wanted: usize) {
-        let lookers = Arc::clone(&self.source().lookers);
+        self.wait_for_lookers_of(&self.source, wanted);
+    }
+
+    /// Waits until so many look at this.
+    pub(super) fn wait_for_lookers_of(&self, source: &Source, wanted: usize) {
+        let lookers = Arc::clone(&source.lookers);
         let waits = async { tokio::time::timeout(PATIENCE, lookers.are(wanted)).await };
         let came = actix_rt::System::new().block_on(waits);
         came.unwrap_or_else(|_| panic!("there never are {wanted} lookers"));

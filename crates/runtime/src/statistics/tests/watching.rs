@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::support::{Kept, OFTEN, Served, bytes, joined, watch_to_the_end};
+use crate::statistics::Publisher;
 
 #[test]
 fn what_a_watcher_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
     let mut kept = Kept::with_nodes(40);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let mut watcher = served.watcher(OFTEN);
     let first = watcher.next().unwrap().unwrap().clone();
     assert_eq!(first.nodes.len(), 40);
@@ -16,14 +18,14 @@ fn what_a_watcher_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
             kept.change();
         }
         let published = kept.publish();
-        served.publisher.publish(published.clone());
+        publisher.publish(published.clone());
         let known = watcher.next().unwrap().unwrap();
         assert!(known.revision > first.revision);
         assert_eq!(bytes(known), bytes(&published.statistics()));
     }
     let last = kept.publish();
-    served.publisher.publish(last.clone());
-    served.publisher.end();
+    publisher.publish(last.clone());
+    publisher.end();
     let (known, _) = joined(watch_to_the_end(watcher));
     assert_eq!(bytes(&known), bytes(&last.statistics()));
 }
@@ -31,7 +33,8 @@ fn what_a_watcher_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
 #[test]
 fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
     let mut kept = Kept::with_nodes(100);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let mut watchers: Vec<_> = (0..50).map(|_| served.watcher(OFTEN)).collect();
     for watcher in &mut watchers {
         watcher.next().unwrap().unwrap();
@@ -41,7 +44,7 @@ fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
         kept.change();
         let published = kept.publish();
         let before = served.encoded();
-        served.publisher.publish(published.clone());
+        publisher.publish(published.clone());
         for watcher in &mut watchers {
             let known = watcher.next().unwrap().unwrap();
             assert_eq!(known, &published.statistics());
@@ -49,8 +52,8 @@ fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
         assert_eq!(served.encoded() - before, 1);
     }
     let last = kept.publish();
-    served.publisher.publish(last.clone());
-    served.publisher.end();
+    publisher.publish(last.clone());
+    publisher.end();
     for watcher in watchers {
         let (known, _) = joined(watch_to_the_end(watcher));
         assert_eq!(known, last.statistics());
@@ -62,7 +65,8 @@ fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
 fn a_watcher_that_reads_nothing_delays_nobody_and_is_told_all_at_once_when_it_reads() {
     // The whole of so many does not fit into a socket.
     let mut kept = Kept::with_nodes(8000);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let slow = served.watcher(OFTEN);
     served.wait_for_lookers(1);
     // It is known to be stalled, and counts as a looker no more.
@@ -73,11 +77,11 @@ fn a_watcher_that_reads_nothing_delays_nobody_and_is_told_all_at_once_when_it_re
     for _ in 0..20 {
         kept.change();
         let now = kept.publish();
-        served.publisher.publish(now.clone());
+        publisher.publish(now.clone());
         published += 1;
         assert_eq!(quick.next().unwrap().unwrap().revision, now.revision());
     }
-    served.publisher.end();
+    publisher.end();
     let (known, _) = joined(watch_to_the_end(quick));
     let (late, told) = joined(watch_to_the_end(slow));
     assert_eq!(bytes_of_nodes(&late), bytes_of_nodes(&known));
@@ -91,7 +95,8 @@ fn bytes_of_nodes(statistics: &dataflow_ids::stats::Statistics) -> String {
 #[test]
 fn a_watcher_that_goes_is_no_looker_any_more_and_the_others_go_on() {
     let mut kept = Kept::with_nodes(10);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let (mut stays, goes) = (served.watcher(OFTEN), served.watcher(OFTEN));
     served.wait_for_lookers(2);
     drop(goes);
@@ -99,24 +104,25 @@ fn a_watcher_that_goes_is_no_looker_any_more_and_the_others_go_on() {
     stays.next().unwrap();
     kept.change();
     let now = kept.publish();
-    served.publisher.publish(now.clone());
+    publisher.publish(now.clone());
     assert_eq!(stays.next().unwrap().unwrap().revision, now.revision());
 }
 
 #[test]
 fn who_wants_to_be_told_rarely_is_told_rarely() {
     let mut kept = Kept::with_nodes(10);
-    let served = Served::new(kept.publish());
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
     let mut often = served.watcher(OFTEN);
     let rarely = watch_to_the_end(served.watcher(Duration::from_secs(3600)));
     served.wait_for_lookers(2);
     often.next().unwrap();
     for _ in 0..5 {
         kept.change();
-        served.publisher.publish(kept.publish());
+        publisher.publish(kept.publish());
         often.next().unwrap();
     }
-    served.publisher.end();
+    publisher.end();
     let (_, told) = joined(rarely);
     // The whole at once, and what has changed since at the end.
     assert!(told <= 3, "it was told {told} times");

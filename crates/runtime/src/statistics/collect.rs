@@ -1,0 +1,286 @@
+//! The statistics of an agent: those of all dataflows that run there put together, with those of its peers.
+//!
+//! They are put together on the thread of statistics. What is collected, and how far, survives a panic there: each step
+//! is taken on a copy, which shares all that the step does not change, and counts when it is over.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::stats::{Audited, Collector, GROUPS_MAX, Snapshot, Source as Collected};
+use dataflow_ids::stats::{Counter, Keeper, PeerRow};
+use dataflow_wire::peers::PeersStatus;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::attend::attend;
+use super::lookers::Looking;
+use super::source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
+use super::thread::StatisticsThread;
+
+/// How often a turn may panic over one dataflow, before that dataflow is collected no more.
+const STRIKES_MAX: u32 = 3;
+
+/// The way to the statistics of an agent, from any thread. Cheap to clone; nothing in it waits.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentStatistics {
+    thread: Arc<StatisticsThread>,
+    source: Source,
+    begun: UnboundedSender<(Collected, Source)>,
+    peers: watch::Sender<Option<PeersStatus>>,
+}
+
+impl AgentStatistics {
+    /// Begins to collect. `keeper` is a number that no other keeper of statistics ever had.
+    pub(crate) fn start(thread: Arc<StatisticsThread>, keeper: Keeper) -> AgentStatistics {
+        let (begun, runs) = unbounded_channel();
+        let peers = watch::Sender::new(None);
+        let collecting = Collecting::new(keeper, runs, peers.subscribe());
+        let source = collecting.publisher.source().clone();
+        let collected = source.clone();
+        thread.run("statistics of an agent", move || async move {
+            let collecting = Rc::new(collecting);
+            let keeps = || Rc::clone(&collecting).go_on();
+            tokio::join!(
+                StatisticsThread::keep_here("collector of statistics", keeps),
+                StatisticsThread::keep_here("attendance of an agent", || {
+                    let (source, audits) = (collected.clone(), Rc::clone(&collecting));
+                    attend(source, move |audited| audits.audited(audited))
+                }),
+            );
+        });
+        AgentStatistics {
+            thread,
+            source,
+            begun,
+            peers,
+        }
+    }
+
+    /// What somebody needs who looks at them.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The thread on which they are looked at.
+    pub(crate) fn thread(&self) -> &StatisticsThread {
+        &self.thread
+    }
+
+    /// A dataflow begins: what it counts is collected until nothing follows.
+    pub(crate) fn begins(&self, run: Collected, source: Source) {
+        // A thread that has ended has nobody who looks.
+        let _ = self.begun.send((run, source));
+    }
+
+    /// The peers stand like this now.
+    pub(crate) fn peers_are(&self, peers: PeersStatus) {
+        self.peers.send_replace(Some(peers));
+    }
+}
+
+/// What is collected, and how far.
+pub(super) struct Collecting {
+    collector: RefCell<Collector>,
+    publisher: Publisher,
+    begins: RefCell<UnboundedReceiver<(Collected, Source)>>,
+    runs: RefCell<BTreeMap<Collected, Run>>,
+    peers: RefCell<watch::Receiver<Option<PeersStatus>>>,
+    audits: RefCell<Audited>,
+    /// What a turn is at.
+    in_hand: RefCell<Option<Collected>>,
+}
+
+/// How far a dataflow is collected.
+struct Run {
+    source: Source,
+    known: Option<Arc<Snapshot>>,
+    /// Turns that have panicked over it.
+    strikes: u32,
+    /// While somebody looks at the agent.
+    looking: Option<Looking>,
+}
+
+impl Collecting {
+    fn new(
+        keeper: Keeper,
+        begins: UnboundedReceiver<(Collected, Source)>,
+        peers: watch::Receiver<Option<PeersStatus>>,
+    ) -> Collecting {
+        let mut collector = Collector::new(keeper, GROUPS_MAX);
+        Collecting {
+            publisher: Publisher::new(collector.publish(Time::START)),
+            collector: RefCell::new(collector),
+            begins: RefCell::new(begins),
+            runs: RefCell::default(),
+            peers: RefCell::new(peers),
+            audits: RefCell::default(),
+            in_hand: RefCell::default(),
+        }
+    }
+
+    /// Of nothing.
+    #[cfg(test)]
+    pub(super) fn of(keeper: Keeper) -> Collecting {
+        Collecting::new(
+            keeper,
+            unbounded_channel().1,
+            watch::Sender::new(None).subscribe(),
+        )
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time(self.publisher.source().began.elapsed())
+    }
+
+    /// Collects, again and again.
+    async fn go_on(self: Rc<Self>) {
+        let lookers = Arc::clone(&self.publisher.source().lookers);
+        loop {
+            let begun = Instant::now();
+            self.turn();
+            sleep_until(begun + LOOKED_AT_EVERY).await;
+            tokio::select! {
+                biased;
+                () = lookers.come() => {}
+                () = sleep_until(begun + UNSEEN_EVERY) => {}
+            }
+        }
+    }
+
+    /// A dataflow has begun.
+    pub(super) fn add(&self, name: Collected, source: Source) {
+        let run = Run {
+            source,
+            known: None,
+            strikes: 0,
+            looking: None,
+        };
+        // A run's name is never given twice.
+        self.runs.borrow_mut().insert(name, run);
+    }
+
+    /// Takes all that there is, and shows it.
+    pub(super) fn turn(&self) {
+        while let Ok((name, source)) = self.begins.borrow_mut().try_recv() {
+            self.add(name, source);
+        }
+        if let Some(name) = self.in_hand.take() {
+            self.strike(&name);
+        }
+        let now = self.now();
+        let (taken, snapshot) = self.step(|collector| {
+            let names: Vec<Collected> = self.runs.borrow().keys().cloned().collect();
+            let taken: Vec<_> = (names.into_iter())
+                .map(|name| self.collect(collector, now, name))
+                .collect();
+            self.in_hand.take();
+            if let Some(peers) = &*self.peers.borrow_mut().borrow_and_update() {
+                collector.peers(self.rows(peers));
+            }
+            let audited = *self.audits.borrow();
+            collector.audited(audited.recounted, audited.mismatches);
+            (taken, collector.publish(now))
+        });
+        self.audits.take();
+        self.publisher.publish(snapshot);
+        let mut runs = self.runs.borrow_mut();
+        for (name, latest) in taken {
+            match (latest, runs.get_mut(&name)) {
+                (Some(latest), Some(run)) => run.known = Some(latest),
+                _ => drop(runs.remove(&name)),
+            }
+        }
+    }
+
+    /// A turn has panicked over a dataflow.
+    fn strike(&self, name: &Collected) {
+        let mut runs = self.runs.borrow_mut();
+        let Some(run) = runs.get_mut(name) else {
+            return;
+        };
+        run.strikes += 1;
+        if run.strikes >= STRIKES_MAX {
+            tracing::error!(run = ?name, "statistics of a dataflow are collected no more");
+            runs.remove(name);
+        }
+    }
+
+    /// Takes what a dataflow has counted since it was looked at last. Gives what is known of it then, unless nothing
+    /// follows.
+    fn collect(
+        &self,
+        collector: &mut Collector,
+        now: Time,
+        name: Collected,
+    ) -> (Collected, Option<Arc<Snapshot>>) {
+        self.in_hand.replace(Some(name.clone()));
+        let lookers = &self.publisher.source().lookers;
+        let mut runs = self.runs.borrow_mut();
+        let Some(run) = runs.get_mut(&name) else {
+            return (name, None);
+        };
+        run.looking = match (lookers.are_there(), run.looking.take()) {
+            (true, None) => Some(run.source.lookers.look()),
+            (true, looking) => looking,
+            (false, _) => None,
+        };
+        // In this order: nothing follows on a snapshot that is taken after the end.
+        let is_last = run.source.snapshots.has_changed().is_err();
+        let latest = Arc::clone(&run.source.snapshots.borrow_and_update());
+        let known = run.known.as_ref();
+        let followed = known.map(|known| collector.delta(now, &name, latest.since(known)));
+        if !matches!(followed, Some(Ok(())))
+            && let Err(error) = collector.whole(now, &name, latest.statistics())
+        {
+            tracing::error!(run = ?name, %error, "statistics of a dataflow not taken");
+        }
+        if is_last {
+            collector.gone(now, &name);
+        }
+        (name, (!is_last).then_some(latest))
+    }
+
+    /// Changes what is collected: wholly, or with a panic not at all.
+    pub(super) fn step<T>(&self, change: impl FnOnce(&mut Collector) -> T) -> T {
+        let mut next = self.collector.borrow().clone();
+        let result = change(&mut next);
+        self.collector.replace(next);
+        result
+    }
+
+    /// What the auditor has counted again.
+    fn audited(&self, audited: Audited) {
+        let mut audits = self.audits.borrow_mut();
+        audits.recounted += audited.recounted;
+        audits.mismatches += audited.mismatches;
+    }
+
+    /// How the peers stand, with moments of the collector.
+    fn rows(&self, peers: &PeersStatus) -> Vec<PeerRow> {
+        let source = self.publisher.source();
+        let last = Arc::clone(&source.snapshots.borrow());
+        let rows = peers.peers.iter().map(|peer| {
+            let known = last.peers().iter().find(|row| row.peer == peer.peer);
+            let transitions = Counter::new(peer.transitions);
+            // The moment is only as exact as it was told: as long as nothing happens, it stays what it was.
+            let same =
+                known.filter(|row| row.state == peer.state && row.transitions == transitions);
+            let state_for = u64::try_from(peer.state_for.as_nanos()).unwrap_or(u64::MAX);
+            PeerRow {
+                peer: peer.peer.clone(),
+                state: peer.state,
+                since_ns: same.map_or(last.at_ns().saturating_sub(state_for), |row| row.since_ns),
+                because: peer.because.clone(),
+                transitions,
+                round_trip_ns: (peer.round_trip)
+                    .map(|span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+            }
+        });
+        rows.collect()
+    }
+}
