@@ -217,6 +217,15 @@ impl OutputEdge {
         self.chunks = self.chunks.saturating_sub(count as u64);
     }
 
+    /// Says that this node is about to sleep until the receiver is ready, if it is not.
+    pub(crate) fn prepare_sleep_for_readiness(&mut self) {
+        if !self.may_begin()
+            && let Some(sender) = &mut self.sender
+        {
+            sender.sleeps_for_readiness();
+        }
+    }
+
     /// Says that this node is about to sleep until a message fits. `false`: try again instead.
     pub(crate) fn prepare_sleep_for_room(&mut self) -> bool {
         let Some(sender) = &mut self.sender else {

@@ -292,7 +292,13 @@ impl Writer {
                 break;
             }
             self.may_wait(place, 0)?;
+            let edges = &mut self.outputs[place].edges;
+            (edges.iter_mut()).for_each(OutputEdge::prepare_sleep_for_readiness);
             let (_, woken) = sleep(&self.shared);
+            for edge in &mut self.outputs[place].edges {
+                // Nothing keeps it from sending on this edge yet.
+                edge.finish_sleep(0);
+            }
             self.woken(place, woken, on_signal)?;
         }
         Ok(())

@@ -472,6 +472,16 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
         nothing
     }
 
+    /// Says that this sender is about to sleep until its receiver is ready, for people who look at the edge: the runtime
+    /// notifies the send waiter then, whatever is said here. Call `finish_sleep` afterwards.
+    pub fn sleeps_for_readiness(&mut self) {
+        wake::fall_asleep(
+            &self.words,
+            header::SENDER_WAKE,
+            wake::SENDER_WAITS_FOR_READINESS,
+        );
+    }
+
     /// Says that this sender is awake, and for how long it has waited since it first could not go on.
     pub fn finish_sleep(&mut self, blocked_ns: u64) {
         wake::awake(&self.words, header::SENDER_WAKE);

@@ -13,6 +13,8 @@ pub(super) const RECEIVER_IDLE: u64 = 1;
 pub(super) const SENDER_WAITS_FOR_QUEUE: u64 = 1;
 /// The sender sleeps until something is released.
 pub(super) const SENDER_WAITS_FOR_RELEASE: u64 = 2;
+/// The sender sleeps until its receiver is ready: no receiver wakes it for that, the runtime does.
+pub(super) const SENDER_WAITS_FOR_READINESS: u64 = 4;
 
 /// Says that the owner of `word` is about to sleep, and why. A fence must follow, and a last look.
 ///
