@@ -30,6 +30,7 @@ fn main() -> Outcome {
     match role.as_str() {
         "send" => send(&settings, &mut record),
         "receive" => receive(&settings, &mut record),
+        "late" => late(&settings, &mut record),
         "relay" => relay(&settings, &mut record),
         "stubborn" => stubborn(&mut record),
         "crash" => crash(&settings, &mut record),
@@ -219,6 +220,12 @@ fn receive(settings: &Settings, record: &mut Record) -> Outcome {
         }
     }
     record.fact("end")
+}
+
+/// Waits at `gate` before it has said anything to the runtime; then it receives. With `gate_at=0` it comes there only once.
+fn late(settings: &Settings, record: &mut Record) -> Outcome {
+    wait_at_gate(settings)?;
+    receive(settings, record)
 }
 
 /// Sends every message on (`out`), until it has made `hops` hops (for ever with `hops=endless`). With

@@ -1,0 +1,4 @@
+//! What is known of a dataflow while it runs, shown with real processes: what waits and why, and that what is counted is
+//! what has happened.
+
+mod waits;
