@@ -51,10 +51,10 @@ pub(super) async fn serve(served: Rc<Served>, listener: AsyncFd<OwnedFd>) -> std
 /// Answers one command until it goes, or has what it stays for.
 async fn converse(served: &Served, socket: &FramedSocket) {
     let talk = async {
-        if greet(socket, std::process::id(), true).await == Greeted::Welcome {
-            if answer(served, socket).await == Answered::Elsewhere {
-                return Answered::Elsewhere;
-            }
+        if greet(socket, std::process::id(), true).await == Greeted::Welcome
+            && answer(served, socket).await == Answered::Elsewhere
+        {
+            return Answered::Elsewhere;
         }
         let _ = tokio::time::timeout(FLUSH_MAX, socket.flushed()).await;
         Answered::Whole
