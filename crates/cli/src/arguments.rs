@@ -11,6 +11,7 @@ use dataflow_runtime::logs::LOG_BYTES_MAX;
 use crate::models::arguments::ModelsArguments;
 use crate::models::rate::LimitRate;
 use crate::peers::arguments::PeersArguments;
+use crate::top::arguments::TopArguments;
 
 /// One MiB, in bytes.
 pub(crate) const MB: u64 = 1024 * 1024;
@@ -28,6 +29,7 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
   dataflow up dataflows/quickstart.yml        run a dataflow, here, until it ends or Ctrl-C
   dataflow up -d flow.yml                     run it in the background
   dataflow ps                                 how it stands
+  dataflow top                                what it does at this moment
   dataflow logs -f                            what its nodes say
   dataflow restart detector                   start one node again; what is queued for it is kept
   dataflow down                               stop it; nothing that was sent is lost
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Restart(RestartArguments),
     /// Show the nodes and edges of what runs
     Ps(PsArguments),
+    /// Show what runs, as it runs: rates, latencies, queues, processors, memory
+    Top(TopArguments),
     /// Show what the nodes said, also after the end
     Logs(LogsArguments),
     /// Fetch models from the Hub, and see to those that are in the cache
@@ -79,6 +83,8 @@ impl Command {
             // Nobody stays with it: what it logs tells when which peer was lost, and for how long. That the sending of a
             // packet failed is said so too, with the peer that it was meant for.
             Command::Agent(_) => "warn,dataflow_runtime::agent=info,quinn_udp=error",
+            // What is logged would stand in the middle of the table.
+            Command::Top(_) => "off",
             _ => "warn",
         }
     }

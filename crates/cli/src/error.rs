@@ -16,6 +16,10 @@ use dataflow_runtime::{ErrorClass, RunError, UpError};
 
 use crate::wish::Wish;
 
+/// What does without the live table of `top`.
+const WITHOUT_LIVE_TABLE: &str =
+    "`dataflow top --once` writes it once, as text; `dataflow top --json` one object a line";
+
 /// How a command ended (section 14 of the design).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -327,6 +331,14 @@ pub(crate) enum CliError {
         /// The description.
         file: PathBuf,
     },
+    /// A live table was asked for, and there is no terminal to show it.
+    #[cfg(feature = "top")]
+    #[error("there is no terminal that could show it")]
+    NoTerminal,
+    /// A live table was asked for, and this binary was built without it.
+    #[cfg(not(feature = "top"))]
+    #[error("this `dataflow` was built without the live table")]
+    NoLiveTable,
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -489,6 +501,10 @@ impl CliError {
             CliError::OptionOfRepositories { .. } => {
                 "leave the option out, or pull the repository by its own name".to_owned()
             }
+            #[cfg(feature = "top")]
+            CliError::NoTerminal => WITHOUT_LIVE_TABLE.to_owned(),
+            #[cfg(not(feature = "top"))]
+            CliError::NoLiveTable => WITHOUT_LIVE_TABLE.to_owned(),
             CliError::Watch { .. } => {
                 "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
                  `--follow`, `dataflow logs` needs none"
@@ -518,6 +534,10 @@ impl CliError {
             | CliError::UnknownPeer { .. }
             | CliError::CannotAsk
             | CliError::Record(_) => Exit::WrongInput,
+            #[cfg(feature = "top")]
+            CliError::NoTerminal => Exit::WrongInput,
+            #[cfg(not(feature = "top"))]
+            CliError::NoLiveTable => Exit::WrongInput,
             CliError::RefusedByAgent { exit, .. } => *exit,
             CliError::LeftAgent { .. } => Exit::Forced,
             CliError::Agent(error) => error.class().into(),

@@ -22,6 +22,7 @@ mod signals;
 mod silence;
 mod style;
 mod text;
+mod top;
 mod up;
 mod wish;
 
@@ -60,6 +61,7 @@ fn run(command: &Command) -> Result<Exit, CliError> {
         Command::Stop(arguments) => wish::stop(arguments),
         Command::Restart(arguments) => wish::restart(arguments),
         Command::Ps(arguments) => ps::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
         Command::Logs(arguments) => logs::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Agent(arguments) => agent::run(arguments),

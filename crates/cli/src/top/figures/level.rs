@@ -1,0 +1,200 @@
+//! The figures of a level: of a dataflow, a group, or a whole runtime.
+
+use std::collections::BTreeMap;
+
+use dataflow_ids::LifeCycle;
+use dataflow_ids::stats::{DataflowRow, EdgeCounters, GroupRow, Level};
+use serde::Serialize;
+
+use super::span::{Known, SpanFigures, seconds};
+
+/// Messages that were not delivered and will not be, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(in crate::top) struct Dropped {
+    /// Because the queue was full.
+    pub(in crate::top) full: u64,
+    /// Because the receiver has ended for good.
+    pub(in crate::top) receiver_closed: u64,
+    /// To make room in the sender's memory.
+    pub(in crate::top) memory: u64,
+}
+
+impl Dropped {
+    pub(super) fn of(counters: &EdgeCounters) -> Dropped {
+        Dropped {
+            full: counters.dropped_full.get(),
+            receiver_closed: counters.dropped_receiver_closed.get(),
+            memory: counters.dropped_memory.get(),
+        }
+    }
+}
+
+/// The figures of a level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::top) struct LevelFigures {
+    /// How many nodes there are.
+    pub(in crate::top) nodes: u64,
+    /// How many edges end in them.
+    pub(in crate::top) edges: u64,
+    /// How many nodes are in each state that one is in.
+    pub(in crate::top) states: BTreeMap<LifeCycle, u64>,
+    /// How often the state of one has changed.
+    pub(in crate::top) transitions: u64,
+    /// How often one was started again.
+    pub(in crate::top) restarts: u64,
+    /// Messages that they have sent.
+    pub(in crate::top) sent: u64,
+    /// And how many in a second.
+    pub(in crate::top) sent_per_s: Option<f64>,
+    /// Messages that have reached them.
+    pub(in crate::top) received: u64,
+    /// And how many in a second.
+    pub(in crate::top) received_per_s: Option<f64>,
+    /// Payload bytes that they have sent.
+    pub(in crate::top) sent_bytes: u64,
+    /// And how many in a second.
+    pub(in crate::top) sent_bytes_per_s: Option<f64>,
+    /// Messages to them that were dropped, by reason.
+    pub(in crate::top) dropped: Dropped,
+    /// And how many in a second.
+    pub(in crate::top) dropped_per_s: Option<f64>,
+    /// Messages that they held when they died.
+    pub(in crate::top) lost: u64,
+    /// Messages that wait for them.
+    pub(in crate::top) queued: u64,
+    /// Messages that they hold.
+    pub(in crate::top) held: u64,
+    /// Edges to them on which the sender waits.
+    pub(in crate::top) blocked: u64,
+    /// How much of one processor they use.
+    pub(in crate::top) cpu_percent: Option<f64>,
+    /// Time of processors that they have used, in seconds.
+    pub(in crate::top) cpu_s: f64,
+    /// Memory that their processes have.
+    pub(in crate::top) memory_bytes: u64,
+    /// How long messages were on their way to them.
+    pub(in crate::top) latency: Option<SpanFigures>,
+    /// How long messages waited in a queue for them.
+    pub(in crate::top) queue_wait: Option<SpanFigures>,
+    /// How long they had a message in hand.
+    pub(in crate::top) handling: Option<SpanFigures>,
+}
+
+impl LevelFigures {
+    pub(super) fn of(
+        known: &Known<'_>,
+        for_rates: Option<&Level>,
+        for_spans: Option<&Level>,
+        now: &Level,
+    ) -> LevelFigures {
+        let before = for_rates;
+        let out = known.edge_rates(before.map(|level| &level.out), &now.out);
+        let into = known.edge_rates(before.map(|level| &level.into), &now.into);
+        let spans = for_spans.map(|level| &level.histograms);
+        let states = LifeCycle::ALL.map(|state| (state, now.states[state].get()));
+        LevelFigures {
+            nodes: now.nodes.get(),
+            edges: now.edges.get(),
+            states: states.into_iter().filter(|(_, count)| *count > 0).collect(),
+            transitions: now.transitions.get(),
+            restarts: now.restarts.get(),
+            sent: now.out.sent.get(),
+            sent_per_s: out.map(|rates| rates.sent),
+            received: now.into.delivered.get(),
+            received_per_s: into.map(|rates| rates.delivered),
+            sent_bytes: now.out.bytes.get(),
+            sent_bytes_per_s: out.map(|rates| rates.bytes),
+            dropped: Dropped::of(&now.into),
+            dropped_per_s: into.map(|rates| rates.dropped),
+            lost: now.into.lost.get(),
+            queued: now.gauges.queued.get(),
+            held: now.gauges.held.get(),
+            blocked: now.gauges.blocked.get(),
+            cpu_percent: known
+                .rate(before.map(|level| level.cpu_ns), now.cpu_ns)
+                .map(super::node::percent),
+            cpu_s: seconds(now.cpu_ns.get()),
+            memory_bytes: now.memory_bytes.get(),
+            latency: known.spans(spans.map(|spans| &spans.latency), &now.histograms.latency),
+            queue_wait: known.spans(
+                spans.map(|spans| &spans.queue_wait),
+                &now.histograms.queue_wait,
+            ),
+            handling: known.spans(spans.map(|spans| &spans.handling), &now.histograms.handling),
+        }
+    }
+}
+
+/// The figures of a dataflow.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::top) struct DataflowFigures {
+    /// Its number at its runtime.
+    pub(in crate::top) number: u64,
+    /// Its name.
+    pub(in crate::top) dataflow: String,
+    /// The run's name.
+    pub(in crate::top) run: String,
+    /// The peer that runs it.
+    pub(in crate::top) peer: String,
+    /// For how long it has been there, in seconds.
+    pub(in crate::top) up_for_s: f64,
+    /// Its figures.
+    #[serde(flatten)]
+    pub(in crate::top) level: LevelFigures,
+}
+
+impl DataflowFigures {
+    pub(super) fn of(known: &Known<'_>, row: &DataflowRow) -> DataflowFigures {
+        let level = |statistics: &'_ dataflow_ids::stats::Statistics| {
+            let rows = &statistics.dataflows;
+            let place = rows.binary_search_by_key(&row.number, |row| row.number);
+            place.ok().map(|place| rows[place].level)
+        };
+        DataflowFigures {
+            number: row.number.0,
+            dataflow: row.name.to_string(),
+            run: super::service::line(&row.run),
+            peer: row.peer.to_string(),
+            up_for_s: known.since_s(row.added_ns),
+            level: LevelFigures::of(
+                known,
+                known.for_rates.and_then(level).as_ref(),
+                known.for_spans.and_then(level).as_ref(),
+                &row.level,
+            ),
+        }
+    }
+}
+
+/// The figures of all nodes of one name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::top) struct GroupFigures {
+    /// The name; `None` for those whose names came after there were as many groups as there may be.
+    pub(in crate::top) group: Option<String>,
+    /// Their figures.
+    #[serde(flatten)]
+    pub(in crate::top) level: LevelFigures,
+}
+
+impl GroupFigures {
+    pub(super) fn of(known: &Known<'_>, row: &GroupRow) -> GroupFigures {
+        let level = |statistics: &'_ dataflow_ids::stats::Statistics| {
+            let rows = &statistics.groups;
+            // The one without a name is the last.
+            let place = rows.binary_search_by(|other| {
+                let order = |row: &GroupRow| (row.name.is_none(), row.name.clone());
+                order(other).cmp(&order(row))
+            });
+            place.ok().map(|place| rows[place].level)
+        };
+        GroupFigures {
+            group: row.name.as_ref().map(ToString::to_string),
+            level: LevelFigures::of(
+                known,
+                known.for_rates.and_then(level).as_ref(),
+                known.for_spans.and_then(level).as_ref(),
+                &row.level,
+            ),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Everything in two lines: who runs, and the sums.
+
+use std::collections::BTreeMap;
+
+use super::figures::{LevelFigures, Picture, RuntimeKind};
+use super::line::{Line, Look};
+use super::numbers;
+use crate::text::{count, counted};
+
+/// Who runs: the dataflow, or how many there are.
+pub(super) fn who(picture: &Picture) -> String {
+    let mut dataflows = picture.dataflows();
+    let one = (dataflows.next(), dataflows.next());
+    let mut who = match one {
+        (None, _) => "nothing runs".to_owned(),
+        (Some(dataflow), None) => format!(
+            "{} up {}",
+            dataflow.dataflow,
+            numbers::duration(dataflow.up_for_s)
+        ),
+        (Some(_), Some(_)) => counted(picture.dataflows().count() as u64, "dataflow"),
+    };
+    let agents =
+        (picture.runtimes.iter()).filter(|runtime| runtime.about.kind == RuntimeKind::Agent);
+    for agent in agents {
+        who.push_str(&format!(", agent {}", agent.about.name));
+    }
+    who
+}
+
+/// The sums over all dataflows.
+pub(super) fn totals(picture: &Picture) -> Line {
+    let levels = || {
+        let of_dataflows = picture
+            .runtimes
+            .iter()
+            .filter(|runtime| runtime.about.kind == RuntimeKind::Dataflow);
+        of_dataflows.filter_map(|runtime| Some(&runtime.answer.as_ref()?.total))
+    };
+    let sum = |of: fn(&LevelFigures) -> u64| levels().map(of).fold(0, u64::saturating_add);
+    let rate = |of: fn(&LevelFigures) -> Option<f64>| levels().filter_map(of).sum::<f64>();
+    let mut states = BTreeMap::new();
+    for (state, count) in levels().flat_map(|level| &level.states) {
+        let sum: &mut u64 = states.entry(state).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    let states: Vec<String> = states
+        .iter()
+        .map(|(state, number)| format!("{} {state}", count(*number)))
+        .collect();
+    let nodes = counted(sum(|level| level.nodes), "node");
+    let nodes = match states.is_empty() {
+        true => nodes,
+        false => format!("{nodes}: {}", states.join(", ")),
+    };
+    let dropped = rate(|level| level.dropped_per_s);
+    let blocked = sum(|level| level.blocked);
+    let mut line = Line::of(nodes, Look::Plain)
+        .and(
+            format!(
+                " · {} msg/s · {}/s",
+                numbers::rate(rate(|level| level.sent_per_s)),
+                numbers::bytes_rate(rate(|level| level.sent_bytes_per_s))
+            ),
+            Look::Plain,
+        )
+        .and(" · ", Look::Plain)
+        .and(
+            format!("{} dropped/s", numbers::rate(dropped)),
+            if dropped > 0.0 {
+                Look::Doubtful
+            } else {
+                Look::Plain
+            },
+        );
+    if blocked > 0 {
+        line = line.and(" · ", Look::Plain).and(
+            format!("{} blocked", counted(blocked, "sender")),
+            Look::Doubtful,
+        );
+    }
+    line.and(
+        format!(
+            " · CPU {} % · {}",
+            numbers::percent(rate(|level| level.cpu_percent)),
+            numbers::bytes(sum(|level| level.memory_bytes))
+        ),
+        Look::Plain,
+    )
+}
