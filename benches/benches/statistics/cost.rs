@@ -12,7 +12,7 @@ use dataflow_ids::stats::{Gauge, Level};
 
 use crate::Effort;
 use crate::filled::{Filled, make};
-use crate::naive::{GROUPS, Naive};
+use crate::naive::{Floor, GROUPS, Naive};
 
 /// Transitions that are timed at once.
 const TRANSITIONS: usize = 20_000;
@@ -29,22 +29,24 @@ struct Figures {
     node: Vec<f64>,
     naive_transition: Vec<f64>,
     naive_group: Vec<f64>,
+    floor: Vec<f64>,
 }
 
 /// Prints what both cost for each number of nodes.
 pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
-    let mut all: Vec<(usize, Filled, Naive, Figures)> = Vec::new();
+    let mut all: Vec<(usize, Filled, Naive, Floor, Figures)> = Vec::new();
     for &size in effort.sizes {
         all.push((
             size,
             Filled::new(size),
             Naive::new(size),
+            Floor::new(size),
             Figures::default(),
         ));
     }
     for round in 0..=effort.rounds {
-        for (size, filled, naive, figures) in &mut all {
-            let taken = round_of(*size, filled, naive);
+        for (size, filled, naive, floor, figures) in &mut all {
+            let taken = round_of(*size, filled, naive, floor);
             // The first round warms.
             if round > 0 {
                 figures.take(&taken);
@@ -53,10 +55,10 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
     }
     println!(
         "\n{GROUPS} names, dataflows of 1,000 nodes, medians of {} rounds, in ns (goals: a query < 200, a transition < \
-         150, both flat)\n      nodes   transition     total   a name   a dataflow   a node  |  naive: change   a name",
+         150, both flat)\n      nodes   transition     total   a name   a dataflow   a node  |  naive: change   a name  |  memory",
         effort.rounds
     );
-    for (size, _, _, figures) in all {
+    for (size, _, _, _, figures) in all {
         let Figures {
             transition,
             total,
@@ -65,9 +67,10 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
             node,
             naive_transition,
             naive_group,
+            floor,
         } = figures;
         println!(
-            "  {size:>9}   {:>10.0}  {:>8.1}  {:>7.1}   {:>10.1}  {:>7.1}  |  {:>13.1}  {:>7.0}",
+            "  {size:>9}   {:>10.0}  {:>8.1}  {:>7.1}   {:>10.1}  {:>7.1}  |  {:>13.1}  {:>7.0}  |  {:>6.1}",
             median(transition),
             median(total),
             median(group),
@@ -75,13 +78,14 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
             median(node),
             median(naive_transition),
             median(naive_group),
+            median(floor),
         );
     }
     Ok(())
 }
 
 impl Figures {
-    fn take(&mut self, taken: &[f64; 7]) {
+    fn take(&mut self, taken: &[f64; 8]) {
         let all = [
             &mut self.transition,
             &mut self.total,
@@ -90,6 +94,7 @@ impl Figures {
             &mut self.node,
             &mut self.naive_transition,
             &mut self.naive_group,
+            &mut self.floor,
         ];
         for (figures, figure) in all.into_iter().zip(taken) {
             figures.push(*figure);
@@ -98,7 +103,7 @@ impl Figures {
 }
 
 /// Each figure once, in nanoseconds a call.
-fn round_of(size: usize, filled: &mut Filled, naive: &mut Naive) -> [f64; 7] {
+fn round_of(size: usize, filled: &mut Filled, naive: &mut Naive, floor: &mut Floor) -> [f64; 8] {
     let transitions = filled.transitions(TRANSITIONS);
     let same: Vec<(usize, _)> = transitions
         .iter()
@@ -132,6 +137,14 @@ fn round_of(size: usize, filled: &mut Filled, naive: &mut Naive) -> [f64; 7] {
             black_box(book.node(*key));
         }
     });
+    // Which row is next is known only when the one before has been changed, as with transitions.
+    let floor = a_call(TRANSITIONS, || {
+        let mut before = 0;
+        for (node, _) in &same {
+            let row = node ^ usize::from(before == u64::MAX);
+            before = black_box(floor.change(row.min(size - 1)));
+        }
+    });
     let naive_transition = a_call(TRANSITIONS, || {
         for (node, to) in same {
             naive.transition(node, to);
@@ -151,6 +164,7 @@ fn round_of(size: usize, filled: &mut Filled, naive: &mut Naive) -> [f64; 7] {
         node,
         naive_transition,
         naive_group,
+        floor,
     ]
 }
 

@@ -374,7 +374,10 @@ impl Book {
             at_ns,
             restarts: starts(epoch).saturating_sub(starts(life.epoch)),
         };
-        let Some(life) = self.run_mut(run).and_then(|run| run.lives.get_mut(node)) else {
+        let Some(there) = self.now.runs.get_mut(run.0).map(Arc::make_mut) else {
+            return Ok(());
+        };
+        let Some(life) = there.lives.get_mut(node) else {
             return Ok(());
         };
         life.sequence = sequence;
@@ -387,9 +390,12 @@ impl Book {
         let group = life.group;
         let keeps_old = is_broken(Rule::StatisticsKeepTheOldState);
         let mut faults = Faults::default();
-        self.each_level(run, group, |level| {
-            levels::transition(level, &step, keeps_old, &mut faults);
-        });
+        let mut levels = Levels {
+            total: Arc::make_mut(&mut self.now.total),
+            run: &mut there.level,
+            group: self.now.groups.level_mut(group),
+        };
+        levels.each(|level| levels::transition(level, &step, keeps_old, &mut faults));
         self.blame(&faults);
         Ok(())
     }
