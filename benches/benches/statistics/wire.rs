@@ -45,7 +45,10 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
                 figures.decoded,
                 figures.applied,
             ]
-            .map(|taken| time(median(taken) as u64));
+            .map(|taken| match taken.is_empty() {
+                true => "–".to_owned(),
+                false => time(median(taken) as u64),
+            });
             println!(
                 "  {nodes:>9}  {name:<16} {:>8}  {collected:>10} {encoded:>10} {decoded:>10} {applied:>10}",
                 size(figures.bytes)
