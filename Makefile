@@ -55,6 +55,7 @@ test: python ## Build and run every test
 	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
 	@printf '==> cargo test, with rules that are broken on purpose\n'
 	@cargo test --locked -p dataflow-testkit --features broken-rules --test broken_rules
+	@cargo test --locked -p dataflow-core --features broken-rules --test machines stats::broken
 	@printf '==> the tests in Python\n'
 	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory crates/python/tests
 	@$(DEFAULT_SIGNALS) .venv/bin/python -m unittest discover --start-directory dataflows/tests

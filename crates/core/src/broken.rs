@@ -37,6 +37,10 @@ pub enum Rule {
     StatisticsKeepTheOldState,
     /// Statistics count a change of state that the life cycle does not allow.
     AnyTransitionIsAllowed,
+    /// What a member has counted is not kept when it goes.
+    CountersGoWithTheirMember,
+    /// A moment that is earlier than the last is believed.
+    MomentsGoBack,
     /// A node counts as ready when its process runs.
     ReadyWhenStarted,
     /// Nobody is named while a stop waits.

@@ -511,7 +511,11 @@ impl Book {
 
     /// The moment, as the book counts it: never before one that it has seen.
     pub(super) fn moment(&mut self, at: Time) -> u64 {
-        self.now.at_ns = self.now.at_ns.max(nanoseconds(at));
+        let at_ns = nanoseconds(at);
+        if is_broken(Rule::MomentsGoBack) {
+            self.now.at_ns = at_ns;
+        }
+        self.now.at_ns = self.now.at_ns.max(at_ns);
         self.now.at_ns
     }
 

@@ -6,6 +6,7 @@ use dataflow_ids::stats::{
 };
 
 use super::rows::{Life, Traffic};
+use crate::broken::{Rule, is_broken};
 
 /// How often a sum could not give what was to be taken from it: a fault in ours (I-13).
 #[derive(Debug, Default)]
@@ -149,6 +150,9 @@ pub(super) fn leave(
     faults.take(&mut level.memory_bytes, traffic.process.memory_bytes.get());
     let last = u128::from(at_ns.saturating_sub(life.since_ns));
     level.time_in_state_ns[life.state] += last;
+    if is_broken(Rule::CountersGoWithTheirMember) {
+        return;
+    }
     let retired = &mut level.retired;
     retired.nodes.add(1);
     retired.transitions.add(life.transitions.get());

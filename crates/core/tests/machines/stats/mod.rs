@@ -1,4 +1,10 @@
 //! Sums agree with their members, and counters never fall, whatever happens (I-13, I-14).
 
+#[cfg(feature = "broken-rules")]
+mod broken;
 mod collecting;
 mod examples;
+mod gathering;
+mod histories;
+mod naive;
+mod play;

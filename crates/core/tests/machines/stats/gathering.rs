@@ -1,0 +1,174 @@
+//! A collector over long random histories of keepers that come, go and begin anew, whose deltas come twice, late or not at
+//! all: once it has heard everything, it says what they say together, and until then no counter falls.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::random::Random;
+use dataflow_core::stats::{Collector, Resync, Snapshot, Source};
+use dataflow_ids::NodeId;
+use dataflow_ids::stats::{Delta, Keeper};
+
+use super::naive::Flat;
+use super::play::{GROUPS_MAX, Play, Processes};
+
+/// A keeper, and what a collector is told of it.
+struct Told {
+    source: Source,
+    play: Play,
+    told: Arc<Snapshot>,
+    late: Vec<Delta>,
+}
+
+impl Told {
+    fn new(place: usize, seed: u64) -> Told {
+        let mut play = Play::new(seed, Processes::Faulty);
+        let told = play.publish();
+        Told {
+            source: Source {
+                peer: "there".parse().expect("a name"),
+                run: Some(format!("run-{place}")),
+            },
+            play,
+            told,
+            late: Vec::new(),
+        }
+    }
+
+    /// Tells everything that has happened.
+    fn tell(&mut self, collector: &mut Collector, at: Time, random: &mut Random) {
+        for _ in 0..random.draw() % 400 {
+            self.play.step();
+        }
+        let now = self.play.publish();
+        let delta = now.since(&self.told);
+        match random.draw() % 8 {
+            // It is lost, and so is the next one from there.
+            0 => return self.late.push(delta),
+            1 => {
+                let later = now.since(&now);
+                let said = collector.delta(at, &self.source, later.clone());
+                assert!(
+                    said.is_ok() || matches!(said, Err(Resync::Missed { .. })),
+                    "{said:?}"
+                );
+            }
+            _ => {}
+        }
+        for delta in [&delta, &delta] {
+            match collector.delta(at, &self.source, delta.clone()) {
+                Ok(()) => {}
+                Err(_) => self.whole(collector, at, &now),
+            }
+        }
+        if random.draw().is_multiple_of(5) {
+            for late in self.late.drain(..) {
+                let _ = collector.delta(at, &self.source, late);
+            }
+        }
+        self.late.push(delta);
+        self.told = now;
+    }
+
+    fn whole(&self, collector: &mut Collector, at: Time, now: &Snapshot) {
+        collector
+            .whole(at, &self.source, now.statistics())
+            .expect("it has not ended");
+    }
+}
+
+#[test]
+fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all() {
+    let mut random = Random::new(0x0c01_1ec7);
+    // Every name of the keepers has a place here, so that groups can be compared.
+    let mut collector = Collector::new(Keeper(random.draw()), GROUPS_MAX * 4);
+    let mut keepers: Vec<Told> = Vec::new();
+    let mut ended = Vec::new();
+    let mut before = Flat::of(collector.book().total());
+    let mut groups_before: BTreeMap<Option<NodeId>, Flat> = BTreeMap::new();
+    for round in 0..3000_u64 {
+        let at = Time(Duration::from_millis(round));
+        let place = usize::try_from(random.draw() % 4).expect("few");
+        if keepers.len() <= place {
+            let keeper = Told::new(keepers.len(), random.draw());
+            keeper.whole(&mut collector, at, &keeper.told);
+            keepers.push(keeper);
+        }
+        let place = place.min(keepers.len() - 1);
+        keepers[place].tell(&mut collector, at, &mut random);
+        if random.draw().is_multiple_of(100) {
+            // It ends, or begins anew where it was; all it had counted was told.
+            let mut keeper = Told::new(place, random.draw());
+            std::mem::swap(&mut keeper, &mut keepers[place]);
+            let last = keeper.play.publish();
+            keeper.whole(&mut collector, at, &last);
+            if random.draw().is_multiple_of(2) {
+                collector.gone(at, &keeper.source);
+            }
+            ended.push(last.clone());
+            let anew = &keepers[place];
+            anew.whole(&mut collector, at, &anew.told);
+            let again = collector.whole(at, &keeper.source, last.statistics());
+            assert!(again.is_err(), "who has ended does not count once more");
+        }
+        let now = Flat::of(collector.book().total());
+        assert!(
+            now.has_grown_from(&before),
+            "a counter fell in round {round}"
+        );
+        before = now;
+        if !random.draw().is_multiple_of(50) {
+            continue;
+        }
+        let snapshot = collector.publish(at);
+        assert_eq!(snapshot.audit_all(), Ok(()), "round {round}");
+        assert_eq!(snapshot.audit().mismatches.get(), 0);
+        for row in snapshot.groups() {
+            let now = Flat::of(&row.level);
+            if let Some(before) = groups_before.get(&row.name) {
+                assert!(
+                    now.has_grown_from(before),
+                    "a counter of {:?} fell",
+                    row.name
+                );
+            }
+            groups_before.insert(row.name, now);
+        }
+        let mut together = Flat::of(&Default::default());
+        for last in &ended {
+            together.add(&Flat::of(last.total()));
+        }
+        for keeper in &mut keepers {
+            let now = keeper.play.publish();
+            keeper.whole(&mut collector, at, &now);
+            keeper.told = now.clone();
+            together.add(&Flat::of(now.total()));
+        }
+        let collected = Flat::of(collector.book().total());
+        assert_eq!(collected.untimed(), together.untimed(), "round {round}");
+    }
+    assert!(ended.len() > 10, "{} keepers have ended", ended.len());
+}
+
+#[test]
+fn sources_that_come_and_go_leave_nothing_but_what_they_have_counted() {
+    let mut collector = Collector::new(Keeper(1), 2);
+    for number in 0..20_000_u64 {
+        let (mut book, _) = super::examples::two_nodes_of(Keeper(number + 2));
+        let source = Source {
+            peer: "there".parse().expect("a name"),
+            run: Some(format!("run-{number}")),
+        };
+        let at = Time(Duration::from_millis(number));
+        let whole = book.publish(at).statistics();
+        collector.whole(at, &source, whole).expect("it is new");
+        collector.gone(at, &source);
+    }
+    assert_eq!(collector.sources_len(), 0);
+    let snapshot = collector.publish(Time(Duration::from_secs(60)));
+    assert_eq!(snapshot.dataflows_len(), 0);
+    assert_eq!(snapshot.total().retired.nodes.get(), 40_000);
+    assert_eq!(snapshot.audit_all(), Ok(()));
+}
