@@ -1,7 +1,7 @@
 //! What the runtime knows of an edge without asking its memory: what it has written there itself, and what it has
 //! read before. A faulty process can write anything into an edge, and so is found out (I-3).
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_ids::Sequence;
@@ -37,6 +37,8 @@ const OWN: [(usize, &str); 13] = [
 pub(super) struct Audit {
     /// One thread at a time asks, so nobody waits here; it is never held over an access to the edge.
     known: Mutex<Known>,
+    /// How often the runtime has written a word of its own.
+    done: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,12 @@ impl Audit {
     pub(super) fn write<W: Words>(&self, words: &W, word: usize, value: u64) {
         self.known().own[place(word)] = value;
         words.store(word, value, Ordering::Release);
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the runtime has written a word of its own: each of its repairs and closings does.
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// What the runtime has written there last.

@@ -14,6 +14,7 @@ use super::config::EdgeConfig;
 use super::error::{CreateError, EdgeDamaged};
 use super::histograms;
 use super::layout::{Layout, header, slot};
+use super::look::EdgeMark;
 use super::mapped::MappedWords;
 use super::message;
 use super::reading::{EdgeCounts, EdgeReading};
@@ -386,6 +387,20 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
             oldest_sent_at_ns,
             histograms,
         }
+    }
+
+    /// As [`EdgeKeeper::read`], if anything that is counted has changed since the reading that left this mark; `None` if
+    /// not. A mark is of one keeper. What a faulty process writes where nothing happens may be found by `read` alone.
+    pub fn read_if_changed(&self, mark: &mut EdgeMark) -> Option<EdgeReading> {
+        let done = self.audit.done();
+        if mark.is_at_rest(done, self.load(header::TAIL))
+            || !mark.look(done, |word| self.load(word))
+        {
+            return None;
+        }
+        let reading = self.read();
+        mark.was_read(&reading);
+        Some(reading)
     }
 
     /// The first damage that this keeper has found, in whatever it did so far: what no correct process at either

@@ -7,6 +7,7 @@ mod histograms;
 mod keeper;
 mod layout;
 mod lease;
+mod look;
 mod mapped;
 mod message;
 mod reading;
@@ -30,6 +31,7 @@ pub use histograms::Span;
 pub use keeper::EdgeKeeper;
 pub use layout::{HISTOGRAM_WORDS, Layout, header};
 pub use lease::{EdgeReceiverHandle, Lease};
+pub use look::EdgeMark;
 pub use mapped::MappedWords;
 pub use message::{
     ChunkKey, ChunkMessage, Incoming, IncomingBody, InlineMessage, Outgoing, OutgoingBody,

@@ -4,6 +4,7 @@ mod closing;
 mod damage;
 mod held;
 mod histograms;
+mod look;
 mod order;
 mod policies;
 mod repair;
