@@ -135,3 +135,48 @@ impl Observation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(sent_at_ns: u64) -> Times {
+        Times {
+            sent_at_ns,
+            waited_ns: 0,
+            taken_at_ns: None,
+        }
+    }
+
+    #[test]
+    fn one_message_in_sixteen_of_a_full_queue_is_timed_and_the_first_of_each() {
+        let mut observation = Observation::new();
+        let mut timed = Vec::new();
+        for number in 0..65 {
+            let in_hand = observation.give(None, times(1000), 1000);
+            observation.handled(None, in_hand, 1000);
+            if in_hand.timing != Timing::Coarse {
+                timed.push((number, in_hand.timing));
+            }
+        }
+        let others = [16, 32, 48, 64].map(|number| (number, Timing::ForOthers));
+        assert_eq!(timed[0], (0, Timing::Alone));
+        assert_eq!(timed[1..], others);
+        observation.found_nothing();
+        let after_a_look_in_vain = observation.give(None, times(1000), 1000);
+        assert_eq!(after_a_look_in_vain.timing, Timing::Alone);
+    }
+
+    #[test]
+    fn what_was_long_under_way_counts_for_itself_and_a_time_in_the_future_is_short() {
+        let mut observation = Observation::new();
+        observation.give(None, times(0), 0);
+        let timing = |observation: &mut Observation, sent_at_ns, coarse_ns| {
+            (observation.give(None, times(sent_at_ns), coarse_ns)).timing
+        };
+        assert_eq!(timing(&mut observation, 0, LONG_NS), Timing::Alone);
+        assert_eq!(timing(&mut observation, 1, LONG_NS), Timing::Coarse);
+        assert_eq!(timing(&mut observation, u64::MAX, 5), Timing::Coarse);
+        assert_eq!(timing(&mut observation, 0, u64::MAX), Timing::Alone);
+    }
+}

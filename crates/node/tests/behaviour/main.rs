@@ -12,3 +12,4 @@ mod spin;
 mod stop;
 mod support;
 mod timers;
+mod times;
