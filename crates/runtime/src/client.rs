@@ -15,6 +15,7 @@ use dataflow_wire::frame::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::process::Stat;
 use crate::registry::{FoundAgent, FoundRun};
 
 pub use watcher::Watcher;
@@ -76,12 +77,9 @@ pub struct Silence {
 impl Silence {
     /// What the process does at this moment.
     pub fn of(pid: u32) -> Silence {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name of its program stands in brackets, and may have some itself.
-        let rest = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
         Silence {
             pid,
-            state: rest.and_then(|rest| rest.chars().next()),
+            state: Stat::of(pid).map(|stat| stat.state),
         }
     }
 

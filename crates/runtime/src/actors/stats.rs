@@ -126,6 +126,12 @@ impl Behaviour for StatsActor {
                 if let Some(pool) = services.pool {
                     statistics.pool(pool);
                 }
+                for (node, facts) in &services.processes {
+                    let node = NodeKey { run, node: *node };
+                    if let Err(error) = statistics.process_read(node, facts) {
+                        tracing::error!(%error, "reading refused");
+                    }
+                }
             }
             StatsMessage::ProcessesRead(readings) => {
                 for (node, facts) in readings {

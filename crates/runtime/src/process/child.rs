@@ -16,6 +16,7 @@ use super::launcher::Guard;
 use super::readiness::watched;
 use super::seam::{LocalFuture, Process, WatchError};
 use super::speaker::Speaker;
+use super::usage::Usage;
 
 /// A child, the leader of its own group.
 pub(super) struct ChildProcess {
@@ -117,6 +118,16 @@ impl Process for ChildProcess {
         let exit = (self.child.borrow_mut().wait()).map_or(Exit::Code(-1), exit_of);
         self.exit.set(Some(exit));
         exit
+    }
+
+    fn group(&self) -> Option<u32> {
+        let pid = self.pid.as_raw_nonzero().get();
+        // Reaped, its number may be anybody's.
+        (self.exit.get().is_none()).then(|| pid.unsigned_abs())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.group().and_then(Usage::of_process)
     }
 }
 

@@ -16,6 +16,8 @@ use dataflow_wire::frame::{EnqueueError, FrameError, ReceiveError};
 use dataflow_wire::node::{ToNode, ToRuntime};
 use rustix::process::Signal;
 
+use super::usage::Usage;
+
 /// How much may wait for a node to read it, in bytes. A node that reads never has so much waiting.
 pub const CONTROL_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -106,6 +108,17 @@ pub trait Process {
     /// Takes note of how it ended, and gives its number back to the system. To be called after [`Process::ended`],
     /// or after SIGKILL was sent: then this waits until the kernel has ended it. Calling again gives the same.
     fn reap(&self) -> Exit;
+
+    /// The group that it leads on this machine, until it is reaped; `None` for a process that is none of this machine's.
+    fn group(&self) -> Option<u32> {
+        None
+    }
+
+    /// What it uses, and has used if it has ended; without others of its group, except those that it has waited for.
+    /// `None` once it is reaped, or if nobody knows.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// A process that speaks for a node cannot be held.

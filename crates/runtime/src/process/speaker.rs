@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
 use super::readiness::watched;
+use super::stat::Stat;
 
 /// A living process, until its descriptor says otherwise.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Speaker {
 
     /// Sends it a signal, unless its group was sent that already.
     pub(super) fn signal_outside(&self, group: Pid, signal: Signal) {
-        if group_of(self.pid) == Some(group.as_raw_nonzero().get()) {
+        if group_of(self.pid) == Some(group.as_raw_nonzero().get().unsigned_abs()) {
             return;
         }
         if let Err(errno) = pidfd_send_signal(self.pidfd.get_ref(), signal) {
@@ -81,12 +82,6 @@ fn holds(pid: Pid, inode: u64) -> bool {
 }
 
 /// The group of a process. (`getpgid` of rustix takes the group 0 of kernel threads for impossible.)
-fn group_of(pid: Pid) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')')
-        .next()?
-        .split_whitespace()
-        .nth(2)?
-        .parse()
-        .ok()
+fn group_of(pid: Pid) -> Option<u32> {
+    Stat::of(pid.as_raw_nonzero().get().unsigned_abs()).map(|stat| stat.group)
 }

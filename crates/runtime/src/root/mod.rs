@@ -20,6 +20,7 @@ mod table;
 mod task;
 mod timer;
 mod topology;
+mod usage;
 mod waits;
 mod welcome;
 mod wishes;

@@ -226,17 +226,23 @@ impl Root {
             pump.read_rest();
         }
         self.say_left_out(node, epoch);
-        let exit = {
+        let (used, exit) = {
             let mut table = self.table.borrow_mut();
             let process = &mut table.node_mut(node).process;
             let Some(running) = process.running(epoch) else {
                 return;
             };
+            let used = running.process.usage();
             let exit = running.process.reap();
             *process = Process::Reaped { epoch, exit };
             table.segments.forget(node);
-            exit
+            (used, exit)
         };
+        if let Some(used) = used {
+            self.note_last_usage(node, epoch, used);
+            // Told before another incarnation can be.
+            self.fold_services();
+        }
         self.process_is(node, epoch, None);
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
         self.say_segments_complete(node, epoch);

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use dataflow_ids::ModelIndex;
+use dataflow_core::stats::ProcessFacts;
 use dataflow_ids::stats::{ActorRow, Counter, DownloadRow, Downloads, Gauge, PoolRow};
+use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelView};
 
 use super::Root;
@@ -18,6 +19,8 @@ pub(crate) struct Services {
     pub(crate) downloads: Downloads,
     /// Once there is one.
     pub(crate) pool: Option<PoolRow>,
+    /// What the processes of nodes use, and have used.
+    pub(crate) processes: Vec<(NodeIndex, ProcessFacts)>,
 }
 
 /// What is counted here of what serves the dataflow.
@@ -84,6 +87,7 @@ impl Root {
             actors: self.actor_rows(),
             downloads: self.downloads(),
             pool: self.models.pool(),
+            processes: self.processes_used(),
         }
     }
 

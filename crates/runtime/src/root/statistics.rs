@@ -15,11 +15,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Root;
 use super::table::EdgeRow;
+use super::usage::ProcessTable;
 use crate::actors::StatsMessage;
 use crate::env::{Task, TaskName, machine_now_ns};
 use crate::process::FramedSocket;
 use crate::statistics::{
-    AUDITED_MAX, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread, UNSEEN_EVERY, attend, watch,
+    AUDITED_MAX, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread, UNSEEN_EVERY, attend,
+    read_processes, watch,
 };
 
 /// How many edges are read before others have their turn.
@@ -37,6 +39,7 @@ pub(super) struct StatisticsTable {
     audits: RefCell<UnboundedReceiver<Audited>>,
     /// Counts members again where there is no such thread.
     auditor: RefCell<Auditor>,
+    pub(super) processes: ProcessTable,
     /// The moment at which the run began, on the machine's monotonic clock, if the run's clock goes with it.
     began_ns: Option<u64>,
 }
@@ -56,6 +59,7 @@ impl StatisticsTable {
         thread: Option<Arc<StatisticsThread>>,
     ) -> StatisticsTable {
         let publisher = Publisher::new(first);
+        let processes = ProcessTable::default();
         let (found, audits) = unbounded_channel();
         if let Some(thread) = &thread {
             let source = publisher.source().clone();
@@ -66,6 +70,10 @@ impl StatisticsTable {
                     let _ = found.send(audited);
                 })
             });
+            let (source, processes) = (publisher.source().clone(), processes.elsewhere.clone());
+            thread.keep("processes of a run", move || {
+                read_processes(source.clone(), processes.clone())
+            });
         }
         let began_ns = thread.is_some().then(machine_now_ns);
         StatisticsTable {
@@ -75,6 +83,7 @@ impl StatisticsTable {
             told: RefCell::default(),
             audits: RefCell::new(audits),
             auditor: RefCell::default(),
+            processes,
             began_ns,
         }
     }
@@ -230,7 +239,7 @@ impl Root {
     }
 
     /// Reads how what serves the dataflow stands. A reading that finds no room is made up for by the next.
-    fn fold_services(&self) {
+    pub(super) fn fold_services(&self) {
         let services = Box::new(self.services());
         let _ = (self.handles.stats).tell(StatsMessage::ServicesRead(services));
     }

@@ -10,12 +10,14 @@ mod beat;
 mod collect;
 mod encoded;
 mod lookers;
+mod processes;
 mod source;
 mod subscribers;
 mod thread;
 
 pub(crate) use attend::{AUDITED_MAX, attend};
 pub(crate) use collect::AgentStatistics;
+pub(crate) use processes::{AskedFor, Processes, facts, read_processes};
 pub(crate) use source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
 pub(crate) use subscribers::watch;
 pub(crate) use thread::StatisticsThread;

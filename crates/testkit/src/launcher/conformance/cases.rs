@@ -44,6 +44,7 @@ cases![
     who_stands_still_is_killed_all_the_same,
     the_end_may_be_awaited_by_many_again_and_given_up,
     who_was_killed_may_be_reaped_at_once_and_twice,
+    what_it_uses_may_be_asked_until_it_is_reaped,
     who_is_let_go_of_does_not_live_on,
     what_is_printed_comes_in_lines_and_then_ends,
     more_than_a_pipe_holds_comes_whole,
@@ -216,6 +217,20 @@ async fn who_was_killed_may_be_reaped_at_once_and_twice(subject: &dyn Subject) {
     assert_eq!(launched.process.reap(), Exit::Signal(9));
     assert_eq!(launched.process.reap(), Exit::Signal(9));
     assert!(!subject.is_alive(launched.pid));
+}
+
+/// A launcher whose processes are none of this machine's knows nothing of that, at any time.
+async fn what_it_uses_may_be_asked_until_it_is_reaped(subject: &dyn Subject) {
+    let launched = launch(subject, Script::Waits).await;
+    let process = &launched.process;
+    let is_known = process.group().is_some();
+    assert!(process.group().is_none_or(|group| group == launched.pid));
+    assert_eq!(process.usage().is_some(), is_known);
+    process.signal(Signal::KILL);
+    process.ended().await;
+    assert_eq!(process.usage().is_some(), is_known, "it is not reaped yet");
+    end(&launched).await;
+    assert_eq!((process.group(), process.usage()), (None, None));
 }
 
 async fn who_is_let_go_of_does_not_live_on(subject: &dyn Subject) {
