@@ -393,9 +393,11 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     /// not. A mark is of one keeper. What a faulty process writes where nothing happens may be found by `read` alone.
     pub fn read_if_changed(&self, mark: &mut EdgeMark) -> Option<EdgeReading> {
         let done = self.audit.done();
-        if mark.is_at_rest(done, self.load(header::TAIL))
-            || !mark.look(done, |word| self.load(word))
-        {
+        if mark.is_at_rest(done, self.load(header::TAIL)) {
+            return None;
+        }
+        let is_ready = self.audit.own(header::RECEIVER_READY) != 0;
+        if !mark.look(done, is_ready, |word| self.load(word)) {
             return None;
         }
         let reading = self.read();

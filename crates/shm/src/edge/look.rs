@@ -45,15 +45,15 @@ impl EdgeMark {
     /// An edge comes to rest at the second look that finds the same: the first has read that everything sent was
     /// released; the second finds the receiver asleep, so that it has asked for an event after the last message and
     /// recorded what there was to record, and then that nothing was recorded since the first. From then on the first
-    /// change is another message. (A sender that stands still for longer than it takes to look twice, between its message
+    /// change is another message: once the receiver has been ready, no sender sleeps on an edge that has room. (A sender that stands still for longer than it takes to look twice, between its message
     /// and the count of its bytes, has those bytes seen with its next one.)
-    pub(super) fn look(&mut self, done: u64, load: impl Fn(usize) -> u64) -> bool {
+    pub(super) fn look(&mut self, done: u64, is_ready: bool, load: impl Fn(usize) -> u64) -> bool {
         // Before the others: what the receiver has done before it fell asleep is seen.
         let is_asleep = load(header::RECEIVER_WAKE) != wake::AWAKE;
         let sender_sleeps = load(header::SENDER_WAKE) != wake::AWAKE;
         let words = COUNTED.map(&load);
         if self.done == done && self.words == Some(words) {
-            self.at_rest = self.is_settled && is_asleep && !sender_sleeps;
+            self.at_rest = self.is_settled && is_ready && is_asleep && !sender_sleeps;
             return false;
         }
         *self = EdgeMark {

@@ -208,6 +208,14 @@ fn a_look_at_an_edge_at_rest_reads_one_word() {
     assert!(!is_cheap(&mut mark), "the receiver is awake");
     assert!(rig.receiver.prepare_sleep());
     assert!(!look(&mut mark).0, "that it sleeps now is no change");
+    assert!(!is_cheap(&mut mark), "a sender may wait for its readiness");
+    rig.sender.sleeps_for_readiness();
+    assert!(look(&mut mark).0, "the sender sleeps");
+    keeper.set_receiver_ready();
+    rig.sender.finish_sleep(0);
+    assert!(look(&mut mark).0, "it has been ready");
+    assert!(rig.receiver.prepare_sleep());
+    assert!(!look(&mut mark).0);
     for value in 1..4 {
         assert!(is_cheap(&mut mark) && is_cheap(&mut mark));
         rig.send(value);
