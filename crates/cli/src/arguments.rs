@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dataflow_descriptor::duration_from_text;
 use dataflow_runtime::logs::LOG_BYTES_MAX;
 
+use crate::metrics::MetricsArguments;
 use crate::models::arguments::ModelsArguments;
 use crate::models::rate::LimitRate;
 use crate::peers::arguments::PeersArguments;
@@ -39,7 +40,7 @@ const LOG_MB_MAX: u64 = 1024 * 1024;
 
 Exit codes: 0 done, 1 a node failed, 2 the input is wrong, 3 something was forced.
 Environment: NO_COLOR, DATAFLOW_FORCE_AFTER (as --force-after), DATAFLOW_LOG_MB (as --log-mb),
-DATAFLOW_LIMIT_RATE (as --limit-rate), DATAFLOW_PEERS, DATAFLOW_PEER, DATAFLOW_IDENTITY (as --peers, --node and
+DATAFLOW_LIMIT_RATE (as --limit-rate), DATAFLOW_METRICS (as --metrics), DATAFLOW_PEERS, DATAFLOW_PEER, DATAFLOW_IDENTITY (as --peers, --node and
 --identity of `dataflow agent`),
 DATAFLOW_LOG or RUST_LOG (what the runtime itself logs to standard error, `warn` by default)."
 )]
@@ -97,6 +98,7 @@ impl Command {
   dataflow up -d flow.yml                   return when every node is ready
   dataflow up --force-after 10s flow.yml    a stop kills what still lives after 10 s
   dataflow up --no-agent flow.yml           in a process of its own, though an agent runs on this machine
+  dataflow up --metrics 127.0.0.1:9090 flow.yml    with figures for Prometheus at http://127.0.0.1:9090/metrics
 
 When an agent runs on this machine (`dataflow agent`), it runs the dataflow, with this command's environment.
 A third Ctrl-C then leaves an agent that does not answer; it ends the dataflow as soon as it can.
@@ -124,6 +126,8 @@ pub(crate) struct UpArguments {
     pub(crate) log_mb: u64,
     #[command(flatten)]
     pub(crate) limit_rate: LimitRate,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArguments,
     /// Write one JSON object a line: every log line, state change, and at the end the report
     #[arg(long)]
     pub(crate) json: bool,

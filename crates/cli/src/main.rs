@@ -11,6 +11,7 @@ mod json;
 mod load;
 mod log;
 mod logs;
+mod metrics;
 mod models;
 mod output;
 mod peers;

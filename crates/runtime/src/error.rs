@@ -9,6 +9,7 @@ use dataflow_wire::status::Report;
 use crate::logs::LogsError;
 use crate::models::ModelError;
 use crate::registry::RegistryError;
+use crate::statistics::MetricsError;
 
 /// What an error says about whose turn it is: it decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +123,9 @@ pub enum UpError {
         #[from]
         source: ModelError,
     },
+    /// Nobody could read metrics there.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The limit of open descriptors is too low.
     #[error(
         "this dataflow needs {need} open descriptors in the runtime's process, and the limit is {limit}: raise \
@@ -169,6 +173,7 @@ impl UpError {
             | UpError::Models { .. }
             | UpError::TooFewDescriptors { .. }
             | UpError::TooFewDescriptorsForNode { .. } => ErrorClass::Input,
+            UpError::Metrics(error) => error.class(),
             UpError::Registry(_)
             | UpError::Logs(_)
             | UpError::Interrupted

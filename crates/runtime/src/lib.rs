@@ -26,6 +26,7 @@ pub mod models;
 pub mod network;
 mod options;
 pub mod pool;
+mod ports;
 mod prepare;
 pub mod process;
 mod programs;
@@ -41,6 +42,7 @@ pub use events::RunEvent;
 pub use interruption::Interruption;
 pub use options::{AgentMachine, GivenEnvironment, RunOptions};
 pub use prepare::{Run, prepare};
+pub use statistics::MetricsError;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct RunOptions {
     pub environment: Option<Arc<GivenEnvironment>>,
     /// The machine as a peer, when an agent runs the dataflow. `None`: it has no name that others know.
     pub agent: Option<AgentMachine>,
+    /// Where programs read metrics over HTTP. `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The seed of every random choice. `None`: taken from the clock.
     pub seed: Option<u64>,
     /// Breaks off [`prepare`](crate::prepare) from another thread.

@@ -1,5 +1,6 @@
 //! Before a run begins: everything that can be checked is checked, and nothing has been started.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
@@ -22,6 +23,7 @@ use crate::options::RunOptions;
 use crate::process::ProcessLauncher;
 use crate::registry::{Claim, Registry, RegistryError};
 use crate::root::{RootTask, Start};
+use crate::statistics::{MetricsListener, show_metrics};
 use crate::{limits, machine, programs};
 
 /// A run that has been prepared: its name is claimed, its socket is there, nothing has been started.
@@ -35,6 +37,8 @@ pub struct Run {
     reserved: Reserved,
     /// `None` when no node needs any.
     models: Option<Arc<ModelService>>,
+    /// `None` when nobody is to read metrics.
+    metrics: Option<MetricsListener>,
     host: Host,
     controls: Controls,
     control: UnboundedReceiver<Control>,
@@ -78,12 +82,14 @@ pub(crate) fn prepare_in(
 
     let folder = RunFolder::create(&dataflow.folder, &dataflow.name)?;
     let claimed = claim(registry, &dataflow, &folder).and_then(|claim| {
+        // After the name: who starts the same a second time is told of the first, and not of a port.
+        let metrics = options.metrics.map(MetricsListener::bind).transpose()?;
         let nodes = dataflow.nodes.iter().map(|node| node.id.clone()).collect();
         folder.begin(&dataflow.folder, &dataflow.name, &dataflow.file, nodes)?;
-        Ok(claim)
+        Ok((claim, metrics))
     });
-    let claim = match claimed {
-        Ok(claim) => claim,
+    let (claim, metrics) = match claimed {
+        Ok(claimed) => claimed,
         Err(error) => {
             folder.abandon();
             return Err(error);
@@ -98,6 +104,7 @@ pub(crate) fn prepare_in(
         descriptor_limit,
         reserved,
         models,
+        metrics,
         host: host.clone(),
         controls: Controls::new(to_root),
         control,
@@ -173,6 +180,11 @@ impl Run {
         self.folder.run()
     }
 
+    /// Where programs read metrics over HTTP, if they are to.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(MetricsListener::address)
+    }
+
     /// The dataflow's name.
     pub(crate) fn dataflow_name(&self) -> &DataflowName {
         &self.dataflow.name
@@ -194,6 +206,7 @@ impl Run {
             descriptor_limit,
             reserved,
             models: service,
+            metrics,
             host,
             control,
             ..
@@ -242,6 +255,11 @@ impl Run {
                 let run = Some(folder.run().to_owned());
                 collected.begins(Collected { peer, run }, source);
             }
+            let shown = metrics
+                .map(|listener| show_metrics(listener, task.root().statistics_source().clone()));
+            let _shown = shown
+                .transpose()
+                .map_err(refused("cannot start the thread that answers over HTTP"))?;
             task.run().await
         });
         // Whoever has announced the end may end the process. Other runs may still fetch.

@@ -1,4 +1,5 @@
 //! What is known of a dataflow while it runs, shown with real processes: what waits and why, and that what is counted is
 //! what has happened.
 
+mod metrics;
 mod waits;

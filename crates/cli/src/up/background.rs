@@ -51,6 +51,9 @@ pub(super) fn start(
     if let Some(rate) = arguments.limit_rate.limit_rate {
         command.arg("--limit-rate").arg(rate.to_string());
     }
+    if let Some(address) = arguments.metrics.metrics {
+        command.arg("--metrics").arg(address.to_string());
+    }
     if let Some(time) = arguments.force_after.force_after {
         command
             .arg("--force-after")

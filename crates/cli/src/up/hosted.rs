@@ -18,6 +18,7 @@ use super::speaker::{Said, Speaker};
 use super::{Ground, finish};
 use crate::arguments::{MB, UpArguments};
 use crate::error::{CliError, Exit};
+use crate::output::note;
 use crate::signals::Signals;
 use crate::{running, say};
 
@@ -50,6 +51,13 @@ pub(super) fn run(
             false => OnLeave::Stop,
         },
     };
+    if arguments.metrics.metrics.is_some() {
+        note(&format!(
+            "the agent `{}` runs it: its metrics are with those of the agent, where `dataflow agent --metrics` shows \
+             them. --metrics of `up` is for a process of its own (--no-agent)",
+            agent.this
+        ));
+    }
     let (mut client, controls) = ask(agent, request, signals)?;
     signals.go_to_hosted(controls);
     let followed = follow(&mut client, agent, dataflow, arguments, speaker);

@@ -112,12 +112,14 @@ fn run_here(
         force_after: arguments.force_after.force_after,
         log_bytes_max: Some(arguments.log_mb * MB),
         fetch_bytes_per_second_max: arguments.limit_rate.limit_rate,
+        metrics: arguments.metrics.metrics,
         terminal,
         interruption,
         ..RunOptions::default()
     };
     let run = prepare(dataflow.clone(), options)?;
-    speaker.say(Said::Started(Started::now(dataflow, run.name())));
+    let started = Started::now(dataflow, run.name()).with_metrics(run.metrics_address());
+    speaker.say(Said::Started(started));
     signals.go_to_dataflow(run.controls());
     let (to_speaker, events) = mpsc::channel();
     // Never waits, so that what the runtime says waits in the speaker's queue, which has a limit.

@@ -2,6 +2,7 @@
 //! Only the thread of the speaker says it, since a reader may stall.
 
 use std::io::{IsTerminal, Write, stdout};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,7 @@ use super::speaker::Said;
 use crate::arguments::UpArguments;
 use crate::style::Style;
 use crate::text::{self, counted};
-use crate::{json, report, say};
+use crate::{json, metrics, report, say};
 
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(super) struct Started {
     pub(super) nodes: Vec<NodeId>,
     /// The agent that runs it; without one, it has a process of its own.
     pub(super) agent: Option<PeerId>,
+    /// Where programs read its metrics.
+    pub(super) metrics: Option<SocketAddr>,
     /// When, on this process's clock.
     #[serde(skip, default = "Instant::now")]
     at: Instant,
@@ -72,8 +75,14 @@ impl Started {
             pid: std::process::id(),
             nodes: dataflow.nodes.iter().map(|node| node.id.clone()).collect(),
             agent: None,
+            metrics: None,
             at: Instant::now(),
         }
+    }
+
+    /// The same, with its metrics read there.
+    pub(super) fn with_metrics(self, metrics: Option<SocketAddr>) -> Started {
+        Started { metrics, ..self }
     }
 
     /// As [`Started::now`], on an agent.
@@ -90,6 +99,11 @@ impl Started {
         self.agent
             .as_ref()
             .map_or(String::new(), |agent| format!(", on the agent {agent}"))
+    }
+
+    /// What is said of its metrics.
+    fn metrics(&self) -> impl Iterator<Item = String> {
+        self.metrics.into_iter().flat_map(metrics::lines)
     }
 
     /// The folder of the run's logs.
@@ -166,13 +180,16 @@ impl Show {
 
     fn started(&self, started: &Started) {
         match self.reader {
-            Reader::Person(_) => self.own(&format!(
-                "starting {}: {} (run {}{})",
-                started.name,
-                counted(started.nodes.len() as u64, "node"),
-                started.run,
-                started.place()
-            )),
+            Reader::Person(_) => {
+                self.own(&format!(
+                    "starting {}: {} (run {}{})",
+                    started.name,
+                    counted(started.nodes.len() as u64, "node"),
+                    started.run,
+                    started.place()
+                ));
+                started.metrics().for_each(|text| self.own(&text));
+            }
             Reader::Program => {
                 let mut event = json::plain(started);
                 event["event"] = "started".into();
@@ -197,6 +214,9 @@ impl Show {
                     "  dataflow ps {name}       how it stands\n  dataflow logs -f {name}  what its nodes say\n  \
                      dataflow down {name}     stop it"
                 ));
+                started
+                    .metrics()
+                    .for_each(|text| line(&format!("  {text}")));
             }
             Reader::Program => {
                 let mut event = json::plain(started);

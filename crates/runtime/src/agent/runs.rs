@@ -317,6 +317,8 @@ impl Hosted {
                 folder,
             })),
             agent: Some(self.machine.clone()),
+            // Those of all its dataflows are the agent's to show.
+            metrics: None,
             seed: None,
             interruption: self.steering.interruption(),
         };

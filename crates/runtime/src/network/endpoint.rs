@@ -1,10 +1,10 @@
 //! The socket and what QUIC is told: TLS 1.3 alone, keys in both directions, nothing resumed, and little room for
 //! whatever comes.
 
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use dataflow_ids::BootId;
 use dataflow_wire::peer::PEER_ALPN;
@@ -20,6 +20,7 @@ use rustls::server::NoServerSessionStorage;
 use super::identity::Identity;
 use super::settings::{NetworkError, NetworkLimits};
 use super::verify::KeyVerifier;
+use crate::ports::{self, Transport};
 
 /// What a side takes in before it is read. Probes and hellos are small.
 const WINDOW_BYTES: u32 = 128 * 1024;
@@ -117,7 +118,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<UdpSocket, NetworkError> {
     UdpSocket::bind(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => NetworkError::PortTaken {
             address,
-            holder: holder_of(address.port()),
+            holder: ports::holder_of(address.port(), Transport::Udp),
         },
         io::ErrorKind::AddrNotAvailable => NetworkError::NotOurAddress { address },
         _ => NetworkError::Listen { address, source },
@@ -182,33 +183,4 @@ pub(super) fn dialler(towards: SocketAddr) -> io::Result<Endpoint> {
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     Endpoint::client(any)
-}
-
-/// Which process has the UDP port, as far as this user may see.
-fn holder_of(port: u16) -> Option<String> {
-    let inode = ["/proc/net/udp", "/proc/net/udp6"]
-        .iter()
-        .find_map(|table| {
-            let table = fs::read_to_string(table).ok()?;
-            table.lines().skip(1).find_map(|line| {
-                let mut fields = line.split_ascii_whitespace();
-                let local = fields.nth(1)?;
-                let held = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
-                // Field 9; two are taken already.
-                (held == port).then(|| fields.nth(7).map(str::to_owned))?
-            })
-        })?;
-    let link = format!("socket:[{inode}]");
-    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
-        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-        let descriptors = fs::read_dir(process.path().join("fd")).ok()?;
-        let holds = descriptors.flatten().any(|descriptor| {
-            fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == link.as_str())
-        });
-        if !holds {
-            return None;
-        }
-        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        Some(format!("{} (pid {pid})", name.trim_end().escape_debug()))
-    })
 }

@@ -9,7 +9,9 @@ mod attend;
 mod beat;
 mod collect;
 mod encoded;
+mod http;
 mod lookers;
+mod metrics;
 mod processes;
 mod source;
 mod subscribers;
@@ -17,6 +19,8 @@ mod thread;
 
 pub(crate) use attend::{AUDITED_MAX, attend};
 pub(crate) use collect::AgentStatistics;
+pub use http::MetricsError;
+pub(crate) use http::{MetricsListener, show_metrics};
 pub(crate) use processes::{AskedFor, Processes, facts, read_processes};
 pub(crate) use source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
 pub(crate) use subscribers::watch;

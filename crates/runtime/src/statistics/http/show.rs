@@ -1,0 +1,23 @@
+//! Joins the server with the statistics of a run, or of an agent.
+
+use std::io;
+use std::sync::Arc;
+
+use super::answers::Look;
+use super::listen::MetricsListener;
+use super::server::{HttpServer, serve};
+use crate::statistics::metrics::Facts;
+use crate::statistics::source::Source;
+
+/// Lets programs read what is published, until what is returned is dropped.
+///
+/// # Errors
+///
+/// When the system gives no thread, or no event loop.
+pub(crate) fn show_metrics(listener: MetricsListener, source: Source) -> io::Result<HttpServer> {
+    let look: Look = Arc::new(move || Facts {
+        snapshot: Arc::clone(&source.snapshots.borrow()),
+        beat_age: source.beat.silence(),
+    });
+    serve(listener, look)
+}

@@ -1,0 +1,284 @@
+//! The families of edges, and which edges have metrics of their own: there is an end to how many a page may have.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use dataflow_core::stats::Snapshot;
+use dataflow_ids::stats::{
+    Counter, DataflowRow, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow, Gauge,
+    Histogram, Level, NodeKey, RunNumber,
+};
+
+use super::family::{Family, Number, Reading, bytes, plain, seconds};
+use super::level::{by_reason, span, whole};
+use super::rows::owned;
+use super::text::Labels;
+
+/// The labels of an edge, in their order.
+pub(super) const EDGE_LABELS: [&str; 5] = ["peer", "dataflow", "run", "source", "target"];
+/// What every label of the edges says that have no metrics of their own. It is no name.
+pub(super) const OTHERS: &str = "(others)";
+
+/// What a page says of an edge, or of all that have no metrics of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct EdgeFigures {
+    pub(super) counters: EdgeCounters,
+    pub(super) gauges: EdgeGauges,
+    pub(super) histograms: EdgeHistograms,
+    /// When the oldest message in the queue was sent.
+    pub(super) oldest_ns: Option<u64>,
+}
+
+/// What is counted on edges.
+pub(super) const EDGE: [Family<EdgeFigures>; 14] = [
+    plain(
+        "messages_sent",
+        "Messages that were sent",
+        Reading::Counter(|edge, _| whole(edge.counters.sent)),
+    ),
+    bytes(
+        "sent",
+        "Payload that was sent",
+        Reading::Counter(|edge, _| whole(edge.counters.bytes)),
+    ),
+    seconds(
+        "send_blocked",
+        "How long the sender has waited for room",
+        Reading::Counter(|edge, _| span(edge.counters.blocked_ns)),
+    ),
+    plain(
+        "messages_delivered",
+        "Messages that have reached the receiver",
+        Reading::Counter(|edge, _| whole(edge.counters.delivered)),
+    ),
+    plain(
+        "messages_released",
+        "Messages that the receiver needs no more",
+        Reading::Counter(|edge, _| whole(edge.counters.released)),
+    ),
+    plain(
+        "messages_lost",
+        "Messages that the receiver held when it died",
+        Reading::Counter(|edge, _| whole(edge.counters.lost)),
+    ),
+    plain(
+        "messages_dropped",
+        "Messages that were not delivered",
+        Reading::Counters("reason", |edge, _| by_reason(&edge.counters)),
+    ),
+    plain(
+        "messages_queued",
+        "Messages that wait in the queue",
+        Reading::Gauge(|edge, _| Some(Number::Whole(edge.gauges.queued.get()))),
+    ),
+    plain(
+        "messages_held",
+        "Messages that the receiver holds",
+        Reading::Gauge(|edge, _| Some(Number::Whole(edge.gauges.held.get()))),
+    ),
+    plain(
+        "blocked_senders",
+        "Senders that wait for room at this moment",
+        Reading::Gauge(|edge, _| Some(Number::Whole(edge.gauges.blocked.get()))),
+    ),
+    seconds(
+        "oldest_message_age",
+        "How long ago the oldest message in the queue was sent; without one, nothing is said",
+        Reading::Gauge(|edge, at_ns| {
+            let age_ns = at_ns.saturating_sub(edge.oldest_ns?);
+            Some(Number::of_ns(u128::from(age_ns)))
+        }),
+    ),
+    seconds(
+        "message_latency",
+        "From the beginning of a send until the receiver's program had the message",
+        Reading::Histogram(|edge| &edge.histograms.latency),
+    ),
+    seconds(
+        "message_queue_wait",
+        "From a message's place in the queue until the receiver took it",
+        Reading::Histogram(|edge| &edge.histograms.queue_wait),
+    ),
+    seconds(
+        "message_handling",
+        "From when the receiver's program had a message until it asked for the next event",
+        Reading::Histogram(|edge| &edge.histograms.handling),
+    ),
+];
+
+impl EdgeFigures {
+    /// Those of a row.
+    pub(super) fn of(row: &EdgeRow) -> EdgeFigures {
+        EdgeFigures {
+            counters: row.counters,
+            gauges: row.gauges,
+            histograms: *row.histograms,
+            oldest_ns: row.oldest_ns,
+        }
+    }
+
+    /// Those of an edge, if it is there.
+    fn look_up(snapshot: &Snapshot, key: EdgeKey) -> Option<EdgeFigures> {
+        let numbers = snapshot.edge(key)?;
+        let histograms = snapshot.edge_histograms(key);
+        Some(EdgeFigures {
+            counters: numbers.counters,
+            gauges: numbers.gauges,
+            histograms: histograms.copied().unwrap_or_default(),
+            oldest_ns: numbers.oldest_ns,
+        })
+    }
+
+    /// Those of everything, also of edges that have gone.
+    fn of_level(level: &Level) -> EdgeFigures {
+        EdgeFigures {
+            counters: level.into,
+            gauges: level.gauges,
+            histograms: level.histograms,
+            oldest_ns: None,
+        }
+    }
+
+    /// What is counted here and not there.
+    fn less(&self, other: &EdgeFigures) -> EdgeFigures {
+        self.with(other, u64::saturating_sub)
+    }
+
+    /// What is counted here and there.
+    fn plus(&self, other: &EdgeFigures) -> EdgeFigures {
+        self.with(other, u64::saturating_add)
+    }
+
+    fn with(&self, other: &EdgeFigures, of: fn(u64, u64) -> u64) -> EdgeFigures {
+        let (ours, theirs) = (&self.counters, &other.counters);
+        let counter = |ours: Counter, theirs: Counter| Counter::new(of(ours.get(), theirs.get()));
+        let gauge = |ours: Gauge, theirs: Gauge| Gauge::new(of(ours.get(), theirs.get()));
+        let histogram = |ours: &Histogram, theirs: &Histogram| Histogram {
+            buckets: std::array::from_fn(|bucket| of(ours.buckets[bucket], theirs.buckets[bucket])),
+            sum_ns: of(ours.sum_ns, theirs.sum_ns),
+        };
+        EdgeFigures {
+            counters: EdgeCounters {
+                sent: counter(ours.sent, theirs.sent),
+                delivered: counter(ours.delivered, theirs.delivered),
+                released: counter(ours.released, theirs.released),
+                lost: counter(ours.lost, theirs.lost),
+                dropped_full: counter(ours.dropped_full, theirs.dropped_full),
+                dropped_receiver_closed: counter(
+                    ours.dropped_receiver_closed,
+                    theirs.dropped_receiver_closed,
+                ),
+                dropped_memory: counter(ours.dropped_memory, theirs.dropped_memory),
+                bytes: counter(ours.bytes, theirs.bytes),
+                blocked_ns: counter(ours.blocked_ns, theirs.blocked_ns),
+            },
+            gauges: EdgeGauges {
+                queued: gauge(self.gauges.queued, other.gauges.queued),
+                held: gauge(self.gauges.held, other.gauges.held),
+                blocked: gauge(self.gauges.blocked, other.gauges.blocked),
+            },
+            histograms: EdgeHistograms {
+                latency: histogram(&self.histograms.latency, &other.histograms.latency),
+                queue_wait: histogram(&self.histograms.queue_wait, &other.histograms.queue_wait),
+                handling: histogram(&self.histograms.handling, &other.histograms.handling),
+            },
+            oldest_ns: None,
+        }
+    }
+}
+
+/// An edge that has metrics of its own.
+#[derive(Debug, Clone)]
+struct Shown {
+    labels: Labels,
+    last: EdgeFigures,
+}
+
+/// Which edges have metrics of their own: the first ones, as many as may have, for as long as they are there. All others
+/// are one more member of each family, whose counters never fall: what has been shown of an edge that has gone does not
+/// come to them, or it would be seen as counted twice. So all members together grow as the total does.
+#[derive(Debug)]
+pub(super) struct ShownEdges {
+    edges_max: usize,
+    shown: BTreeMap<EdgeKey, Shown>,
+    /// The newest run that was seen. An edge that comes later to it, or to one before it, is not shown, so that no edge
+    /// ever leaves the others.
+    newest: Option<RunNumber>,
+    /// What was shown of edges that have gone.
+    gone: EdgeFigures,
+}
+
+impl ShownEdges {
+    /// None yet.
+    pub(super) fn new(edges_max: usize) -> ShownEdges {
+        ShownEdges {
+            edges_max,
+            shown: BTreeMap::new(),
+            newest: None,
+            gone: EdgeFigures::default(),
+        }
+    }
+
+    /// The members at one moment. Those that have metrics of their own are looked up; all edges are only gone through
+    /// when a run has come in.
+    pub(super) fn update(
+        &mut self,
+        snapshot: &Snapshot,
+        runs: &[DataflowRow],
+    ) -> Vec<(Labels, EdgeFigures)> {
+        for (key, mut shown) in std::mem::take(&mut self.shown) {
+            match EdgeFigures::look_up(snapshot, key) {
+                Some(now) => {
+                    shown.last = now;
+                    self.shown.insert(key, shown);
+                }
+                None => {
+                    // What there was of it is no more.
+                    shown.last.gauges = EdgeGauges::default();
+                    self.gone = self.gone.plus(&shown.last);
+                }
+            }
+        }
+        let newest = runs.iter().map(|run| run.number).max();
+        if newest > self.newest {
+            let known = self.newest;
+            let is_new = |row: &EdgeRow| known.is_none_or(|known| row.key.run > known);
+            let room = self.edges_max.saturating_sub(self.shown.len());
+            for row in snapshot.edges().filter(is_new).take(room) {
+                let labels = edge_labels(snapshot, runs, &row);
+                let last = EdgeFigures::of(&row);
+                self.shown.insert(row.key, Shown { labels, last });
+            }
+            self.newest = newest;
+        }
+        let mut others = EdgeFigures::of_level(snapshot.total());
+        let mut members = Vec::with_capacity(self.shown.len() + 1);
+        for Shown { labels, last } in self.shown.values() {
+            others = others.less(last);
+            members.push((labels.clone(), last.clone()));
+        }
+        let labels = EDGE_LABELS.map(|label| (label, Cow::Borrowed(OTHERS)));
+        members.push((labels.to_vec(), others.less(&self.gone)));
+        members
+    }
+}
+
+/// The labels of an edge: who runs it, and both of its ends. Its number is told where a name is not known, so that no
+/// two have the same labels.
+fn edge_labels(snapshot: &Snapshot, runs: &[DataflowRow], edge: &EdgeRow) -> Labels {
+    let EdgeKey { run, edge: number } = edge.key;
+    let row = runs.iter().find(|row| row.number == run);
+    let unknown = || Cow::Owned(format!("(edge {number} of run {})", run.0));
+    let end = |node, port: &str| {
+        let name = snapshot.node_name(NodeKey { run, node });
+        name.map_or_else(unknown, |name| Cow::Owned(format!("{name}/{port}")))
+    };
+    let values = [
+        row.map_or_else(unknown, |row| owned(&row.peer)),
+        row.map_or_else(unknown, |row| owned(&row.name)),
+        row.map_or_else(unknown, |row| owned(&row.run)),
+        end(edge.source, edge.output.as_str()),
+        end(edge.target, edge.input.as_str()),
+    ];
+    EDGE_LABELS.into_iter().zip(values).collect()
+}
