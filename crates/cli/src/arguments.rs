@@ -291,6 +291,8 @@ pub(crate) struct AgentArguments {
     /// Where to listen, as `IP:PORT` or `[v6]:PORT`, when that is not its address in the file
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArguments,
     /// Write one JSON object a line: ready, every change of a peer, every reload, every dataflow
     #[arg(long)]
     pub(crate) json: bool,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::supervisor::Supervisor;
 use crate::log::Lines;
+use crate::metrics;
 use crate::text::counted;
 
 /// Hears what happens, until the agent has ended.
@@ -60,12 +61,15 @@ impl Listener {
             if let AgentEvent::Ready {
                 this,
                 address,
+                metrics,
                 peers,
             } = &event
             {
                 self.supervisor.ready();
                 if !self.is_json {
                     self.ready(this, *address, *peers);
+                    let metrics = metrics.iter().flat_map(|address| metrics::lines(*address));
+                    metrics.for_each(|text| self.line(&text));
                 }
             }
             if self.is_json {
@@ -153,9 +157,12 @@ fn for_programs(event: &AgentEvent) -> Value {
         AgentEvent::Ready {
             this,
             address,
+            metrics,
             peers,
-        } => json!({"event": "ready", "this": this, "address": address, "peers": peers,
-            "pid": std::process::id()}),
+        } => {
+            json!({"event": "ready", "this": this, "address": address, "metrics": metrics, "peers": peers,
+            "pid": std::process::id()})
+        }
         AgentEvent::Peer {
             peer,
             from,
@@ -215,6 +222,7 @@ mod tests {
         standing.take(&AgentEvent::Ready {
             this: PeerId::new("a").unwrap(),
             address: "127.0.0.1:1".parse().unwrap(),
+            metrics: None,
             peers: 3,
         });
         assert_eq!(standing.text(), "3 peers: 3 degraded; 0 dataflows");

@@ -63,6 +63,7 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<Exit, CliError> {
         this,
         identity: arguments.identity.clone(),
         listen: arguments.listen,
+        metrics: arguments.metrics.metrics,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         on_beat: supervisor.on_beat(),
     })?;

@@ -11,6 +11,7 @@ use super::reload::OpenToOthers;
 use crate::error::ErrorClass;
 use crate::network::{IdentityError, NetworkError};
 use crate::registry::{FoundAgent, RegistryError};
+use crate::statistics::MetricsError;
 
 /// Why an agent could not begin. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum AgentError {
     /// The network does not start.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// Nobody could read metrics there.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The place of its socket cannot be used.
     #[error(transparent)]
     Registry(RegistryError),
@@ -66,9 +70,10 @@ impl AgentError {
             | AgentError::OpenToOthers(_)
             | AgentError::Identity(_) => ErrorClass::Input,
             // At a start of the machine, an address or a port may still come.
-            AgentError::Network(_) | AgentError::Registry(_) | AgentError::Random => {
-                ErrorClass::Failure
-            }
+            AgentError::Network(_)
+            | AgentError::Metrics(_)
+            | AgentError::Registry(_)
+            | AgentError::Random => ErrorClass::Failure,
         }
     }
 }
@@ -94,6 +99,9 @@ pub enum AgentRunError {
     /// The system gives no thread for the statistics.
     #[error("the agent cannot start the thread of statistics: {0}")]
     Statistics(io::Error),
+    /// The system gives no thread for metrics.
+    #[error("the agent cannot start the thread that answers over HTTP: {0}")]
+    Metrics(io::Error),
     /// A part of it has panicked.
     #[error(
         "the agent's {part} cannot go on ({what}). This is a fault of ours: please report it with what the agent logged"

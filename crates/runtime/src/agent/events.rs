@@ -15,6 +15,8 @@ pub enum AgentEvent {
         this: PeerId,
         /// Where it listens.
         address: SocketAddr,
+        /// Where programs read metrics over HTTP, if they are to.
+        metrics: Option<SocketAddr>,
         /// How many other peers its file has.
         peers: usize,
     },

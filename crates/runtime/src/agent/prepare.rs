@@ -1,4 +1,4 @@
-//! Before an agent begins: everything that can be checked is checked, its port is bound, and it is this user's only one.
+//! Before an agent begins: everything that can be checked is checked, its ports are bound, and it is this user's only one.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use super::reload::look_who_writes;
 use super::serve::{Parts, serve};
 use crate::network::{Identity, NetworkEvent, NetworkLimits, NetworkSettings, QuicNetwork};
 use crate::registry::{Claim, Registry};
+use crate::statistics::MetricsListener;
 
 /// Called once a second by the control loop: it lives.
 pub type OnBeat = Box<dyn FnMut() + Send>;
@@ -31,6 +32,8 @@ pub struct AgentOptions {
     pub identity: Option<PathBuf>,
     /// Where it listens. `None`: at its address in the file.
     pub listen: Option<SocketAddr>,
+    /// Where programs read metrics over HTTP. `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The version of this `dataflow`.
     pub version: String,
     /// Hears that the control loop lives.
@@ -56,6 +59,7 @@ pub struct PreparedAgent {
     seed: u64,
     network: QuicNetwork,
     heard: UnboundedReceiver<NetworkEvent>,
+    metrics: Option<MetricsListener>,
     controls: AgentControls,
     control: UnboundedReceiver<AgentControl>,
 }
@@ -105,6 +109,7 @@ pub(crate) fn prepare_in(
         version: options.version.clone(),
         limits: NetworkLimits::default(),
     })?;
+    let metrics = options.metrics.map(MetricsListener::bind).transpose()?;
     let (to_agent, control) = unbounded_channel();
     Ok(PreparedAgent {
         options,
@@ -115,6 +120,7 @@ pub(crate) fn prepare_in(
         seed: random()?,
         network,
         heard,
+        metrics,
         controls: AgentControls::new(to_agent),
         control,
     })
@@ -157,6 +163,7 @@ impl PreparedAgent {
             seed,
             network,
             heard,
+            metrics,
             control,
             ..
         } = self;
@@ -169,6 +176,7 @@ impl PreparedAgent {
             seed,
             network,
             heard,
+            metrics,
             listener,
             control,
             events: events.clone(),

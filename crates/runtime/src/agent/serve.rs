@@ -29,7 +29,7 @@ use crate::options::AgentMachine;
 use crate::prepare::Host;
 use crate::process::watched;
 use crate::registry::Registry;
-use crate::statistics::AgentStatistics;
+use crate::statistics::{AgentStatistics, MetricsListener, show_metrics};
 
 /// How often the control loop says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ pub(super) struct Parts {
     pub(super) seed: u64,
     pub(super) network: QuicNetwork,
     pub(super) heard: UnboundedReceiver<NetworkEvent>,
+    /// `None` when nobody is to read metrics.
+    pub(super) metrics: Option<MetricsListener>,
     pub(super) listener: Option<UnixListener>,
     pub(super) control: UnboundedReceiver<AgentControl>,
     pub(super) events: mpsc::Sender<AgentEvent>,
@@ -60,6 +62,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         seed,
         network,
         heard,
+        metrics,
         listener,
         mut control,
         events,
@@ -106,6 +109,9 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
     let thread = household.statistics().map_err(AgentRunError::Statistics)?;
     let statistics = AgentStatistics::start(thread, Keeper(seed));
     household.collect(statistics.clone());
+    let metrics_at = metrics.as_ref().map(MetricsListener::address);
+    let shown = metrics.map(|listener| show_metrics(listener, statistics.source().clone()));
+    let shown = shown.transpose().map_err(AgentRunError::Metrics)?;
     let host = Host {
         household,
         is_agent: true,
@@ -132,7 +138,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         statistics.source().beat.lives();
         statistics.peers_are(peers.status());
     }));
-    ready(&events, &this, address, others);
+    ready(&events, &this, address, metrics_at, others);
 
     let mut broken = None;
     let mut is_ending = false;
@@ -166,6 +172,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
     }
     drop(peers_task);
     drop(beats);
+    drop(shown);
     if !network.end() {
         tracing::debug!("not every peer was told goodbye");
     }
@@ -186,12 +193,14 @@ fn ready(
     events: &mpsc::Sender<AgentEvent>,
     this: &dataflow_ids::PeerId,
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     peers: usize,
 ) {
     tracing::info!(agent = %this, %address, peers, "agent is ready");
     let _ = events.send(AgentEvent::Ready {
         this: this.clone(),
         address,
+        metrics,
         peers,
     });
 }
