@@ -19,6 +19,8 @@ pub use controls::AgentControls;
 pub use error::{AgentError, AgentRunError};
 pub use events::AgentEvent;
 pub use peers::{PeerService, PeerServiceError, PeerStart, PeersHandle};
+#[cfg(test)]
+pub(crate) use prepare::prepare_in;
 pub use prepare::{AgentOptions, OnBeat, PreparedAgent, prepare};
 pub use reload::{
     AcceptedPeers, Doubts, FollowStart, OpenToOthers, PeersFile, group_that_writes, judge_peers,

@@ -4,6 +4,7 @@ mod embedded;
 mod hostile;
 mod library_less;
 mod models;
+mod on_an_agent;
 mod panics;
 mod pinned;
 mod support;

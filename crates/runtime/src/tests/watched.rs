@@ -51,7 +51,7 @@ fn who_watches_a_run_sees_its_nodes_live_and_end_and_knows_in_the_end_what_the_r
         assert!(known.revision >= revision, "it goes back");
         revision = known.revision;
         let (state, _, pid) = node(known, "long");
-        if node(known, "again").0 == LifeCycle::Finished && state == LifeCycle::Running {
+        if node(known, "again").0 == LifeCycle::Finished && state == LifeCycle::Ready {
             assert!(pid.is_some());
             assert_eq!(known.dataflows[0].run, found.run);
             assert_eq!(known.groups.len(), 2);
