@@ -6,8 +6,9 @@
 //! `Accepted` and a stream that ends with `NodeStands`, and `Up`, which is answered by `UpRefused`, or by `Begun` and a
 //! stream of `News` that ends with `Ended` or `BrokeOff`. A reply that is too long for a frame comes in parts.
 //!
-//! An agent answers `Peers` and `Up`, and while it runs what it was asked to run, `Stop` and `Force` on the same
-//! connection. Everything else is asked of the dataflow itself, at its own socket.
+//! An agent answers `Peers`, `Watch` and `Up`, and while it runs what it was asked to run, `Stop` and `Force` on the same
+//! connection. Everything else is asked of the dataflow itself, at its own socket. Who watches may only say `Watch` again
+//! on that connection; it ends with what is watched.
 
 mod hosting;
 mod parts;
