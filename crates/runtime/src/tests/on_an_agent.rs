@@ -70,6 +70,7 @@ fn an_agent_knows_what_ran_on_it_after_its_end_and_how_its_peers_stand() {
         this: PeerId::new("here").unwrap(),
         identity: Some(project.path("key")),
         listen: Some("127.0.0.1:0".parse().unwrap()),
+        metrics: None,
         version: "test".to_owned(),
         on_beat: Box::new(|| {}),
     };
