@@ -224,6 +224,9 @@ impl Collecting {
         let Some(run) = runs.get_mut(&name) else {
             return (name, None);
         };
+        if lookers.are_there_now_and_then() {
+            run.source.lookers.look_now_and_then();
+        }
         run.looking = match (lookers.are_there(), run.looking.take()) {
             (true, None) => Some(run.source.lookers.look()),
             (true, looking) => looking,

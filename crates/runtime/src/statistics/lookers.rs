@@ -1,6 +1,7 @@
 //! Who looks at statistics at this moment: while somebody does, they are read more often.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -8,12 +9,15 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct Lookers {
     count: watch::Sender<usize>,
+    /// Somebody looks now and then, for as long as there is something to see.
+    now_and_then: AtomicBool,
 }
 
 impl Default for Lookers {
     fn default() -> Lookers {
         Lookers {
             count: watch::Sender::new(0),
+            now_and_then: AtomicBool::new(false),
         }
     }
 }
@@ -23,6 +27,17 @@ impl Lookers {
     pub(crate) fn look(self: &Arc<Self>) -> Looking {
         self.count.send_modify(|count| *count += 1);
         Looking(Arc::clone(self))
+    }
+
+    /// Somebody looks now and then from now on, as who scrapes metrics does: nothing is read more often for that, but all is
+    /// read that changes.
+    pub(crate) fn look_now_and_then(&self) {
+        self.now_and_then.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody looks now and then.
+    pub(crate) fn are_there_now_and_then(&self) -> bool {
+        self.now_and_then.load(Ordering::Relaxed)
     }
 
     /// Whether somebody looks.

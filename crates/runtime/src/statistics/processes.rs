@@ -76,11 +76,11 @@ pub(crate) fn facts(epoch: Epoch, pid: Option<u32>, usage: Usage) -> ProcessFact
 /// Looks again and again while somebody looks at the source, until nothing follows there.
 pub(crate) async fn read_processes(source: Source, processes: Processes) {
     while source.snapshots.has_changed().is_ok() {
-        if tokio::time::timeout(EVERY, source.lookers.come())
-            .await
-            .is_ok()
-        {
+        let looks = tokio::time::timeout(EVERY, source.lookers.come()).await;
+        if looks.is_ok() || source.lookers.are_there_now_and_then() {
             processes.look();
+        }
+        if looks.is_ok() {
             tokio::time::sleep(EVERY).await;
         }
     }
