@@ -1,5 +1,8 @@
 //! What is known of a dataflow while it runs, shown with real processes: what waits and why, and that what is counted is
 //! what has happened.
 
+mod cost;
+mod exact;
+mod looker;
 mod metrics;
 mod waits;
