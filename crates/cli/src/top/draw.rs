@@ -16,7 +16,7 @@ use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::error::CliError;
+use crate::error::{CliError, Exit};
 
 use super::line::{Line, Look};
 use super::screen::Size;
@@ -84,6 +84,10 @@ impl Screen {
     ///
     /// As [`Screen::open`].
     pub(super) fn draw(&mut self, lines: impl FnOnce(Size) -> Vec<Line>) -> Result<bool, CliError> {
+        if !IS_OPEN.load(Ordering::SeqCst) {
+            // A thread has panicked: what it said stands where the table would be drawn.
+            return Err(CliError::Said(Exit::Failed));
+        }
         let has_colours = self.has_colours;
         let drawn = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate).and_then(|()| {
             self.terminal.draw(|frame| {
