@@ -15,5 +15,7 @@ mod sheet;
 mod tab;
 
 pub(super) use fit::fit;
-pub(super) use sheet::{RowId, Wishes};
+#[cfg(feature = "top")]
+pub(super) use sheet::RowId;
+pub(super) use sheet::Wishes;
 pub(super) use tab::Tab;
