@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dataflow_benches::figures::{Latencies, time};
