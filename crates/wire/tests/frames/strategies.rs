@@ -1,6 +1,7 @@
 //! Any value of every message type.
 
 mod agent;
+mod statistics;
 mod waits;
 
 use std::path::PathBuf;
@@ -249,6 +250,7 @@ pub(crate) fn client_request() -> impl Strategy<Value = ClientRequest> {
         (node_id(), option::of(forcer()))
             .prop_map(|(node, kill)| ClientRequest::RestartNode { node, kill }),
         agent::requests(),
+        statistics::requests(),
     ]
 }
 
@@ -541,5 +543,6 @@ pub(crate) fn client_reply() -> impl Strategy<Value = ClientReply> {
         }),
         report().prop_map(|report| ClientReply::Ended(Box::new(report))),
         agent::replies(),
+        statistics::replies(),
     ]
 }
