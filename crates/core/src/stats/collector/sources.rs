@@ -292,7 +292,12 @@ impl Collector {
         if let Some(downloads) = &delta.downloads {
             services::downloads(book, known, downloads);
         }
-        if let Some(peers) = delta.peers {
+        if let Some(mut peers) = delta.peers {
+            if let Some(whose) = self.sources.get(source) {
+                for row in &mut peers {
+                    row.since_ns = whose.offset.ours(row.since_ns);
+                }
+            }
             known.peers = peers;
         }
         if has_rows {
@@ -306,7 +311,8 @@ impl Collector {
         services::actors(&mut self.book, known, rows);
     }
 
-    /// Takes how the peers stand now, as this process itself sees them: it is believed before others.
+    /// Takes how the peers stand now, as this process itself sees them: it is believed before others. Their moments are those of
+    /// the collector's snapshots.
     pub fn peers(&mut self, rows: Vec<PeerRow>) {
         self.services.entry(None).or_default().peers = rows;
         services::show(&mut self.book, self.services.values());

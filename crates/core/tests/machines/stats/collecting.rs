@@ -1,8 +1,8 @@
 //! What a collector makes of several keepers, small histories.
 
 use dataflow_core::stats::{Book, Collector, Ended, Resync, Source, Transition};
-use dataflow_ids::stats::{EdgeKey, Keeper};
-use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex};
+use dataflow_ids::stats::{Counter, EdgeKey, Keeper, PeerRow};
+use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex, PeerState};
 
 use super::examples::{at, sent, two_nodes_of};
 
@@ -145,4 +145,24 @@ fn a_node_is_as_old_as_its_keeper_says() {
         numbers.time_in_state_ns[LifeCycle::Declared],
         60_000_000_000
     );
+}
+
+#[test]
+fn a_peer_stands_as_long_as_its_keeper_says() {
+    let mut all = collector();
+    let peer = |name: &str, seconds: u64| PeerRow {
+        peer: name.parse().expect("a name"),
+        state: PeerState::Healthy,
+        since_ns: seconds * 1_000_000_000,
+        because: String::new(),
+        transitions: Counter::default(),
+        round_trip_ns: None,
+    };
+    let (mut book, _) = two_nodes_of(Keeper(1));
+    book.peers(vec![peer("theirs", 3000)]);
+    // The collector has begun an hour after the keeper.
+    all.whole(at(0), &source("a"), book.publish(at(3600)).statistics())
+        .unwrap();
+    let known = all.publish(at(10)).statistics();
+    assert_eq!(known.at_ns - known.peers[0].since_ns, 610_000_000_000);
 }
