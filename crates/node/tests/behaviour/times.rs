@@ -105,7 +105,8 @@ fn the_histograms_stand_for_all_messages_also_where_few_are_timed() {
 
 #[test]
 fn however_a_program_asks_each_message_of_a_slow_edge_is_seen_at_once() {
-    let ways: [(&str, fn(&mut Receiver) -> Input); 4] = [
+    type Receive = fn(&mut Receiver) -> Input;
+    let ways: [(&str, Receive); 4] = [
         ("recv", |receiver| match receiver.recv().unwrap() {
             Some(Event::Input(input)) => input,
             other => panic!("{other:?}"),
