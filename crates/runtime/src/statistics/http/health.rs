@@ -20,7 +20,11 @@ pub(super) struct Health {
 impl Health {
     /// What the facts mean.
     pub(super) fn of(facts: &Facts) -> Health {
-        let Facts { snapshot, beat_age } = facts;
+        let Facts {
+            snapshot,
+            uptime,
+            beat_age,
+        } = facts;
         let mut reasons = Vec::new();
         if *beat_age > SILENCE_MAX {
             reasons.push(format!(
@@ -39,7 +43,7 @@ impl Health {
             facts: json!({
                 "control_beat_age_s": beat_age.as_secs_f64(),
                 "audit_mismatches": mismatches,
-                "uptime_s": snapshot.at_ns() as f64 / 1e9,
+                "uptime_s": uptime.as_secs_f64(),
                 "dataflows": snapshot.dataflows_len(),
             }),
         }

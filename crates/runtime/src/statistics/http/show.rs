@@ -18,6 +18,7 @@ pub(crate) fn show_metrics(listener: MetricsListener, source: Source) -> io::Res
     source.lookers.look_now_and_then();
     let look: Look = Arc::new(move || Facts {
         snapshot: Arc::clone(&source.snapshots.borrow()),
+        uptime: source.began.elapsed(),
         beat_age: source.beat.silence(),
     });
     serve(listener, look)

@@ -120,9 +120,14 @@ fn each<'a, T>(rows: &'a [T], label: &'static str, value: fn(&T) -> &str) -> Vec
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Page { facts, runs, edges } = self;
-        let Facts { snapshot, beat_age } = facts;
+        let Facts {
+            snapshot,
+            uptime,
+            beat_age,
+        } = facts;
         let at_ns = snapshot.at_ns();
         let process = Process {
+            uptime: *uptime,
             beat_age: *beat_age,
             dataflows: runs.len() as u64,
         };

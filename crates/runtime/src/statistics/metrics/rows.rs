@@ -15,6 +15,8 @@ use super::text::Member;
 pub(crate) struct Facts {
     /// The statistics at their last moment.
     pub(crate) snapshot: Arc<Snapshot>,
+    /// How long statistics are kept here. The moments of a snapshot do not say it: those of an agent begin elsewhere.
+    pub(crate) uptime: Duration,
     /// How long ago the control loop gave its last sign of life.
     pub(crate) beat_age: Duration,
 }
@@ -22,6 +24,7 @@ pub(crate) struct Facts {
 /// What is known of the process that answers.
 #[derive(Debug)]
 pub(super) struct Process {
+    pub(super) uptime: Duration,
     pub(super) beat_age: Duration,
     pub(super) dataflows: u64,
 }

@@ -16,7 +16,7 @@ pub(super) const PROCESS: [Family<Process>; 3] = [
     seconds(
         "uptime",
         "How long statistics are kept here",
-        Reading::Gauge(|_, at_ns| Some(Number::of_ns(u128::from(at_ns)))),
+        Reading::Gauge(|process, _| Some(Number::of_ns(process.uptime.as_nanos()))),
     ),
     seconds(
         "control_beat_age",

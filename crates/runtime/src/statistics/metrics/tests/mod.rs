@@ -128,6 +128,7 @@ pub(in crate::statistics) fn book(sent: &[u64]) -> Book {
 pub(in crate::statistics) fn facts(book: &mut Book) -> Facts {
     Facts {
         snapshot: book.publish(at(3.5)),
+        uptime: Duration::from_millis(3500),
         beat_age: Duration::from_millis(250),
     }
 }
