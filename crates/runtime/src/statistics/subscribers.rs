@@ -149,13 +149,29 @@ impl<'s> Telling<'s> {
                 if tokio::time::timeout(STALLED_AFTER, flushed).await.is_err() {
                     drop(looking);
                     self.told = None;
-                    self.socket.flushed().await;
+                    if self.reads_again(&snapshots).await == Next::Nothing {
+                        return Ok(());
+                    }
                     looking = self.source.lookers.look();
                 }
             }
             if is_last || self.next(&mut snapshots).await? == Next::Nothing {
                 return Ok(());
             }
+        }
+    }
+
+    /// Waits until a command that reads nothing has read what it was told. Once nothing follows, it has as long for that as
+    /// any other: it keeps neither its place nor its connection beyond the end.
+    async fn reads_again(&self, snapshots: &Snapshots) -> Next {
+        let too_late = async {
+            ended(snapshots.clone()).await;
+            tokio::time::sleep(STALLED_AFTER).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.socket.flushed() => Next::More,
+            () = too_late => Next::Nothing,
         }
     }
 
@@ -200,15 +216,18 @@ impl<'s> Telling<'s> {
 /// Waits until this moment, and then for another snapshot than the last one, unless it `is_whole`; not longer than until
 /// nothing follows.
 async fn more(snapshots: &mut Snapshots, due: Instant, is_whole: bool) {
-    let mut others = snapshots.clone();
-    let end = async { while others.changed().await.is_ok() {} };
     tokio::select! {
         biased;
-        () = end => return,
+        () = ended(snapshots.clone()) => return,
         () = sleep_until(due) => {}
     }
     if !is_whole {
         // Without one, nothing follows.
         let _ = snapshots.changed().await;
     }
+}
+
+/// Waits until no snapshot follows.
+async fn ended(mut snapshots: Snapshots) {
+    while snapshots.changed().await.is_ok() {}
 }

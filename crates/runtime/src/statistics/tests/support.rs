@@ -143,6 +143,19 @@ impl Served {
         self.source.encoded.lock().unwrap().count
     }
 
+    /// How many more may watch.
+    pub(super) fn places(&self) -> usize {
+        self.source.places.available_permits()
+    }
+
+    /// Waits until so many may watch.
+    pub(super) fn wait_for_places(&self, wanted: u32) {
+        let places = Arc::clone(&self.source.places);
+        let waits = async { tokio::time::timeout(PATIENCE, places.acquire_many(wanted)).await };
+        let came = actix_rt::System::new().block_on(async { waits.await.map(|it| it.is_ok()) });
+        assert_eq!(came, Ok(true), "there never are {wanted} places");
+    }
+
     /// Waits until so many look.
     pub(super) fn wait_for_lookers(&self, wanted: usize) {
         self.wait_for_lookers_of(&self.source, wanted);

@@ -93,6 +93,22 @@ fn bytes_of_nodes(statistics: &dataflow_ids::stats::Statistics) -> String {
 }
 
 #[test]
+fn a_watcher_that_never_reads_is_let_go_of_once_nothing_follows() {
+    let mut kept = Kept::with_nodes(8000);
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
+    let stalled = served.watcher(OFTEN);
+    served.wait_for_lookers(1);
+    served.wait_for_lookers(0);
+    assert_eq!(served.places(), 63);
+    publisher.publish(kept.publish());
+    publisher.end();
+    // Its thread goes on, as that of an agent does.
+    served.wait_for_places(64);
+    drop(stalled);
+}
+
+#[test]
 fn a_watcher_that_goes_is_no_looker_any_more_and_the_others_go_on() {
     let mut kept = Kept::with_nodes(10);
     let publisher = Publisher::new(kept.publish());
