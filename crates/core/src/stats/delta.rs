@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 /// A delta does not follow on what is known: the whole has to be asked for again. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
-    /// Changes lie between what is known and where it begins.
+    /// Changes lie between what is known and where it begins, or it begins earlier than what is known.
     #[error("a delta follows on revision {from}, and known is {known}: ask for the whole")]
     Missed {
         /// The revision that it follows on.
@@ -131,7 +131,13 @@ pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
     if delta.to < known.revision || (delta.to, delta.at_ns) <= (known.revision, known.at_ns) {
         return Ok(());
     }
-    if delta.from > known.revision {
+    if delta.to == known.revision {
+        // The same rows, at a later moment.
+        known.at_ns = delta.at_ns;
+        return Ok(());
+    }
+    // One that begins earlier does not say what has come since then and gone again.
+    if delta.from != known.revision {
         return Err(Gap::Missed {
             from: delta.from,
             known: known.revision,

@@ -91,9 +91,14 @@ pub(super) fn take_gauges(sum: &mut EdgeGauges, fewer: &EdgeGauges, faults: &mut
     faults.take(&mut sum.blocked, fewer.blocked.get());
 }
 
+/// Adds to a sum of spans or moments. A hostile keeper may have filled it: it stops at the greatest number there is.
+fn add_ns(sum: &mut u128, more: u64) {
+    *sum = sum.saturating_add(u128::from(more));
+}
+
 fn add_times(sum: &mut StatesNs<u128>, more: &StatesNs<u64>) {
     for state in LifeCycle::ALL {
-        sum[state] += u128::from(more[state]);
+        add_ns(&mut sum[state], more[state]);
     }
 }
 
@@ -115,9 +120,9 @@ pub(super) fn transition(level: &mut Level, step: &Step, keeps_old: bool, faults
     }
     level.states[step.to].add(1);
     let spent = step.at_ns.saturating_sub(step.since_ns);
-    level.time_in_state_ns[step.from] += u128::from(spent);
+    add_ns(&mut level.time_in_state_ns[step.from], spent);
     faults.take_ns(&mut level.since_ns[step.from], step.since_ns);
-    level.since_ns[step.to] += u128::from(step.at_ns);
+    add_ns(&mut level.since_ns[step.to], step.at_ns);
     level.transitions.add(1);
     level.restarts.add(step.restarts);
 }
@@ -126,7 +131,7 @@ pub(super) fn transition(level: &mut Level, step: &Step, keeps_old: bool, faults
 pub(super) fn join(level: &mut Level, life: &Life, traffic: &Traffic) {
     level.nodes.add(1);
     level.states[life.state].add(1);
-    level.since_ns[life.state] += u128::from(life.since_ns);
+    add_ns(&mut level.since_ns[life.state], life.since_ns);
     add_times(&mut level.time_in_state_ns, &life.time_in_state_ns);
     level.transitions.add(life.transitions.get());
     level.restarts.add(life.restarts.get());
@@ -148,8 +153,8 @@ pub(super) fn leave(
     faults.take(&mut level.states[life.state], 1);
     faults.take_ns(&mut level.since_ns[life.state], life.since_ns);
     faults.take(&mut level.memory_bytes, traffic.process.memory_bytes.get());
-    let last = u128::from(at_ns.saturating_sub(life.since_ns));
-    level.time_in_state_ns[life.state] += last;
+    let last = at_ns.saturating_sub(life.since_ns);
+    add_ns(&mut level.time_in_state_ns[life.state], last);
     if is_broken(Rule::CountersGoWithTheirMember) {
         return;
     }
@@ -158,7 +163,7 @@ pub(super) fn leave(
     retired.transitions.add(life.transitions.get());
     retired.restarts.add(life.restarts.get());
     add_times(&mut retired.time_in_state_ns, &life.time_in_state_ns);
-    retired.time_in_state_ns[life.state] += last;
+    add_ns(&mut retired.time_in_state_ns[life.state], last);
     add_counters(&mut retired.out, &traffic.out);
     add_counters(&mut retired.into, &traffic.into);
     retired.cpu_ns.add(traffic.process.cpu_ns.get());
@@ -216,13 +221,13 @@ pub(super) fn replace(
     faults.take(&mut level.states[old_life.state], 1);
     level.states[life.state].add(1);
     faults.take_ns(&mut level.since_ns[old_life.state], old_life.since_ns);
-    level.since_ns[life.state] += u128::from(life.since_ns);
+    add_ns(&mut level.since_ns[life.state], life.since_ns);
     for state in LifeCycle::ALL {
         let (old, new) = (
             old_life.time_in_state_ns[state],
             life.time_in_state_ns[state],
         );
-        level.time_in_state_ns[state] += u128::from(new.saturating_sub(old));
+        add_ns(&mut level.time_in_state_ns[state], new.saturating_sub(old));
     }
     let more = |sum: &mut Counter, old: Counter, new: Counter| sum.add(old.growth_to(new));
     more(

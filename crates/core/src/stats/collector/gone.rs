@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{Delta, GroupRow, Level, Retired, RunNumber};
 
 use super::super::book::Book;
 use super::super::groups::GroupNumber;
 use super::super::levels;
+use super::super::readings::COUNTER_MAX;
 use super::sources::Known;
 
 /// What has gone at the levels of which a delta speaks, before it is taken.
@@ -125,10 +127,21 @@ fn retire(level: &mut Level, before: &Retired, more: &Retired) -> bool {
     true
 }
 
-/// By how much what has gone at a keeper has grown, and what is known of it from now on.
+/// More time than all members of any keeper were in any state: a thousand million of them for 36 000 years.
+const TIME_MAX_NS: u128 = 1 << 90;
+
+/// By how much what has gone at a keeper has grown, and what is known of it from now on. It may be hostile: what no correct
+/// keeper reaches is not believed, so that the sums have room for all others.
 fn retired_growth(known: &mut Retired, now: &Retired) -> Retired {
     let mut grown = *now;
-    levels::zip_retired(&mut grown, known, |now, known| now.saturating_sub(known));
+    let counters_max = u128::from(COUNTER_MAX);
+    levels::zip_retired(&mut grown, known, |now, known| {
+        now.min(counters_max).saturating_sub(known)
+    });
+    for state in LifeCycle::ALL {
+        let now = now.time_in_state_ns[state].min(TIME_MAX_NS);
+        grown.time_in_state_ns[state] = now.saturating_sub(known.time_in_state_ns[state]);
+    }
     levels::zip_retired(known, &grown, u128::saturating_add);
     grown
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use dataflow_ids::LifeCycle;
 use dataflow_ids::NodeIndex;
 use dataflow_ids::stats::{
-    Counter, EdgeCounters, EdgeHistograms, EdgeKey, EdgeRow, NodeKey, NodeRow, RunNumber,
+    Counter, EdgeCounters, EdgeHistograms, EdgeKey, EdgeRow, NodeKey, NodeNumbers, NodeRow,
+    RunNumber, StatesNs,
 };
 
 use super::super::book::Book;
@@ -25,6 +26,8 @@ use super::clock::Offset;
 pub(super) struct Put {
     pub(super) run: RunNumber,
     pub(super) offset: Offset,
+    /// The moment of what the collector has published last.
+    pub(super) published_ns: u64,
     /// The collector's moment: nothing is later.
     pub(super) now_ns: u64,
 }
@@ -37,6 +40,45 @@ fn counters_followed(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
     let mut followed = *known;
     levels::add_counters(&mut followed, &counters_growth(known, now));
     followed
+}
+
+/// Since when a node is in its state, and how long it was in each before.
+///
+/// A row may say that the node has left a state at a moment up to which somebody has seen it in that state here. What was
+/// seen stays, so it has left it at that moment, and was as much shorter in another state: it is in one state at a time, and
+/// its times add up to its age.
+fn followed_times(
+    put: Put,
+    old: &Life,
+    is_new: bool,
+    numbers: &NodeNumbers,
+) -> (u64, StatesNs<u64>) {
+    let said_ns = put.offset.ours(numbers.since_ns);
+    let is_in_it_still = !is_new && old.state == numbers.state && said_ns <= old.since_ns;
+    let mut seen_ns = old.time_in_state_ns;
+    let since_ns = if is_new {
+        said_ns.min(put.now_ns)
+    } else if is_in_it_still {
+        old.since_ns
+    } else {
+        let seen = &mut seen_ns[old.state];
+        *seen = seen.saturating_add(put.published_ns.saturating_sub(old.since_ns));
+        said_ns.max(put.published_ns).min(put.now_ns)
+    };
+    let mut times_ns = seen_ns;
+    let mut all_ns = 0;
+    for state in LifeCycle::ALL {
+        times_ns[state] = numbers.time_in_state_ns[state].max(seen_ns[state]);
+        all_ns += u128::from(times_ns[state]);
+    }
+    let age_ns = u128::from(since_ns.saturating_sub(old.added_ns));
+    for state in LifeCycle::ALL {
+        let excess_ns = u64::try_from(all_ns.saturating_sub(age_ns)).unwrap_or(u64::MAX);
+        let fewer_ns = (times_ns[state] - seen_ns[state]).min(excess_ns);
+        times_ns[state] -= fewer_ns;
+        all_ns -= u128::from(fewer_ns);
+    }
+    (since_ns, times_ns)
 }
 
 /// Takes a node's row: of one that is there, of a new one, or of one that has the key of another that has gone.
@@ -88,13 +130,10 @@ pub(super) fn take_node(
         };
         (life, Traffic::default())
     });
-    let mut time_in_state_ns = old.time_in_state_ns;
-    for state in LifeCycle::ALL {
-        let known = time_in_state_ns[state];
-        time_in_state_ns[state] = numbers.time_in_state_ns[state].max(known);
-    }
+    let is_new = known.is_none();
+    let (since_ns, time_in_state_ns) = followed_times(put, &old, is_new, numbers);
     let life = Life {
-        since_ns: put.offset.ours(numbers.since_ns).min(put.now_ns),
+        since_ns,
         time_in_state_ns,
         transitions: followed(old.transitions, numbers.transitions),
         restarts: followed(old.restarts, numbers.restarts),

@@ -44,7 +44,7 @@ pub enum Resync {
     /// Whoever kept the statistics has begun anew.
     #[error("the source has begun anew: ask for the whole")]
     AnotherKeeper,
-    /// Changes lie between what is known and where a delta begins.
+    /// Changes lie between what is known and where a delta begins, or it begins earlier than what is known.
     #[error("a delta follows on revision {from}, and known is {known}: ask for the whole")]
     Missed {
         /// The revision that it follows on.
@@ -89,6 +89,8 @@ pub struct Collector {
     /// With that of this process itself, which is no source.
     services: BTreeMap<Option<Source>, Services>,
     ended: VecDeque<Keeper>,
+    /// The moment of what was published last: what somebody has seen must not become less.
+    published_ns: u64,
 }
 
 impl Collector {
@@ -101,6 +103,7 @@ impl Collector {
             sources: BTreeMap::new(),
             services: BTreeMap::new(),
             ended: VecDeque::new(),
+            published_ns: 0,
         }
     }
 
@@ -112,7 +115,9 @@ impl Collector {
 
     /// All that was collected, for readers.
     pub fn publish(&mut self, at: Time) -> Arc<Snapshot> {
-        self.book.publish(shifted(at))
+        let snapshot = self.book.publish(shifted(at));
+        self.published_ns = snapshot.at_ns();
+        snapshot
     }
 
     /// How many sources there are.
@@ -170,7 +175,8 @@ impl Collector {
         if delta.to <= known.revision {
             return Ok(());
         }
-        if delta.from > known.revision {
+        // One that begins earlier does not say what has come since then and gone again.
+        if delta.from != known.revision {
             return Err(Resync::Missed {
                 from: delta.from,
                 known: known.revision,
@@ -215,11 +221,14 @@ impl Collector {
         };
         known.revision = delta.to;
         let book = &mut self.book;
-        // What goes, went when the source said so, and not when the network has brought it.
-        let went_ns = known.offset.ours(delta.at_ns).min(now_ns);
+        // What goes, went when the source said so, and not when the network has brought it; but not before a moment at
+        // which somebody has seen it here.
+        let published_ns = self.published_ns;
+        let went_ns = (known.offset.ours(delta.at_ns).max(published_ns)).min(now_ns);
         let put = |run: &Run, offset: Offset| Put {
             run: run.number,
             offset,
+            published_ns,
             now_ns,
         };
         let before = Before::of(book, known, &delta);

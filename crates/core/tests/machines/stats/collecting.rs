@@ -1,7 +1,12 @@
 //! What a collector makes of several keepers, small histories.
 
-use dataflow_core::stats::{Book, Collector, Ended, Resync, Source, Transition};
-use dataflow_ids::stats::{Counter, EdgeKey, Keeper, PeerRow};
+use std::time::Duration;
+
+use dataflow_core::Time;
+use dataflow_core::stats::{
+    Book, Collector, Ended, Gap, Resync, Snapshot, Source, Transition, apply,
+};
+use dataflow_ids::stats::{Counter, EdgeKey, Keeper, NodeKey, PeerRow};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex, PeerState};
 
 use super::examples::{at, sent, two_nodes_of};
@@ -165,4 +170,157 @@ fn a_peer_stands_as_long_as_its_keeper_says() {
         .unwrap();
     let known = all.publish(at(10)).statistics();
     assert_eq!(known.at_ns - known.peers[0].since_ns, 610_000_000_000);
+}
+
+/// How long the members of a level were in each state at the moment of a snapshot.
+fn times(snapshot: &Snapshot) -> [u128; LifeCycle::ALL.len()] {
+    super::naive::times_at(snapshot.total(), snapshot.at_ns())
+}
+
+fn milliseconds(milliseconds: u64) -> Time {
+    Time(Duration::from_millis(milliseconds))
+}
+
+#[test]
+fn time_in_a_state_does_not_fall_when_news_is_older_than_what_was_published() {
+    let mut all = collector();
+    let (mut book, run) = two_nodes_of(Keeper(1));
+    let mut told = book.publish(at(0));
+    all.whole(at(0), &source("a"), told.statistics()).unwrap();
+    let mut before = all.publish(at(10));
+    // It left the state before the last look, and between two looks it goes on, and is removed.
+    let steps = [
+        (9_300, LifeCycle::Placed, 0),
+        (9_400, LifeCycle::Starting, 1),
+        (10_500, LifeCycle::Ready, 1),
+        (11_200, LifeCycle::Backoff, 1),
+    ];
+    for (place, (moment, to, epoch)) in (0..).zip(steps) {
+        let changed = Transition {
+            node: NodeIndex(0),
+            to,
+            epoch: Epoch(epoch),
+            at: milliseconds(moment),
+        };
+        book.transition(run, changed).unwrap();
+        let now = book.publish(milliseconds(moment));
+        all.delta(
+            milliseconds(10_010 + place * 500),
+            &source("a"),
+            now.since(&told),
+        )
+        .unwrap();
+        told = now;
+        let after = all.publish(milliseconds(10_010 + place * 500));
+        let pairs = times(&before).into_iter().zip(times(&after));
+        for (state, (earlier, later)) in LifeCycle::ALL.into_iter().zip(pairs) {
+            assert!(earlier <= later, "{state}: {earlier} ns, then {later} ns");
+        }
+        let ages: u128 = times(&after).iter().sum();
+        let age = u128::from(milliseconds(10_010 + place * 500).0.as_nanos() as u64);
+        assert_eq!(ages, 2 * age, "each is in one state at a time");
+        before = after;
+    }
+    book.remove_node(
+        milliseconds(11_300),
+        NodeKey {
+            run,
+            node: NodeIndex(0),
+        },
+    )
+    .unwrap();
+    let gone = book.publish(milliseconds(11_300));
+    all.delta(milliseconds(11_600), &source("a"), gone.since(&told))
+        .unwrap();
+    let after = all.publish(milliseconds(11_600));
+    for (earlier, later) in times(&before).into_iter().zip(times(&after)) {
+        assert!(earlier <= later, "{earlier} ns, then {later} ns");
+    }
+    assert_eq!(after.audit_all(), Ok(()));
+}
+
+#[test]
+fn a_delta_that_begins_before_what_is_known_is_a_gap() {
+    let mut all = collector();
+    let (mut book, run) = two_nodes_of(Keeper(1));
+    let first = book.publish(at(1));
+    let late = NodeKey {
+        run,
+        node: NodeIndex(7),
+    };
+    book.add_node(at(2), late, &"late".parse().unwrap())
+        .unwrap();
+    let second = book.publish(at(2));
+    book.remove_node(at(3), late).unwrap();
+    let third = book.publish(at(3));
+    // It does not say that the node has gone, since it had not come when the delta begins.
+    let overlapping = third.since(&first);
+    let mut known = second.statistics();
+    let (from, revision) = (first.revision(), second.revision());
+    let missed = Gap::Missed {
+        from,
+        known: revision,
+    };
+    assert_eq!(apply(&mut known, &overlapping), Err(missed));
+    assert_eq!(known, second.statistics(), "a gap changes nothing");
+    all.whole(at(2), &source("a"), known).unwrap();
+    let missed = Resync::Missed {
+        from,
+        known: revision,
+    };
+    assert_eq!(all.delta(at(3), &source("a"), overlapping), Err(missed));
+    all.delta(at(3), &source("a"), third.since(&second))
+        .unwrap();
+    assert_eq!(all.book().total().nodes.get(), 2);
+}
+
+#[test]
+fn what_a_hostile_keeper_says_neither_overflows_nor_fills_the_sums() {
+    let mut all = collector();
+    let (mut book, run) = two_nodes_of(Keeper(1));
+    let first = book.publish(at(1));
+    all.whole(at(1), &source("a"), first.statistics()).unwrap();
+    let (mut hostile, _) = two_nodes_of(Keeper(2));
+    let mut whole = hostile.publish(at(1)).statistics();
+    let levels = (whole.dataflows.iter_mut().map(|row| &mut row.level))
+        .chain(whole.groups.iter_mut().map(|row| &mut row.level))
+        .chain([&mut whole.total]);
+    for level in levels {
+        for state in LifeCycle::ALL {
+            level.retired.time_in_state_ns[state] = u128::MAX;
+        }
+        level.retired.transitions = Counter::new(u64::MAX);
+        level.retired.out.sent = Counter::new(u64::MAX);
+    }
+    for row in &mut whole.nodes {
+        for state in LifeCycle::ALL {
+            row.numbers.time_in_state_ns[state] = u64::MAX;
+        }
+        row.numbers.since_ns = u64::MAX;
+    }
+    all.whole(at(2), &source("b"), whole).unwrap();
+    // The others are counted as before.
+    let before = *all.book().total();
+    assert!(before.retired.transitions.get() < u64::MAX / 8);
+    assert!(before.retired.out.sent.get() < u64::MAX / 8);
+    book.remove_dataflow(at(5), run).unwrap();
+    all.delta(at(5), &source("a"), book.publish(at(5)).since(&first))
+        .unwrap();
+    all.gone(at(6), &source("b"));
+    let after = all.book().total();
+    let declared = LifeCycle::Declared;
+    let more = after.time_in_state_ns[declared] - before.time_in_state_ns[declared];
+    assert!(more >= 10_000_000_000, "{more} ns more");
+    assert_eq!(all.book().audit(), Ok(()));
+    assert_eq!(all.book().audit_row().mismatches.get(), 0);
+}
+
+#[test]
+fn an_audit_that_has_found_nothing_changes_nothing() {
+    let mut all = collector();
+    let revision = all.book().revision();
+    all.audited(0, 0);
+    assert_eq!(all.book().revision(), revision);
+    all.audited(2, 0);
+    assert_eq!(all.book().revision(), revision + 1);
 }

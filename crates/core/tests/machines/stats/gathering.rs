@@ -11,7 +11,7 @@ use dataflow_core::stats::{Collector, Resync, Snapshot, Source};
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::{Delta, Keeper};
 
-use super::naive::Flat;
+use super::naive::{Flat, times_at};
 use super::play::{GROUPS_MAX, Play, Processes};
 
 /// A keeper, and what a collector is told of it.
@@ -19,6 +19,8 @@ struct Told {
     source: Source,
     play: Play,
     told: Arc<Snapshot>,
+    /// What was told before that.
+    before: Arc<Snapshot>,
     late: Vec<Delta>,
 }
 
@@ -32,6 +34,7 @@ impl Told {
                 run: Some(format!("run-{place}")),
             },
             play,
+            before: told.clone(),
             told,
             late: Vec::new(),
         }
@@ -55,6 +58,14 @@ impl Told {
                     "{said:?}"
                 );
             }
+            2 => {
+                // One from before what was told last says nothing of what has come and gone meanwhile.
+                let overlapping = now.since(&self.before);
+                let said = collector.delta(at, &self.source, overlapping);
+                let is_gap = self.before.revision() < self.told.revision()
+                    && self.told.revision() < now.revision();
+                assert!(said.is_err() || !is_gap, "{said:?}");
+            }
             _ => {}
         }
         for delta in [&delta, &delta] {
@@ -69,7 +80,7 @@ impl Told {
             }
         }
         self.late.push(delta);
-        self.told = now;
+        self.before = std::mem::replace(&mut self.told, now);
     }
 
     fn whole(&self, collector: &mut Collector, at: Time, now: &Snapshot) {
@@ -87,6 +98,7 @@ fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all(
     let mut keepers: Vec<Told> = Vec::new();
     let mut ended = Vec::new();
     let mut before = Flat::of(collector.book().total());
+    let mut times_before = times_at(collector.book().total(), 0);
     let mut groups_before: BTreeMap<Option<NodeId>, Flat> = BTreeMap::new();
     for round in 0..3000_u64 {
         let at = Time(Duration::from_millis(round));
@@ -119,6 +131,18 @@ fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all(
             "a counter fell in round {round}"
         );
         before = now;
+        // Looked at again and again, also at what has happened since is told late.
+        if random.draw().is_multiple_of(3) {
+            let snapshot = collector.publish(at);
+            let times = times_at(snapshot.total(), snapshot.at_ns());
+            for (earlier, later) in times_before.iter().zip(&times) {
+                assert!(
+                    earlier <= later,
+                    "in round {round}, time in a state fell from {earlier} ns to {later} ns"
+                );
+            }
+            times_before = times;
+        }
         if !random.draw().is_multiple_of(50) {
             continue;
         }

@@ -16,6 +16,14 @@ const GAUGE_MAX: u64 = u32::MAX as u64;
 /// The most memory that is believed.
 const MEMORY_MAX_BYTES: u64 = 1 << 43;
 
+/// How long the members of a level were in each state at a moment, also those that have gone.
+pub(super) fn times_at(level: &Level, at_ns: u64) -> [u128; LifeCycle::ALL.len()] {
+    LifeCycle::ALL.map(|state| {
+        let until_now = u128::from(level.states[state].get()) * u128::from(at_ns);
+        level.time_in_state_ns[state] + until_now - level.since_ns[state]
+    })
+}
+
 /// A level's numbers as a list of them, those that only grow apart from the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Flat {
