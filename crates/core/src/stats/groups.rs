@@ -81,10 +81,11 @@ impl Groups {
         Some(&self.rows.get(number)?.level)
     }
 
-    /// The numbers of a name's group: of that without a name for `None`, and for a name that came too late.
+    /// The numbers of a name's group: of that without a name for `None`, and for a name without a group, which is counted
+    /// there.
     pub(super) fn level(&self, name: Option<&NodeId>) -> Option<&Level> {
         let number = match name {
-            Some(name) => *self.names.get(name)?,
+            Some(name) => self.names.get(name).copied().unwrap_or(NAMELESS),
             None => NAMELESS,
         };
         Some(&self.rows.get(number)?.level)

@@ -79,7 +79,8 @@ impl Snapshot {
         Some(&self.runs.get(run.0)?.level)
     }
 
-    /// The numbers of all nodes of a name; with `None` those of all nodes whose names came too late to have a group.
+    /// The numbers of all nodes of a name; with `None`, or a name without a group of its own, those of all nodes whose names
+    /// came too late to have one.
     #[must_use]
     pub fn group(&self, name: Option<&NodeId>) -> Option<&Level> {
         self.groups.level(name)

@@ -181,3 +181,18 @@ fn a_snapshot_and_a_delta_are_the_later_snapshot() {
     apply(&mut known, &second.since(&first)).unwrap();
     assert_eq!(known, second.statistics());
 }
+
+#[test]
+fn a_name_that_came_too_late_is_counted_by_the_group_without_a_name() {
+    let mut book = Book::new(Keeper(1), 1);
+    let peer = "here".parse().unwrap();
+    let run = book.add_dataflow(at(0), peer, "run-1".into(), "vision".parse().unwrap());
+    assert_eq!(book.group(Some(&name("camera"))), None);
+    for (index, id) in [(0, "camera"), (1, "late"), (2, "later")] {
+        book.add_node(at(0), node(run, index), &name(id)).unwrap();
+    }
+    let nodes = |of: Option<&NodeId>| book.group(of).map(|level| level.nodes.get());
+    assert_eq!(nodes(Some(&name("camera"))), Some(1));
+    assert_eq!(nodes(Some(&name("late"))), Some(2));
+    assert_eq!(nodes(None), Some(2));
+}
