@@ -381,7 +381,8 @@ impl Book {
             return Ok(());
         };
         life.sequence = sequence;
-        life.time_in_state_ns[from] += at_ns.saturating_sub(life.since_ns);
+        let spent = at_ns.saturating_sub(life.since_ns);
+        life.time_in_state_ns[from] = life.time_in_state_ns[from].saturating_add(spent);
         life.since_ns = at_ns;
         life.transitions.add(1);
         life.restarts.add(step.restarts);
@@ -436,6 +437,9 @@ impl Book {
 
     /// Takes what an auditor has counted again, and how many sums were not those of their members.
     pub fn audited(&mut self, recounted: u64, mismatches: u64) {
+        if (recounted, mismatches) == (0, 0) {
+            return;
+        }
         self.now.audit.recounted.add(recounted);
         self.now.audit.mismatches.add(mismatches);
         self.changed();
