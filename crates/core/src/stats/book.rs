@@ -11,6 +11,7 @@ use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, Pe
 
 use super::facts::{EdgeSpec, NotThere, RefusedTransition, Transition};
 use super::groups::GroupNumber;
+use super::journal::{Fact, Journal};
 use super::levels::{self, Faults, Step};
 use super::rows::{EdgeNumbers, Life, Run, RunSpec, Traffic};
 use super::snapshot::Snapshot;
@@ -29,6 +30,8 @@ pub struct Book {
     runs_given: u64,
     /// The edges of each node.
     ends: BTreeMap<RunNumber, BTreeSet<(NodeIndex, EdgeId)>>,
+    /// For a copy on another thread.
+    pub(super) journal: Journal,
 }
 
 /// A moment, as rows have it.
@@ -63,6 +66,7 @@ impl Book {
             groups_max,
             runs_given: 0,
             ends: BTreeMap::new(),
+            journal: Journal::default(),
         }
     }
 
@@ -85,6 +89,7 @@ impl Book {
         run: String,
         name: DataflowName,
     ) -> RunNumber {
+        self.journal.leave_gap();
         let number = RunNumber(self.runs_given);
         self.runs_given += 1;
         self.changed();
@@ -115,6 +120,7 @@ impl Book {
         at_ns: u64,
         run: RunNumber,
     ) -> Result<(), NotThere> {
+        self.journal.leave_gap();
         let there = self.now.runs.get(run.0).ok_or(NotThere::Run(run))?;
         let edges: Vec<u64> = there.edges.iter().map(|(edge, _)| edge).collect();
         let nodes: Vec<u64> = there.lives.iter().map(|(node, _)| node).collect();
@@ -167,6 +173,7 @@ impl Book {
         life: Life,
         traffic: Traffic,
     ) {
+        self.journal.leave_gap();
         let node = u64::from(key.node.0);
         let sequence = self.changed();
         let life = Life { sequence, ..life };
@@ -244,6 +251,7 @@ impl Book {
         numbers: EdgeNumbers,
         histograms: Option<Arc<EdgeHistograms>>,
     ) {
+        self.journal.leave_gap();
         let EdgeSpec {
             key,
             source,
@@ -295,6 +303,7 @@ impl Book {
     }
 
     fn drop_edge(&mut self, key: RunNumber, edge: u64) {
+        self.journal.leave_gap();
         self.changed();
         let Some(run) = self.run_mut(key) else {
             return;
@@ -314,6 +323,7 @@ impl Book {
     }
 
     fn drop_node(&mut self, key: RunNumber, node: u64, at_ns: u64) {
+        self.journal.leave_gap();
         self.changed();
         let Some(run) = self.run_mut(key) else {
             return;
@@ -340,6 +350,7 @@ impl Book {
         run: RunNumber,
         transition: Transition,
     ) -> Result<(), RefusedTransition> {
+        (self.journal).write(1, || Fact::Transition(run, transition));
         let Transition {
             node,
             to,
@@ -403,6 +414,7 @@ impl Book {
 
     /// Takes how all kinds of actors stand now.
     pub fn actors(&mut self, mut rows: Vec<ActorRow>) {
+        (self.journal).write(rows.len(), || Fact::Actors(rows.clone()));
         rows.sort_by(|one, other| one.actor.cmp(&other.actor));
         if *self.now.actors != rows {
             self.now.actors = Arc::new(rows);
@@ -412,6 +424,7 @@ impl Book {
 
     /// Takes how all peers stand now.
     pub fn peers(&mut self, mut rows: Vec<PeerRow>) {
+        (self.journal).write(rows.len(), || Fact::Peers(rows.clone()));
         rows.sort_by(|one, other| one.peer.cmp(&other.peer));
         if *self.now.peers != rows {
             self.now.peers = Arc::new(rows);
@@ -421,6 +434,8 @@ impl Book {
 
     /// Takes how all downloads stand now.
     pub fn downloads(&mut self, downloads: Downloads) {
+        let weight = downloads.rows.len();
+        (self.journal).write(weight, || Fact::Downloads(downloads.clone()));
         if *self.now.downloads != downloads {
             self.now.downloads = Arc::new(downloads);
             self.changed();
@@ -429,6 +444,7 @@ impl Book {
 
     /// Takes how the pool stands now.
     pub fn pool(&mut self, row: PoolRow) {
+        self.journal.write(1, || Fact::Pool(row));
         if self.now.pool != Some(row) {
             self.now.pool = Some(row);
             self.changed();
@@ -440,6 +456,7 @@ impl Book {
         if (recounted, mismatches) == (0, 0) {
             return;
         }
+        (self.journal).write(1, || Fact::Audited(recounted, mismatches));
         self.now.audit.recounted.add(recounted);
         self.now.audit.mismatches.add(mismatches);
         self.changed();

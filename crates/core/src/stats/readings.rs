@@ -11,6 +11,7 @@ use dataflow_ids::stats::{
 
 use super::book::{Book, nanoseconds};
 use super::facts::{EdgeFacts, NotThere, ProcessFacts};
+use super::journal::Fact;
 use super::levels::{self, Faults};
 use super::rows::EdgeNumbers;
 
@@ -60,6 +61,7 @@ impl Book {
     ///
     /// [`NotThere`] when the edge is not there.
     pub fn edge_read(&mut self, key: EdgeKey, facts: &EdgeFacts) -> Result<(), NotThere> {
+        self.journal.write_edge(key, facts);
         let edge = u64::from(key.edge.0);
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let (Some(spec), Some(known)) = (run.edges.get(edge), run.edge_numbers.get(edge)) else {
@@ -136,6 +138,7 @@ impl Book {
     ///
     /// [`NotThere`] when the node is not there.
     pub fn process_read(&mut self, key: NodeKey, facts: &ProcessFacts) -> Result<(), NotThere> {
+        (self.journal).write(1, || Fact::ProcessRead(key, *facts));
         let node = u64::from(key.node.0);
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let (Some(life), Some(known)) = (run.lives.get(node), run.traffic.get(node)) else {

@@ -127,6 +127,7 @@ impl Book {
 
     /// Makes the kept sums those of the members again, whatever a change that was broken off has left.
     pub fn recount(&mut self) {
+        self.journal.leave_gap();
         let recount = Recount::of(&self.now);
         if *self.now.total != recount.total {
             self.now.total = Arc::new(recount.total);

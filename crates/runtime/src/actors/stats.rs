@@ -146,10 +146,9 @@ impl Behaviour for StatsActor {
             }
             StatsMessage::Publish => {
                 self.catch_up(&mut statistics);
-                let snapshot = statistics.publish(self.root.env().now());
-                drop(statistics);
-                self.root.publish_statistics(snapshot);
+                self.root.publish_statistics(&mut statistics);
             }
         }
+        root.statistics_changed(&mut statistics);
     }
 }

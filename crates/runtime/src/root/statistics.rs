@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::Time;
-use dataflow_core::stats::{Audited, Auditor, EdgeFacts, ProcessFacts, Snapshot};
+use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts, ProcessFacts};
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
 use dataflow_ids::{Epoch, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
@@ -20,8 +20,8 @@ use crate::actors::StatsMessage;
 use crate::env::{Task, TaskName, machine_now_ns};
 use crate::process::FramedSocket;
 use crate::statistics::{
-    AUDITED_MAX, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread, UNSEEN_EVERY, attend,
-    read_processes, watch,
+    AUDITED_MAX, CopyOfStatistics, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread,
+    UNSEEN_EVERY, attend, read_processes, watch,
 };
 
 /// How many edges are read before others have their turn.
@@ -29,7 +29,10 @@ const EDGES_PER_TURN_MAX: usize = 256;
 
 /// What the root holds for the statistics.
 pub(super) struct StatisticsTable {
-    publisher: Publisher,
+    /// What those need who look.
+    source: Source,
+    /// `None` after the last snapshot.
+    publishing: RefCell<Option<Publishing>>,
     thread: Option<Arc<StatisticsThread>>,
     /// Whether everything is read again and again.
     is_folded: Cell<bool>,
@@ -44,6 +47,14 @@ pub(super) struct StatisticsTable {
     began_ns: Option<u64>,
 }
 
+/// How snapshots come to whoever looks.
+enum Publishing {
+    /// From here: nobody looks from outside.
+    Here(Publisher),
+    /// From a copy on the thread of statistics.
+    There(CopyOfStatistics),
+}
+
 /// What of an edge was told.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
@@ -52,32 +63,39 @@ struct Told {
 }
 
 impl StatisticsTable {
-    /// Whoever looks sees the `first` until there is another one. Without a thread, nobody looks from outside, and
+    /// Whoever looks sees the `book` as it is `now` until there is another snapshot. Without a thread, nobody looks from outside, and
     /// nothing is read by itself.
     pub(super) fn new(
-        first: Arc<Snapshot>,
+        book: &mut Book,
+        now: Time,
         thread: Option<Arc<StatisticsThread>>,
     ) -> StatisticsTable {
-        let publisher = Publisher::new(first);
+        let publisher = Publisher::new(book.publish(now));
+        let source = publisher.source().clone();
         let processes = ProcessTable::default();
         let (found, audits) = unbounded_channel();
         if let Some(thread) = &thread {
-            let source = publisher.source().clone();
+            let attended = source.clone();
             thread.keep("attendance of a run", move || {
                 let found = found.clone();
                 // A run that has ended keeps no account of it.
-                attend(source.clone(), move |audited| {
+                attend(attended.clone(), move |audited| {
                     let _ = found.send(audited);
                 })
             });
-            let (source, processes) = (publisher.source().clone(), processes.elsewhere.clone());
+            let (looked_at, processes) = (source.clone(), processes.elsewhere.clone());
             thread.keep("processes of a run", move || {
-                read_processes(source.clone(), processes.clone())
+                read_processes(looked_at.clone(), processes.clone())
             });
         }
         let began_ns = thread.is_some().then(machine_now_ns);
+        let publishing = match &thread {
+            Some(thread) => Publishing::There(CopyOfStatistics::begin(thread, book, publisher)),
+            None => Publishing::Here(publisher),
+        };
         StatisticsTable {
-            publisher,
+            source,
+            publishing: RefCell::new(Some(publishing)),
             is_folded: Cell::new(thread.is_some()),
             thread,
             told: RefCell::default(),
@@ -92,7 +110,7 @@ impl StatisticsTable {
 impl Root {
     /// What somebody needs who looks at the statistics from another thread.
     pub(crate) fn statistics_source(&self) -> &Source {
-        self.statistics.publisher.source()
+        &self.statistics.source
     }
 
     /// Everything is read for the statistics again and again, also when nobody looks from outside.
@@ -249,9 +267,21 @@ impl Root {
         let _ = self.handles.stats.tell(StatsMessage::Publish);
     }
 
-    /// Whoever looks sees this now.
-    pub(crate) fn publish_statistics(&self, snapshot: Arc<Snapshot>) {
-        self.statistics.publisher.publish(snapshot);
+    /// Whoever looks sees soon what their keeper knows now.
+    pub(crate) fn publish_statistics(&self, book: &mut Book) {
+        let now = self.env.now();
+        match &*self.statistics.publishing.borrow() {
+            Some(Publishing::Here(publisher)) => publisher.publish(book.publish(now)),
+            Some(Publishing::There(copy)) => copy.publish(book, now),
+            None => {}
+        }
+    }
+
+    /// Their keeper was told something.
+    pub(crate) fn statistics_changed(&self, book: &mut Book) {
+        if let Some(Publishing::There(copy)) = &*self.statistics.publishing.borrow() {
+            copy.relieve(book);
+        }
     }
 
     /// Lets the conversation with a command that watches go on on the thread of statistics. With an error, which says
@@ -269,15 +299,15 @@ impl Root {
 
     /// Everything was read for the last time, and told: shows it to whoever looks, and waits until they have seen it.
     pub(super) async fn end_statistics(&self) {
-        let publisher = &self.statistics.publisher;
-        let mut snapshots = publisher.source().snapshots.clone();
+        let source = &self.statistics.source;
+        let mut snapshots = source.snapshots.clone();
         snapshots.mark_unchanged();
         self.fold_services();
         self.ask_to_publish();
         // An actor that is down is not built again any more.
         let _ = tokio::time::timeout(LOOKED_AT_EVERY, snapshots.changed()).await;
-        publisher.end();
-        publisher.source().lookers.leave().await;
+        self.statistics.publishing.borrow_mut().take();
+        source.lookers.leave().await;
     }
 }
 

@@ -124,7 +124,8 @@ impl RootTask {
             start.options.this_machine(),
             start.capabilities,
         );
-        let first = memory.statistics_mut().publish(env.now());
+        let statistics =
+            StatisticsTable::new(&mut memory.statistics_mut(), env.now(), start.statistics);
         let root = Rc::new(Root {
             memory,
             handles: mailboxes.handles(),
@@ -137,7 +138,7 @@ impl RootTask {
             is_hosted: start.is_hosted,
             table: RefCell::new(table),
             models: ModelTable::new(start.models),
-            statistics: StatisticsTable::new(first, start.statistics),
+            statistics,
             service_counts: ServiceCounts::default(),
             timers: Timers::default(),
             listener: listener.map(Rc::new),

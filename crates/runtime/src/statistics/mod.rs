@@ -9,6 +9,7 @@ mod attend;
 mod beat;
 mod collect;
 mod encoded;
+mod follow;
 mod http;
 mod lookers;
 mod metrics;
@@ -19,6 +20,7 @@ mod thread;
 
 pub(crate) use attend::{AUDITED_MAX, attend};
 pub(crate) use collect::AgentStatistics;
+pub(crate) use follow::CopyOfStatistics;
 pub use http::MetricsError;
 pub(crate) use http::{MetricsListener, show_metrics};
 pub(crate) use processes::{AskedFor, Processes, facts, read_processes};

@@ -1,0 +1,224 @@
+//! The copy of a run's statistics on the thread of statistics: it follows what the keeper of the run is told, and
+//! snapshots are published of it. So whoever looks does not make the keeper copy what it changes next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dataflow_core::Time;
+use dataflow_core::stats::{Book, Changes};
+use tokio::sync::{Mutex, mpsc};
+
+use super::source::Publisher;
+use super::thread::StatisticsThread;
+
+/// How many changes wait for the copy. While there is no room they stay with the keeper, which has room for so many.
+const WAITING_MAX: usize = 64;
+/// So much that the copy has not been told is told without being asked for, so that it does not come all at once.
+const UNTOLD_MAX: usize = 4096;
+
+/// Tells the copy of a run's statistics on the thread of statistics what the keeper was told.
+#[derive(Debug)]
+pub(crate) struct CopyOfStatistics {
+    changes: mpsc::Sender<Changes>,
+    /// The copy was lost, with what it was told last.
+    is_lost: Arc<AtomicBool>,
+}
+
+/// What the copy's task has, also when it begins anew.
+struct Following {
+    copy: Mutex<Copy>,
+    is_lost: Arc<AtomicBool>,
+}
+
+struct Copy {
+    book: Book,
+    received: mpsc::Receiver<Changes>,
+    publisher: Publisher,
+    /// A panic has left it somewhere between two changes.
+    is_broken: bool,
+}
+
+impl CopyOfStatistics {
+    /// Lets a copy of `book` follow it on the thread. What it publishes ends when this is dropped, after the last that it
+    /// was told.
+    pub(crate) fn begin(
+        thread: &StatisticsThread,
+        book: &mut Book,
+        publisher: Publisher,
+    ) -> CopyOfStatistics {
+        let (changes, received) = mpsc::channel(WAITING_MAX);
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let following = Arc::new(Following {
+            copy: Mutex::new(Copy {
+                book: book.begin_copy(),
+                received,
+                publisher,
+                is_broken: false,
+            }),
+            is_lost: Arc::clone(&is_lost),
+        });
+        thread.keep("copy of a run's statistics", move || {
+            follow(Arc::clone(&following))
+        });
+        CopyOfStatistics { changes, is_lost }
+    }
+
+    /// Tells the copy what it has not been told, to be published as of this moment. When there is no room for it now, the
+    /// next time makes up for it.
+    pub(crate) fn publish(&self, book: &mut Book, at: Time) {
+        self.tell(book, Some(at));
+    }
+
+    /// Tells the copy what it has not been told, if that is much.
+    pub(crate) fn relieve(&self, book: &mut Book) {
+        if book.untold() >= UNTOLD_MAX {
+            self.tell(book, None);
+        }
+    }
+
+    fn tell(&self, book: &mut Book, at: Option<Time>) {
+        let Ok(room) = self.changes.try_reserve() else {
+            return;
+        };
+        let is_lost = self.is_lost.swap(false, Ordering::AcqRel);
+        room.send(book.changes(at, is_lost));
+    }
+}
+
+/// Follows until nothing more is told. A panic leaves a copy that cannot be relied on: it waits for the whole then, and
+/// nothing is published before.
+async fn follow(following: Arc<Following>) {
+    let mut copy = following.copy.lock().await;
+    let Copy {
+        book,
+        received,
+        publisher,
+        is_broken,
+    } = &mut *copy;
+    if *is_broken {
+        following.is_lost.store(true, Ordering::Release);
+    }
+    while let Some(changes) = received.recv().await {
+        if *is_broken && !changes.are_whole() {
+            continue;
+        }
+        *is_broken = true;
+        let published_at = changes.published_at();
+        book.follow(changes);
+        *is_broken = false;
+        if let Some(at) = published_at {
+            publisher.publish(book.publish(at));
+        }
+        // Others have their turn, however much there is.
+        tokio::task::yield_now().await;
+    }
+    publisher.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dataflow_core::stats::{GROUPS_MAX, ProcessFacts, Transition};
+    use dataflow_ids::stats::{Keeper, NodeKey, RunNumber};
+    use dataflow_ids::{Epoch, LifeCycle, NodeIndex};
+
+    use super::*;
+
+    const NODES: u32 = 20;
+
+    fn at(ms: u64) -> Time {
+        Time(Duration::from_millis(ms))
+    }
+
+    fn book() -> (Book, RunNumber) {
+        let mut book = Book::new(Keeper(7), GROUPS_MAX);
+        let peer = "here".parse().unwrap();
+        let name = "vision".parse().unwrap();
+        let run = book.add_dataflow(Time::START, peer, "vision-1".to_owned(), name);
+        for node in (0..NODES).map(NodeIndex) {
+            let key = NodeKey { run, node };
+            book.add_node(Time::START, key, &"camera".parse().unwrap())
+                .unwrap();
+        }
+        (book, run)
+    }
+
+    fn change(book: &mut Book, run: RunNumber, node: u32, cpu_ns: u64) {
+        let node = NodeIndex(node % NODES);
+        let facts = ProcessFacts {
+            epoch: Epoch(1),
+            pid: Some(1),
+            cpu_ns,
+            memory_bytes: cpu_ns,
+        };
+        book.process_read(NodeKey { run, node }, &facts).unwrap();
+    }
+
+    /// Waits until whoever looks sees what the book knows.
+    fn wait_for(book: &Book, source: &super::super::Source) {
+        let mut snapshots = source.snapshots.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let revision = book.revision();
+        runtime
+            .block_on(snapshots.wait_for(|snapshot| snapshot.revision() == revision))
+            .unwrap();
+    }
+
+    #[test]
+    fn whoever_looks_sees_what_the_keeper_was_told_and_the_end_comes_after_the_last_of_it() {
+        let thread = StatisticsThread::start().unwrap();
+        let (mut book, run) = book();
+        let publisher = Publisher::new(book.publish(Time::START));
+        let source = publisher.source().clone();
+        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        let placed = Transition {
+            node: NodeIndex(3),
+            to: LifeCycle::Placed,
+            epoch: Epoch(0),
+            at: at(1),
+        };
+        book.transition(run, placed).unwrap();
+        copy.publish(&mut book, at(2));
+        wait_for(&book, &source);
+        for cpu_ns in 0..20_000 {
+            change(&mut book, run, 3, cpu_ns);
+            copy.relieve(&mut book);
+        }
+        // There may be no room at this moment: the next one makes up for it.
+        while source.snapshots.borrow().revision() < book.revision() {
+            copy.publish(&mut book, at(3));
+            std::thread::yield_now();
+        }
+        change(&mut book, run, 4, 5);
+        copy.publish(&mut book, at(4));
+        drop(copy);
+        let mut snapshots = source.snapshots.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async { while snapshots.changed().await.is_ok() {} });
+        let last = source.snapshots.borrow().statistics();
+        assert_eq!(last, book.publish(Time::START).statistics());
+    }
+
+    #[test]
+    fn a_copy_that_was_lost_is_made_anew_and_says_nothing_wrong_before() {
+        let thread = StatisticsThread::start().unwrap();
+        let (mut book, run) = book();
+        let publisher = Publisher::new(book.publish(Time::START));
+        let source = publisher.source().clone();
+        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        change(&mut book, run, 1, 1);
+        // As after a panic between two changes.
+        drop(book.changes(None, false));
+        copy.is_lost.store(true, Ordering::Release);
+        change(&mut book, run, 2, 2);
+        copy.publish(&mut book, at(1));
+        wait_for(&book, &source);
+        let seen = source.snapshots.borrow().statistics();
+        assert_eq!(seen, book.publish(Time::START).statistics());
+    }
+}
