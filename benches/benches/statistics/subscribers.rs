@@ -1,9 +1,10 @@
 //! What a transition costs while nobody watches, and while fifty do who want to be told ten times a second: with as many
 //! as can be made, and with ten thousand a second. In turns, and in time of the processor as well as of the clock.
 //!
-//! As in the runtime, one thread makes the transitions and publishes; another tells all who watch what has changed, each
-//! through a socket to a process of its own, and encodes once what goes to several. Who has not read the last is told
-//! more at once.
+//! As in the runtime, one thread makes the transitions and says which they were, whether anybody watches or nobody; a copy
+//! of the statistics elsewhere follows them, and snapshots are published of it. Another thread tells all who watch what has
+//! changed, each through a socket to a process of its own, and encodes once what goes to several. Who has not read the last
+//! is told more at once.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,14 +12,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use dataflow_benches::clock::{now_ns, sleep_until, thread_ns};
 use dataflow_benches::figures::median;
-use dataflow_core::stats::Snapshot;
+use dataflow_core::Time;
+use dataflow_core::stats::{Book, Changes, Snapshot};
 use dataflow_wire::client::{ClientReply, in_parts};
 use dataflow_wire::frame::encode_frame;
 
@@ -38,7 +40,12 @@ const PACED_TRANSITIONS: usize = 100;
 /// Between two of those: ten thousand a second.
 const PACE_NS: u64 = 10_000_000;
 /// Transitions that are made at once when as many are made as can be.
-const TRANSITIONS: usize = 10_000;
+const TRANSITIONS: usize = 4_000;
+
+/// How many changes wait for the copy, as in the runtime.
+const WAITING_MAX: usize = 64;
+/// So much is told without being asked for, as in the runtime.
+const UNTOLD_MAX: usize = 4096;
 
 /// How fast transitions come.
 #[derive(Debug, Clone, Copy)]
@@ -123,14 +130,21 @@ fn one_round(
     span_ns: u64,
     costs: &mut Costs,
 ) -> Result<(), Box<dyn Error>> {
-    let published = Mutex::new(filled.book.publish(filled.now()));
-    let is_over = AtomicBool::new(false);
+    let mut copy = filled.book.begin_copy();
+    let published = Mutex::new(copy.publish(filled.now()));
+    let (is_over, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
     let sockets = Sockets::connect(folder, subscribers)?;
+    let (to_copy, received) = mpsc::channel::<Changes>();
     let (processor_ns, clock_ns, made, told) = thread::scope(|scope| {
+        scope.spawn(|| follow(copy, received, &waiting, &published));
         let telling = scope
             .spawn(|| tell(&sockets.here, &published, &is_over).map_err(|why| why.to_string()));
+        let copying = Copying {
+            to_copy,
+            waiting: &waiting,
+        };
         let (processor_ns, clock_ns, made) =
-            transitions(filled, &published, pace, subscribers > 0, span_ns);
+            transitions(filled, copying, pace, subscribers > 0, span_ns);
         is_over.store(true, Ordering::Relaxed);
         (processor_ns, clock_ns, made, telling.join())
     });
@@ -142,10 +156,46 @@ fn one_round(
     Ok(())
 }
 
-/// Makes transitions and publishes for a while: what that took of the processor and of the clock, and how many they were.
+/// Where the thread that makes transitions says which they were.
+struct Copying<'b> {
+    to_copy: mpsc::Sender<Changes>,
+    waiting: &'b AtomicUsize,
+}
+
+impl Copying<'_> {
+    /// Tells the copy what it does not know; when there is no room for it, the next time makes up for it.
+    fn tell(&self, book: &mut Book, publish_at: Option<Time>) {
+        if self.waiting.load(Ordering::Acquire) < WAITING_MAX {
+            self.waiting.fetch_add(1, Ordering::AcqRel);
+            // The copy stays until this is dropped.
+            let _ = self.to_copy.send(book.changes(publish_at, false));
+        }
+    }
+}
+
+/// Follows until nothing more is told.
+fn follow(
+    mut copy: Book,
+    received: mpsc::Receiver<Changes>,
+    waiting: &AtomicUsize,
+    published: &Mutex<Arc<Snapshot>>,
+) {
+    for changes in received {
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        let published_at = changes.published_at();
+        copy.follow(changes);
+        if let Some(at) = published_at {
+            let before = std::mem::replace(&mut *lock(published), copy.publish(at));
+            drop(before);
+        }
+    }
+}
+
+/// Makes transitions for a while and tells the copy: what that took of the processor and of the clock, and how many they
+/// were.
 fn transitions(
     filled: &mut Filled,
-    published: &Mutex<Arc<Snapshot>>,
+    copying: Copying<'_>,
     pace: Pace,
     is_watched: bool,
     span_ns: u64,
@@ -169,9 +219,9 @@ fn transitions(
         make(&mut filled.book, &transitions);
         if then_clock >= publish_ns {
             publish_ns += every_ns;
-            let snapshot = filled.book.publish(now);
-            let before = std::mem::replace(&mut *lock(published), snapshot);
-            drop(before);
+            copying.tell(&mut filled.book, Some(now));
+        } else if filled.book.untold() >= UNTOLD_MAX {
+            copying.tell(&mut filled.book, None);
         }
         clock += now_ns() - then_clock;
         processor += thread_ns() - then_processor;
