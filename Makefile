@@ -66,6 +66,8 @@ check: python ## Formatting, lints, documentation, dependencies
 	@cargo fmt --all --check
 	@printf '==> cargo clippy\n'
 	@cargo clippy --locked --workspace --all-targets -- --deny warnings
+	@printf '==> cargo clippy, without the screen of dataflow top\n'
+	@cargo clippy --locked -p dataflow-cli --no-default-features --all-targets -- --deny warnings
 	@printf '==> cargo doc\n'
 	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@printf '==> cargo deny\n'
