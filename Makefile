@@ -51,6 +51,7 @@ test: python ## Build and run every test
 	@cargo build --locked $(ALL) --all-targets
 	@scripts/demo-models prepare
 	@scripts/network-tools
+	@scripts/metrics-environment >/dev/null
 	@printf '==> cargo test\n'
 	@$(DEFAULT_SIGNALS) cargo test --locked $(ALL)
 	@printf '==> cargo test, with rules that are broken on purpose\n'

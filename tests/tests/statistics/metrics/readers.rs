@@ -23,17 +23,30 @@ fn environment() -> &'static Path {
     })
 }
 
+/// Says that a test does nothing here. Not through `eprintln!`, which is shown for tests that fail alone.
+fn skipped(test: &str, needs: &str) {
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n**** SKIPPED: {test}: it needs {needs}, which cannot be had here\n"
+    );
+}
+
+/// Whether Python's `prometheus_client` is there. Where it cannot be had, says so.
+pub(super) fn has_library(test: &str) -> bool {
+    let is_there = environment().join(".whole").exists();
+    if !is_there {
+        skipped(test, "`prometheus_client` of PyPI");
+    }
+    is_there
+}
+
 /// A program of Debian's `prometheus`. Where it cannot be had, says so.
 pub(super) fn prometheus(program: &str, test: &str) -> Option<PathBuf> {
     let path = environment().join("prometheus/usr/bin").join(program);
     if path.exists() {
         return Some(path);
     }
-    // Not through `eprintln!`, which is shown for tests that fail alone.
-    let _ = writeln!(
-        std::io::stderr(),
-        "\n**** SKIPPED: {test}: it needs {program} of Debian's package `prometheus`, which cannot be had here\n"
-    );
+    skipped(test, &format!("{program} of Debian's package `prometheus`"));
     None
 }
 
