@@ -1,6 +1,12 @@
 //! Rules that are broken on purpose: what looks at the statistics finds each.
 
+use std::time::Duration;
+
+use dataflow_core::Time;
 use dataflow_core::broken::{Rule, break_rule};
+use dataflow_core::stats::{Audited, Auditor, Book, Transition};
+use dataflow_ids::stats::{Keeper, NodeKey};
+use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId, NodeIndex};
 
 use super::histories::fault;
 use super::play::{Play, Processes};
@@ -38,4 +44,45 @@ fn a_counter_that_goes_with_its_member_is_found() {
 #[test]
 fn a_moment_that_goes_back_is_found() {
     assert!(finds(Rule::MomentsGoBack));
+}
+
+/// What the auditor finds, member by member, after one change of a state.
+fn audited_after_a_transition() -> Audited {
+    let at = Time(Duration::from_secs(1));
+    let mut book = Book::new(Keeper(1), 1);
+    let name = DataflowName::new("flow").unwrap();
+    let run = book.add_dataflow(at, "here".parse().unwrap(), "run".to_owned(), name);
+    let node = NodeIndex(0);
+    let key = NodeKey { run, node };
+    let id = NodeId::new("node").unwrap();
+    book.add_node(at, key, &id).unwrap();
+    let transition = Transition {
+        node,
+        to: LifeCycle::Placed,
+        epoch: Epoch(1),
+        at,
+    };
+    book.transition(run, transition).unwrap();
+    let snapshot = book.publish(at);
+    let mut auditor = Auditor::new();
+    let mut all = Audited::default();
+    loop {
+        let found = auditor.step(&snapshot, 1);
+        if found == Audited::default() {
+            return all;
+        }
+        all.recounted += found.recounted;
+        all.mismatches += found.mismatches;
+    }
+}
+
+#[test]
+fn the_auditor_finds_each_sum_that_keeps_the_old_state_and_no_other() {
+    let well = audited_after_a_transition();
+    assert_eq!((well.recounted, well.mismatches), (1, 0));
+    break_rule(Some(Rule::StatisticsKeepTheOldState));
+    let broken = audited_after_a_transition();
+    break_rule(None);
+    // Those of the total, of the run and of the group.
+    assert_eq!((broken.recounted, broken.mismatches), (1, 3));
 }
