@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::hello::ProtocolMismatch;
 
-/// The version of this conversation. Both sides refuse any other.
-pub const NODE_PROTOCOL: u32 = 1;
+/// The version of this conversation and of the memory that it hands over (edges of layout 2). Both sides refuse any
+/// other.
+pub const NODE_PROTOCOL: u32 = 2;
 
 /// The environment variable that holds the number of the inherited control socket.
 pub const CONTROL_FD_VARIABLE: &str = "DATAFLOW_CONTROL_FD";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dataflow_core::drain::DrainEvent;
 use dataflow_ids::{EdgeId, Epoch, NodeIndex, SegmentId, Sequence, StopMode};
-use dataflow_wire::node::{NODE_PROTOCOL, ToNode, ToRuntime};
+use dataflow_wire::node::{ToNode, ToRuntime, check_hello};
 use rustix::process::Signal;
 
 use super::Root;
@@ -99,11 +99,8 @@ impl Root {
                 library,
                 pid,
             } => {
-                if protocol != NODE_PROTOCOL {
-                    let why = format!(
-                        "its library ({library}) speaks version {protocol} of the control protocol, this \
-                         runtime speaks {NODE_PROTOCOL}: rebuild the node with the library of this version"
-                    );
+                if let Err(mismatch) = check_hello(protocol) {
+                    let why = format!("its library is {library}: {mismatch}");
                     self.refuse(node, epoch, &why);
                     return None;
                 }

@@ -61,10 +61,16 @@ fn descriptors_that_do_not_come_are_refused() {
 }
 
 #[test]
-fn another_version_is_refused_with_both_numbers() {
+fn another_version_is_refused_with_both_numbers_and_the_remedy() {
+    let later = NODE_PROTOCOL + 1;
     is_refused(
-        &hello(NODE_PROTOCOL + 1),
-        "version 2 of the control protocol",
+        &hello(later),
+        &format!("version {later} of the node protocol and this side version {NODE_PROTOCOL}"),
+    );
+    // A library of before edges had histograms, which could not map them.
+    is_refused(
+        &hello(1),
+        "install its Python package, from the same release",
     );
 }
 
