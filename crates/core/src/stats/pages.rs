@@ -90,6 +90,8 @@ impl<R> Pages<R> {
 
     /// The row of this number.
     pub(super) fn get(&self, number: u64) -> Option<&R> {
+        #[cfg(test)]
+        touched::one();
         let place = Place::of(number);
         let (_, sheaf) = &self.sheaves[find(&self.sheaves, place.sheaf).ok()?];
         sheaf[place.page].as_ref()?[place.row].as_ref()
@@ -105,6 +107,10 @@ impl<R> Pages<R> {
         let first = find(&self.sheaves, Place::of(number).sheaf).unwrap_or_else(|place| place);
         self.sheaves[first..]
             .iter()
+            .inspect(|_| {
+                #[cfg(test)]
+                touched::one();
+            })
             .flat_map(move |(sheaf, pages)| {
                 let pages = (0..).zip(pages.iter());
                 pages.flat_map(move |(page, rows)| {
@@ -231,5 +237,71 @@ fn same<T>(old: Option<&Arc<T>>, new: Option<&Arc<T>>) -> bool {
         (Some(old), Some(new)) => Arc::ptr_eq(old, new),
         (None, None) => true,
         _ => false,
+    }
+}
+
+/// How often tests that ask for something went to the rows, on this thread.
+#[cfg(test)]
+mod touched {
+    use std::cell::Cell;
+
+    thread_local!(static TOUCHED: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn one() {
+        TOUCHED.set(TOUCHED.get() + 1);
+    }
+
+    pub(super) fn by<T>(query: impl FnOnce() -> T) -> u64 {
+        TOUCHED.set(0);
+        query();
+        TOUCHED.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflow_ids::stats::{Keeper, Level, NodeKey, RunNumber};
+    use dataflow_ids::{DataflowName, NodeId, NodeIndex};
+
+    use super::super::{Book, GROUPS_MAX};
+    use super::touched;
+    use crate::time::Time;
+
+    /// A book with one run of so many nodes of one name.
+    fn book_of(nodes: u32) -> (Book, RunNumber, NodeId) {
+        let at = Time::default();
+        let mut book = Book::new(Keeper(1), GROUPS_MAX);
+        let peer = "here".parse().expect("a name");
+        let flow = DataflowName::new("flow").expect("a name");
+        let run = book.add_dataflow(at, peer, "a run".to_owned(), flow);
+        let name = NodeId::new("worker").expect("a name");
+        for node in (0..nodes).map(NodeIndex) {
+            let key = NodeKey { run, node };
+            book.add_node(at, key, &name).expect("its run is there");
+        }
+        (book, run, name)
+    }
+
+    #[test]
+    fn a_query_goes_to_the_rows_as_often_among_many_nodes_as_among_few() {
+        let touched = |nodes| {
+            let (book, run, name) = book_of(nodes);
+            let counted = |level: Option<&Level>| {
+                let counted = level.expect("it is there").nodes.get();
+                assert_eq!(counted, u64::from(nodes));
+            };
+            let all = [
+                touched::by(|| counted(Some(book.total()))),
+                touched::by(|| counted(book.dataflow(run))),
+                touched::by(|| counted(book.group(Some(&name)))),
+            ];
+            // What goes over all of them is seen.
+            let whole = touched::by(|| book.now.statistics());
+            assert!(whole > u64::from(nodes) / 1024, "{whole}");
+            all
+        };
+        let few = touched(10);
+        assert_eq!(few, touched(100_000));
+        assert_eq!(few, [0, 1, 1]);
     }
 }
