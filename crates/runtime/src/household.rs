@@ -7,12 +7,14 @@ use dataflow_shm::child::{DescriptorLimit, raise_descriptor_limit};
 
 use crate::error::UpError;
 use crate::models::{FetchLimits, HubSettings, ModelService};
+use crate::served::Served;
 use crate::statistics::{AgentStatistics, StatisticsThread};
 
 /// Shared by every run of an agent. A run that has its process for itself has one of its own. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Household {
     shared: Arc<Mutex<Shared>>,
+    served: Served,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,7 @@ impl Household {
         settings: HubSettings,
         bytes_per_second: Option<u64>,
     ) -> Result<Arc<ModelService>, UpError> {
+        let served = &self.served;
         let mut shared = self.lock();
         let known = &mut shared.services;
         known.retain(|known| known.service.strong_count() > 0);
@@ -62,12 +65,18 @@ impl Household {
             ..FetchLimits::default()
         };
         let service = Arc::new(ModelService::for_hub(settings.clone(), limits)?);
+        served.by(&service);
         known.push(Service {
             settings,
             bytes_per_second,
             service: Arc::downgrade(&service),
         });
         Ok(service)
+    }
+
+    /// What serves the runs, counted once.
+    pub(crate) fn served(&self) -> &Served {
+        &self.served
     }
 
     /// Gives up what fetches models. When nobody else has it, it is given back to be ended, and no other run gets it.

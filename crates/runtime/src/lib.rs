@@ -32,6 +32,7 @@ pub mod process;
 mod programs;
 pub mod registry;
 mod root;
+mod served;
 mod statistics;
 mod supervision;
 

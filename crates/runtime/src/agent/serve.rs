@@ -107,7 +107,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
     });
     let household = Household::default();
     let thread = household.statistics().map_err(AgentRunError::Statistics)?;
-    let statistics = AgentStatistics::start(thread, Keeper(seed));
+    let statistics = AgentStatistics::start(thread, Keeper(seed), household.served().clone());
     household.collect(statistics.clone());
     let metrics_at = metrics.as_ref().map(MetricsListener::address);
     let shown = metrics.map(|listener| show_metrics(listener, statistics.source().clone()));

@@ -6,6 +6,7 @@ mod error;
 mod fetch;
 mod none;
 pub mod pins;
+mod rows;
 mod seam;
 mod service;
 
@@ -13,10 +14,12 @@ pub use environment::{HubSettings, Token};
 pub use error::ModelError;
 pub use fetch::{Ending, FetchLimits, HubFetcher};
 pub use none::NoModels;
+pub(crate) use rows::{download_row, pool_row};
 pub use seam::{
     FetchEpoch, FetchEvent, FetchProgress, FetchSink, Fetcher, Fetching, FileProgress, LetGo,
     ModelOrder, ModelWatch, Models, Wanted,
 };
 #[cfg(any(test, feature = "faults"))]
 pub use service::ActorFault;
+pub(crate) use service::Ledger;
 pub use service::{LocalModels, ModelService};

@@ -10,6 +10,7 @@ pub use dataflow_core::models::FetchEpoch;
 use dataflow_core::models::{Listing, ModelSpec};
 use dataflow_core::pool::PoolStatistics;
 use dataflow_descriptor::Model;
+use dataflow_ids::stats::Downloads;
 use dataflow_wire::status::{ModelState, ModelView};
 use tokio::sync::{mpsc, watch};
 
@@ -49,6 +50,11 @@ pub trait Models {
     fn pool(&self) -> Option<PoolStatistics> {
         None
     }
+
+    /// How all downloads stand, and what was counted of them: of everybody whom this serves.
+    fn downloads(&self) -> Downloads {
+        Downloads::default()
+    }
 }
 
 impl<M: Models + ?Sized> Models for Arc<M> {
@@ -58,6 +64,10 @@ impl<M: Models + ?Sized> Models for Arc<M> {
 
     fn pool(&self) -> Option<PoolStatistics> {
         (**self).pool()
+    }
+
+    fn downloads(&self) -> Downloads {
+        (**self).downloads()
     }
 }
 

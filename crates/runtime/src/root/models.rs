@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use dataflow_descriptor::Model;
-use dataflow_ids::stats::{Counter, Gauge, PoolRow};
+use dataflow_ids::stats::{Downloads, PoolRow};
 use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
 use dataflow_wire::waits::ModelWait;
@@ -16,7 +16,7 @@ use super::Root;
 use crate::actors::DataflowMessage;
 use crate::env::{Task, TaskName};
 use crate::events::RunEvent;
-use crate::models::{ModelOrder, Models as Source, Wanted};
+use crate::models::{ModelOrder, Models as Source, Wanted, pool_row};
 
 /// What the root holds for the models of the dataflow.
 pub(super) struct ModelTable {
@@ -65,17 +65,12 @@ impl ModelTable {
 
     /// How the pool stands on which files are hashed and written, if there is one.
     pub(super) fn pool(&self) -> Option<PoolRow> {
-        let pool = self.source.pool()?;
-        Some(PoolRow {
-            running: Gauge::new(pool.running as u64),
-            idle: Gauge::new(pool.idle as u64),
-            queued: Gauge::new(pool.queued as u64),
-            threads_started: Counter::new(pool.threads_started),
-            threads_not_started: Counter::new(pool.threads_not_started),
-            completed: Counter::new(pool.completed),
-            panicked: Counter::new(pool.panicked),
-            refused: Counter::new(pool.refused),
-        })
+        self.source.pool().as_ref().map(pool_row)
+    }
+
+    /// What was counted of the downloads of everybody whom the same serves.
+    pub(super) fn downloads(&self) -> Downloads {
+        self.source.downloads()
     }
 
     /// How a model stands.

@@ -1,15 +1,15 @@
 //! How what serves the dataflow stands, for the statistics: its actors, its models, and the pool.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use dataflow_core::stats::ProcessFacts;
+use dataflow_core::stats::{Audited, ProcessFacts};
+use dataflow_ids::NodeIndex;
 use dataflow_ids::stats::{ActorRow, Counter, DownloadRow, Downloads, Gauge, PoolRow};
-use dataflow_ids::{ModelIndex, NodeIndex};
-use dataflow_wire::status::{ModelState, ModelView};
 
 use super::Root;
 use crate::actors::ActorName;
+use crate::models::download_row;
 use crate::supervision::Counts;
 
 /// How what serves the dataflow stands.
@@ -28,34 +28,10 @@ pub(crate) struct Services {
 pub(super) struct ServiceCounts {
     /// How often actors of each kind were built again after a panic.
     rebuilt: RefCell<BTreeMap<&'static str, Counter>>,
-    downloads: RefCell<DownloadCounts>,
-}
-
-/// What was counted of the downloads.
-#[derive(Debug, Default)]
-struct DownloadCounts {
-    ready: Counter,
-    failed: Counter,
-    bytes: Counter,
-    /// How each model stood when it was last looked at.
-    seen: BTreeMap<ModelIndex, (ModelState, u64)>,
-}
-
-impl DownloadCounts {
-    /// Counts what has happened to a model since it was last looked at.
-    fn see(&mut self, model: ModelIndex, view: &ModelView) {
-        let now = (view.state, view.bytes_done);
-        let (was, bytes) = self.seen.insert(model, now).unwrap_or_default();
-        // What was there before it was fetched has not come in now.
-        if was == ModelState::Fetching {
-            self.bytes.add(view.bytes_done.saturating_sub(bytes));
-        }
-        match view.state {
-            ModelState::Ready if was != ModelState::Ready => self.ready.add(1),
-            ModelState::Failed if was != ModelState::Failed => self.failed.add(1),
-            _ => {}
-        }
-    }
+    /// What the auditor has found in all.
+    found: Cell<Audited>,
+    /// How much of that the statistics have taken.
+    taken: Cell<Audited>,
 }
 
 /// How an actor's kind is called.
@@ -65,18 +41,6 @@ fn kind(actor: ActorName) -> &'static str {
         ActorName::Node(_) => "node",
         ActorName::Scheduler => "scheduler",
         ActorName::Stats => "stats",
-    }
-}
-
-/// How a model's state is called, as `ps` calls it.
-fn word(state: ModelState) -> &'static str {
-    match state {
-        ModelState::Waiting => "waiting",
-        ModelState::Resolving => "resolving",
-        ModelState::Fetching => "fetching",
-        ModelState::Ready => "ready",
-        ModelState::Failed => "failed",
-        ModelState::Cancelled => "cancelled",
     }
 }
 
@@ -95,6 +59,28 @@ impl Root {
     pub(super) fn count_rebuilt(&self, actor: ActorName) {
         let mut rebuilt = self.service_counts.rebuilt.borrow_mut();
         rebuilt.entry(kind(actor)).or_default().add(1);
+    }
+
+    /// The auditor has found this. Gives what it has found in all: a total may be told twice.
+    pub(super) fn found_in_all(&self, found: Audited) -> Audited {
+        let mut all = self.service_counts.found.get();
+        all.recounted += found.recounted;
+        all.mismatches += found.mismatches;
+        self.service_counts.found.set(all);
+        all
+    }
+
+    /// The statistics hear what the auditor has found in all. Gives how much of it they have not taken, once.
+    pub(crate) fn take_found(&self, all: Audited) -> Audited {
+        let taken = self.service_counts.taken.get();
+        self.service_counts.taken.set(Audited {
+            recounted: all.recounted.max(taken.recounted),
+            mismatches: all.mismatches.max(taken.mismatches),
+        });
+        Audited {
+            recounted: all.recounted.saturating_sub(taken.recounted),
+            mismatches: all.mismatches.saturating_sub(taken.mismatches),
+        }
     }
 
     fn actor_rows(&self) -> Vec<ActorRow> {
@@ -136,30 +122,24 @@ impl Root {
         row
     }
 
+    /// The models that this run wants, with what was counted where they are fetched: for all whom the same serves, if it is
+    /// one of several.
     fn downloads(&self) -> Downloads {
-        let mut counted = self.service_counts.downloads.borrow_mut();
-        let mut downloads = Downloads::default();
+        let mut downloads = Downloads {
+            rows: Vec::new(),
+            active: Gauge::default(),
+            ..self.models.downloads()
+        };
         for (model, view) in self.models.views() {
-            counted.see(model, &view);
             downloads.active.add(u64::from(!view.state.is_final()));
             let Some(described) = self.dataflow.models.get(model.0 as usize) else {
                 continue;
             };
             if downloads.rows.len() < DownloadRow::SHOWN_MAX {
-                downloads.rows.push(DownloadRow {
-                    model: format!("{}@{}", described.repo, described.revision),
-                    state: word(view.state).to_owned(),
-                    bytes_done: view.bytes_done,
-                    bytes_total: view.bytes_total,
-                    bytes_per_second: view.bytes_per_second,
-                });
+                let row = download_row(&described.repo, &described.revision, &view);
+                downloads.rows.push(row);
             }
         }
-        Downloads {
-            ready: counted.ready,
-            failed: counted.failed,
-            bytes: counted.bytes,
-            ..downloads
-        }
+        downloads
     }
 }

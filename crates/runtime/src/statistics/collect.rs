@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Audited, Collector, GROUPS_MAX, Snapshot, Source as Collected};
-use dataflow_ids::stats::{Counter, Keeper, PeerRow};
+use dataflow_ids::stats::{Counter, Delta, Downloads, Keeper, PeerRow, Statistics};
 use dataflow_wire::peers::PeersStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -21,9 +21,10 @@ use super::attend::attend;
 use super::lookers::Looking;
 use super::source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
 use super::thread::StatisticsThread;
+use crate::served::{Served, Service};
 
 /// How often a turn may panic over one dataflow, before that dataflow is collected no more.
-const STRIKES_MAX: u32 = 3;
+pub(super) const STRIKES_MAX: u32 = 3;
 
 /// The way to the statistics of an agent, from any thread. Cheap to clone; nothing in it waits.
 #[derive(Debug, Clone)]
@@ -35,11 +36,16 @@ pub(crate) struct AgentStatistics {
 }
 
 impl AgentStatistics {
-    /// Begins to collect. `keeper` is a number that no other keeper of statistics ever had.
-    pub(crate) fn start(thread: Arc<StatisticsThread>, keeper: Keeper) -> AgentStatistics {
+    /// Begins to collect. `keeper` is a number that no other keeper of statistics ever had. What serves the dataflows is
+    /// `served`.
+    pub(crate) fn start(
+        thread: Arc<StatisticsThread>,
+        keeper: Keeper,
+        served: Served,
+    ) -> AgentStatistics {
         let (begun, runs) = unbounded_channel();
         let peers = watch::Sender::new(None);
-        let collecting = Collecting::new(keeper, runs, peers.subscribe());
+        let collecting = Collecting::new(keeper, runs, peers.subscribe(), served);
         let source = collecting.publisher.source().clone();
         let collected = source.clone();
         thread.run("statistics of an agent", move || async move {
@@ -90,9 +96,17 @@ pub(super) struct Collecting {
     begins: RefCell<UnboundedReceiver<(Collected, Source)>>,
     runs: RefCell<BTreeMap<Collected, Run>>,
     peers: RefCell<watch::Receiver<Option<PeersStatus>>>,
+    /// What serves all dataflows here: each of them knows of it, and it is one.
+    served: Served,
     audits: RefCell<Audited>,
     /// What a turn is at.
     in_hand: RefCell<Option<Collected>>,
+    /// What was taken last of what serves the dataflows.
+    known_served: RefCell<Service>,
+    #[cfg(test)]
+    panics_over: RefCell<Option<Collected>>,
+    #[cfg(test)]
+    steps: std::cell::Cell<u32>,
 }
 
 /// How far a dataflow is collected.
@@ -110,6 +124,7 @@ impl Collecting {
         keeper: Keeper,
         begins: UnboundedReceiver<(Collected, Source)>,
         peers: watch::Receiver<Option<PeersStatus>>,
+        served: Served,
     ) -> Collecting {
         let mut collector = Collector::new(keeper, GROUPS_MAX);
         Collecting {
@@ -118,8 +133,14 @@ impl Collecting {
             begins: RefCell::new(begins),
             runs: RefCell::default(),
             peers: RefCell::new(peers),
+            served,
             audits: RefCell::default(),
             in_hand: RefCell::default(),
+            known_served: RefCell::default(),
+            #[cfg(test)]
+            panics_over: RefCell::default(),
+            #[cfg(test)]
+            steps: std::cell::Cell::default(),
         }
     }
 
@@ -130,7 +151,32 @@ impl Collecting {
             keeper,
             unbounded_channel().1,
             watch::Sender::new(None).subscribe(),
+            Served::default(),
         )
+    }
+
+    /// What whoever looks sees.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.publisher.source().snapshots.borrow())
+    }
+
+    /// What serves all dataflows.
+    #[cfg(test)]
+    pub(super) fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Taking something of this dataflow panics.
+    #[cfg(test)]
+    pub(super) fn panics_over(&self, run: Collected) {
+        self.panics_over.replace(Some(run));
+    }
+
+    /// How often something was changed.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> u32 {
+        self.steps.get()
     }
 
     pub(super) fn now(&self) -> Time {
@@ -173,20 +219,38 @@ impl Collecting {
             self.strike(&name);
         }
         let now = self.now();
+        let served = self.served.look();
+        let news = self.news();
+        let peers = self.news_of_peers();
+        let audited = *self.audits.borrow();
+        if news.is_empty()
+            && peers.is_none()
+            && audited == Audited::default()
+            && *self.known_served.borrow() == served
+        {
+            // As most turns are: nothing is copied, and time goes on.
+            let snapshot = self.collector.borrow_mut().publish(now);
+            return self.publisher.publish(snapshot);
+        }
         let (taken, snapshot) = self.step(|collector| {
-            let names: Vec<Collected> = self.runs.borrow().keys().cloned().collect();
-            let taken: Vec<_> = (names.into_iter())
+            let taken: Vec<_> = (news.into_iter())
                 .map(|name| self.collect(collector, now, name))
                 .collect();
             self.in_hand.take();
-            if let Some(peers) = &*self.peers.borrow_mut().borrow_and_update() {
-                collector.peers(self.rows(peers));
+            if let Some(peers) = peers {
+                collector.peers(peers);
             }
-            let audited = *self.audits.borrow();
-            collector.audited(audited.recounted, audited.mismatches);
+            collector.downloads(&served.downloads);
+            if let Some(pool) = served.pool {
+                collector.pool(pool);
+            }
+            if audited != Audited::default() {
+                collector.audited(audited.recounted, audited.mismatches);
+            }
             (taken, collector.publish(now))
         });
         self.audits.take();
+        self.known_served.replace(served);
         self.publisher.publish(snapshot);
         let mut runs = self.runs.borrow_mut();
         for (name, latest) in taken {
@@ -197,16 +261,58 @@ impl Collecting {
         }
     }
 
+    /// The dataflows of which there is something to take. While somebody looks at the agent, somebody looks at each.
+    fn news(&self) -> Vec<Collected> {
+        let lookers = &self.publisher.source().lookers;
+        let mut runs = self.runs.borrow_mut();
+        let mut news = Vec::new();
+        for (name, run) in &mut *runs {
+            if lookers.are_there_now_and_then() {
+                run.source.lookers.look_now_and_then();
+            }
+            run.looking = match (lookers.are_there(), run.looking.take()) {
+                (true, None) => Some(run.source.lookers.look()),
+                (true, looking) => looking,
+                (false, _) => None,
+            };
+            let is_over = run.source.snapshots.has_changed().is_err();
+            let latest = run.source.snapshots.borrow().revision();
+            let known = run.known.as_ref().map(|known| known.revision());
+            if is_over || known != Some(latest) {
+                news.push(name.clone());
+            }
+        }
+        news
+    }
+
+    /// How the peers stand, if it is not known yet.
+    fn news_of_peers(&self) -> Option<Vec<PeerRow>> {
+        let rows = self.rows((*self.peers.borrow_mut().borrow_and_update()).as_ref()?);
+        let last = Arc::clone(&self.publisher.source().snapshots.borrow());
+        let is_known =
+            rows.len() == last.peers().len() && rows.iter().all(|row| last.peers().contains(row));
+        (!is_known).then_some(rows)
+    }
+
     /// A turn has panicked over a dataflow.
     fn strike(&self, name: &Collected) {
-        let mut runs = self.runs.borrow_mut();
-        let Some(run) = runs.get_mut(name) else {
-            return;
+        let is_last = {
+            let mut runs = self.runs.borrow_mut();
+            let Some(run) = runs.get_mut(name) else {
+                return;
+            };
+            run.strikes += 1;
+            let is_last = run.strikes >= STRIKES_MAX;
+            if is_last {
+                // Before anything that may panic again.
+                runs.remove(name);
+            }
+            is_last
         };
-        run.strikes += 1;
-        if run.strikes >= STRIKES_MAX {
+        if is_last {
             tracing::error!(run = ?name, "statistics of a dataflow are collected no more");
-            runs.remove(name);
+            let now = self.now();
+            self.step(|collector| collector.gone(now, name));
         }
     }
 
@@ -219,26 +325,35 @@ impl Collecting {
         name: Collected,
     ) -> (Collected, Option<Arc<Snapshot>>) {
         self.in_hand.replace(Some(name.clone()));
-        let lookers = &self.publisher.source().lookers;
+        #[cfg(test)]
+        assert_ne!(
+            self.panics_over.borrow().as_ref(),
+            Some(&name),
+            "on purpose"
+        );
         let mut runs = self.runs.borrow_mut();
         let Some(run) = runs.get_mut(&name) else {
             return (name, None);
-        };
-        if lookers.are_there_now_and_then() {
-            run.source.lookers.look_now_and_then();
-        }
-        run.looking = match (lookers.are_there(), run.looking.take()) {
-            (true, None) => Some(run.source.lookers.look()),
-            (true, looking) => looking,
-            (false, _) => None,
         };
         // In this order: nothing follows on a snapshot that is taken after the end.
         let is_last = run.source.snapshots.has_changed().is_err();
         let latest = Arc::clone(&run.source.snapshots.borrow_and_update());
         let known = run.known.as_ref();
-        let followed = known.map(|known| collector.delta(now, &name, latest.since(known)));
+        let followed = known.map(|known| {
+            let delta = Delta {
+                downloads: None,
+                pool: None,
+                ..latest.since(known)
+            };
+            collector.delta(now, &name, delta)
+        });
+        let whole = || Statistics {
+            downloads: Downloads::default(),
+            pool: None,
+            ..latest.statistics()
+        };
         if !matches!(followed, Some(Ok(())))
-            && let Err(error) = collector.whole(now, &name, latest.statistics())
+            && let Err(error) = collector.whole(now, &name, whole())
         {
             tracing::error!(run = ?name, %error, "statistics of a dataflow not taken");
         }
@@ -250,6 +365,8 @@ impl Collecting {
 
     /// Changes what is collected: wholly, or with a panic not at all.
     pub(super) fn step<T>(&self, change: impl FnOnce(&mut Collector) -> T) -> T {
+        #[cfg(test)]
+        self.steps.set(self.steps.get() + 1);
         let mut next = self.collector.borrow().clone();
         let result = change(&mut next);
         self.collector.replace(next);

@@ -57,6 +57,7 @@ impl DownloadActor {
             JobCommand::End { epoch } => keeper.end_fetch(epoch),
             JobCommand::Publish { order } => keeper.publish(&order),
         });
+        keeper.forget_unwanted();
         if given_up > 0 {
             keeper.cannot_go_on();
         }

@@ -11,6 +11,7 @@ use dataflow_wire::status::ModelView;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use super::ledger::Ledger;
 use crate::models::{LetGo, ModelOrder, Wanted};
 
 /// What the service is asked.
@@ -48,6 +49,8 @@ pub(super) struct Door {
     /// Unbounded: whoever wants something is not to wait, and wants a few things in a life.
     to_service: UnboundedSender<Request>,
     subscribers: Arc<AtomicU64>,
+    /// What the service counts.
+    ledger: Ledger,
 }
 
 impl Door {
@@ -57,6 +60,7 @@ impl Door {
         let door = Door {
             to_service,
             subscribers,
+            ledger: Ledger::default(),
         };
         (door, requests)
     }
@@ -71,6 +75,11 @@ impl Door {
         });
         let door = self.clone();
         Wanted::new(watched, Box::new(Leaving { door, subscriber }))
+    }
+
+    /// What the service counts.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     pub(super) fn send(&self, request: Request) {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 #[cfg(any(test, feature = "faults"))]
 use super::door::ActorFault;
+use super::ledger::Ledger;
 use super::view;
 use crate::actors::Committed;
 use crate::env::{Task, spawn_guarded};
@@ -42,6 +43,8 @@ struct Subscriber {
 struct InFlight {
     progress: watch::Receiver<FetchProgress>,
     rate: Rate,
+    /// Bytes that have come in and are in the ledger.
+    counted_bytes: u64,
     resolved: Option<Arc<Listing>>,
     /// The first end that it has said.
     ended: Option<FetchSaid<ModelError>>,
@@ -58,6 +61,8 @@ pub(super) struct Keeper {
     fetches: RefCell<BTreeMap<FetchEpoch, InFlight>>,
     fetcher: Rc<dyn Fetcher>,
     events: UnboundedSender<(FetchEpoch, FetchEvent)>,
+    /// What is counted of it all.
+    ledger: Ledger,
     start: tokio::time::Instant,
     gives_up: Cell<bool>,
     given_up: Notify,
@@ -70,6 +75,7 @@ impl Keeper {
     pub(super) fn new(
         fetcher: Rc<dyn Fetcher>,
         events: UnboundedSender<(FetchEpoch, FetchEvent)>,
+        ledger: Ledger,
     ) -> Rc<Keeper> {
         Rc::new(Keeper {
             jobs: Committed::new(Jobs::new()),
@@ -77,6 +83,7 @@ impl Keeper {
             fetches: RefCell::default(),
             fetcher,
             events,
+            ledger,
             start: tokio::time::Instant::now(),
             gives_up: Cell::new(false),
             given_up: Notify::new(),
@@ -191,6 +198,7 @@ impl Keeper {
         let in_flight = InFlight {
             progress,
             rate: Rate::new(RATE_WINDOW),
+            counted_bytes: 0,
             resolved: None,
             ended: None,
             _fetching: fetching,
@@ -252,6 +260,7 @@ impl Keeper {
                 return false;
             };
             in_flight.rate.count(now, received_bytes);
+            self.count_bytes(in_flight, received_bytes);
             view::rate(&in_flight.rate, now).is_some()
         };
         let order = self.jobs.read().order_of(epoch).cloned();
@@ -261,9 +270,31 @@ impl Keeper {
         has_rate
     }
 
+    /// So many bytes have come in for a fetch so far.
+    fn count_bytes(&self, in_flight: &mut InFlight, received_bytes: u64) {
+        let more = received_bytes.saturating_sub(in_flight.counted_bytes);
+        in_flight.counted_bytes += more;
+        self.ledger.came_in(more);
+    }
+
+    /// A fetch is over: counts what has come in since its progress was looked at last.
+    fn count_rest(&self, in_flight: &mut InFlight) {
+        let received_bytes = in_flight.progress.borrow().received_bytes;
+        self.count_bytes(in_flight, received_bytes);
+    }
+
+    /// What nobody wants any more is no download.
+    pub(super) fn forget_unwanted(&self) {
+        let jobs = self.jobs.read();
+        self.ledger.wanted_are(|order| jobs.job(order).is_some());
+    }
+
     /// Lets go of a fetch.
     pub(super) fn end_fetch(&self, epoch: FetchEpoch) {
-        let ended = self.fetches.borrow_mut().remove(&epoch);
+        let mut ended = self.fetches.borrow_mut().remove(&epoch);
+        if let Some(in_flight) = &mut ended {
+            self.count_rest(in_flight);
+        }
         // Whatever its drop does finds nothing borrowed.
         drop(ended);
     }
@@ -281,6 +312,7 @@ impl Keeper {
             let rate = in_flight.map(|it| (&it.rate, self.now()));
             view::of(job, progress.as_deref(), rate)
         };
+        self.ledger.stands(order, job, &view);
         let subscribers = self.subscribers.borrow();
         for subscriber in job.subscribers.iter().filter_map(|it| subscribers.get(it)) {
             say(subscriber, &view);
@@ -319,7 +351,11 @@ impl Keeper {
 
     /// Cancels every fetch, and lets everybody know that nothing follows.
     pub(super) fn end(&self) {
-        let fetches = std::mem::take(&mut *self.fetches.borrow_mut());
+        let mut fetches = std::mem::take(&mut *self.fetches.borrow_mut());
+        for in_flight in fetches.values_mut() {
+            self.count_rest(in_flight);
+        }
+        self.ledger.wanted_are(|_| false);
         let subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
         drop((fetches, subscribers));
     }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use dataflow_ids::stats::Downloads;
+
 use super::door::Door;
 #[cfg(any(test, feature = "faults"))]
 use super::door::{ActorFault, Request};
@@ -30,7 +32,7 @@ impl LocalModels {
     #[must_use]
     pub fn new(fetcher: Rc<dyn Fetcher>) -> LocalModels {
         let (door, requests) = Door::new();
-        let service = Service::new(fetcher, requests);
+        let service = Service::new(fetcher, requests, door.ledger().clone());
         #[cfg(any(test, feature = "faults"))]
         let handle = service.handle().clone();
         let serves = spawn_guarded(service.run(), |what| {
@@ -61,5 +63,9 @@ impl LocalModels {
 impl Models for LocalModels {
     fn want(&self, order: ModelOrder) -> Wanted {
         self.door.want(order)
+    }
+
+    fn downloads(&self) -> Downloads {
+        self.door.ledger().downloads()
     }
 }

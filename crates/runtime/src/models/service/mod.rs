@@ -4,6 +4,7 @@
 mod actor;
 mod door;
 mod keeper;
+mod ledger;
 mod local;
 mod serve;
 mod thread;
@@ -11,5 +12,6 @@ mod view;
 
 #[cfg(any(test, feature = "faults"))]
 pub use door::ActorFault;
+pub(crate) use ledger::Ledger;
 pub use local::LocalModels;
 pub use thread::ModelService;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::actor::{DownloadActor, DownloadMessage};
 use super::door::Request;
 use super::keeper::Keeper;
+use super::ledger::Ledger;
 use crate::models::{FetchEvent, Fetcher};
 use crate::supervision::{ACTOR_POLICY, Down, Handle, Mailbox, Supervisor, Verdict};
 
@@ -33,11 +34,15 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Makes a service; its actor begins. It asks nothing of the fetcher before somebody wants something.
-    pub(super) fn new(fetcher: Rc<dyn Fetcher>, requests: UnboundedReceiver<Request>) -> Service {
+    /// Makes a service; its actor begins. What it counts is in the `ledger`. It asks nothing of the fetcher before somebody wants something.
+    pub(super) fn new(
+        fetcher: Rc<dyn Fetcher>,
+        requests: UnboundedReceiver<Request>,
+        ledger: Ledger,
+    ) -> Service {
         let (to_us, events) = unbounded_channel();
         let (to_owner, downs) = unbounded_channel();
-        let keeper = Keeper::new(fetcher, to_us);
+        let keeper = Keeper::new(fetcher, to_us, ledger);
         let mailbox = Mailbox::new(NAME, MAILBOX_CAPACITY);
         let handle = Handle::new(Rc::clone(&mailbox));
         let mut supervisor = Supervisor::new(ACTOR_POLICY, to_owner);

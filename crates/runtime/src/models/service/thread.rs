@@ -5,9 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
+use dataflow_ids::stats::Downloads;
+
 #[cfg(any(test, feature = "faults"))]
 use super::door::ActorFault;
 use super::door::{Door, Request};
+use super::ledger::Ledger;
 use super::serve::Service;
 use crate::models::{
     Ending, FetchLimits, Fetcher, HubFetcher, HubSettings, ModelError, ModelOrder, Models, Wanted,
@@ -65,9 +68,10 @@ impl ModelService {
         make: impl FnOnce() -> F + Send + 'static,
     ) -> io::Result<ModelService> {
         let (door, requests) = Door::new();
+        let ledger = door.ledger().clone();
         let serve = move || {
             actix_rt::System::new().block_on(async {
-                Service::new(Rc::new(make()), requests).run().await;
+                Service::new(Rc::new(make()), requests, ledger).run().await;
             });
         };
         // Nobody waits for its end: it may be in the middle of anything, and the cache is right at every moment.
@@ -79,6 +83,16 @@ impl ModelService {
             pool: None,
             ending: Mutex::default(),
         })
+    }
+
+    /// What it counts, also for whoever outlives it.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        self.door.ledger()
+    }
+
+    /// The pool on which files are hashed and written, if there is one.
+    pub(crate) fn writes_on(&self) -> Option<&Pool> {
+        self.pool.as_ref()
     }
 
     /// Cancels every fetch, and waits a moment until none of them holds a file: for whoever ends the process, so that
@@ -103,6 +117,10 @@ impl Models for ModelService {
 
     fn pool(&self) -> Option<PoolStatistics> {
         self.pool.as_ref().map(Pool::statistics)
+    }
+
+    fn downloads(&self) -> Downloads {
+        self.ledger().downloads()
     }
 }
 

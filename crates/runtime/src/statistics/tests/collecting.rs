@@ -1,15 +1,18 @@
 //! The statistics of an agent: what its dataflows count is put together, and stays when they end.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use dataflow_core::stats::Source as Collected;
 use dataflow_ids::PeerId;
-use dataflow_ids::stats::{Keeper, Statistics};
+use dataflow_ids::stats::{Counter, Downloads, Gauge, Keeper, PoolRow, Statistics};
 
 use super::support::{Kept, OFTEN, PATIENCE, Served};
 use crate::client::Watcher;
-use crate::statistics::collect::Collecting;
+use crate::models::{FetchLimits, HubSettings, ModelService};
+use crate::served::Served as ServedBy;
+use crate::statistics::collect::{Collecting, STRIKES_MAX};
 use crate::statistics::{AgentStatistics, Publisher, StatisticsThread};
 
 fn run(number: u32) -> Collected {
@@ -37,7 +40,7 @@ fn wait_until(watcher: &mut Watcher, is_so: impl Fn(&Statistics) -> bool) -> Sta
 #[test]
 fn what_dataflows_count_is_put_together_and_stays_when_they_end() {
     let thread = Arc::new(StatisticsThread::start().unwrap());
-    let agent = AgentStatistics::start(Arc::clone(&thread), Keeper(77));
+    let agent = AgentStatistics::start(Arc::clone(&thread), Keeper(77), ServedBy::default());
     let served = Served::of(thread, agent.source().clone());
     let mut watcher = served.watcher(OFTEN);
     assert_eq!(watcher.next().unwrap().unwrap().nodes.len(), 0);
@@ -112,4 +115,98 @@ fn a_panic_while_something_is_taken_changes_nothing_of_what_was_collected() {
     collecting.turn();
     let now = collecting.step(|collector| collector.publish(collecting.now()));
     assert_eq!(now.total().transitions.get(), 11);
+}
+
+#[test]
+fn what_serves_several_dataflows_counts_once_and_not_once_for_each() {
+    let collecting = Collecting::of(Keeper(77));
+    let pool = PoolRow {
+        threads_started: Counter::new(3),
+        completed: Counter::new(40),
+        ..PoolRow::default()
+    };
+    let downloads = Downloads {
+        active: Gauge::new(1),
+        bytes: Counter::new(1000),
+        ..Downloads::default()
+    };
+    let mut kept = [Kept::kept_by(1, 1), Kept::kept_by(2, 1)];
+    let mut publishers = Vec::new();
+    for (number, kept) in (0..).zip(&mut kept) {
+        kept.served_by(pool, downloads.clone());
+        let publisher = Publisher::new(kept.publish());
+        collecting.add(run(number), publisher.source().clone());
+        publishers.push(publisher);
+    }
+    collecting.turn();
+    // What comes later is not taken from them either.
+    for (kept, publisher) in kept.iter_mut().zip(&publishers) {
+        let completed = Counter::new(50);
+        kept.served_by(PoolRow { completed, ..pool }, downloads.clone());
+        publisher.publish(kept.publish());
+    }
+    collecting.turn();
+    let all = collecting.shown().statistics();
+    assert_eq!(all.total.nodes.get(), 2);
+    assert_eq!((all.pool, all.downloads), (None, Downloads::default()));
+    // It is asked where it is.
+    let served = collecting.served();
+    let settings = HubSettings::from_variables(&BTreeMap::new()).unwrap();
+    let service = Arc::new(ModelService::for_hub(settings, FetchLimits::default()).unwrap());
+    served.by(&service);
+    collecting.turn();
+    let all = collecting.shown().statistics();
+    assert_eq!(all.pool, Some(PoolRow::default()));
+}
+
+#[test]
+fn a_dataflow_over_which_turns_panic_again_and_again_goes_and_the_others_stay() {
+    let collecting = Collecting::of(Keeper(77));
+    let mut kept = [Kept::kept_by(1, 10), Kept::kept_by(2, 20)];
+    let publishers = [
+        Publisher::new(kept[0].publish()),
+        Publisher::new(kept[1].publish()),
+    ];
+    for (number, publisher) in (1..).zip(&publishers) {
+        collecting.add(run(number), publisher.source().clone());
+    }
+    collecting.turn();
+    assert_eq!(collecting.shown().total().nodes.get(), 30);
+    kept[0].change();
+    publishers[0].publish(kept[0].publish());
+    collecting.panics_over(run(1));
+    for _ in 0..STRIKES_MAX {
+        let turn = catch_unwind(AssertUnwindSafe(|| collecting.turn()));
+        assert!(turn.is_err());
+    }
+    collecting.turn();
+    let total = collecting.shown().statistics().total;
+    assert_eq!((total.nodes.get(), total.transitions.get()), (20, 30));
+    kept[1].change();
+    publishers[1].publish(kept[1].publish());
+    collecting.turn();
+    assert_eq!(collecting.shown().total().transitions.get(), 31);
+}
+
+#[test]
+fn a_turn_in_which_nothing_has_happened_changes_nothing_but_the_moment() {
+    let collecting = Collecting::of(Keeper(77));
+    let mut kept = Kept::kept_by(1, 10);
+    let publisher = Publisher::new(kept.publish());
+    collecting.add(run(1), publisher.source().clone());
+    collecting.turn();
+    let (before, steps) = (collecting.shown(), collecting.steps());
+    for _ in 0..5 {
+        // As a fold does, also when there is nothing new.
+        publisher.publish(kept.publish());
+        collecting.turn();
+    }
+    let now = collecting.shown();
+    assert_eq!(now.revision(), before.revision());
+    assert!(now.at_ns() > before.at_ns());
+    assert_eq!(collecting.steps(), steps, "nothing was copied");
+    kept.change();
+    publisher.publish(kept.publish());
+    collecting.turn();
+    assert_eq!(collecting.shown().total().transitions.get(), 11);
 }
