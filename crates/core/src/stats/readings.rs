@@ -9,6 +9,8 @@ use dataflow_ids::stats::{
     Counter, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, Gauge, NodeKey,
 };
 
+use dataflow_ids::Epoch;
+
 use super::book::{Book, nanoseconds};
 use super::facts::{EdgeFacts, NotThere, ProcessFacts};
 use super::journal::Fact;
@@ -132,7 +134,8 @@ impl Book {
         Ok(())
     }
 
-    /// Takes what a node's processes use. Of an earlier incarnation than what was read before, it changes nothing.
+    /// Takes what a node's processes use. Of an earlier incarnation than what was read before, it changes nothing; of one
+    /// that has ended, a process that is said to be there is none.
     ///
     /// # Errors
     ///
@@ -157,13 +160,20 @@ impl Book {
         let grown = growth(stands, stands.saturating_add(more));
         let mut read = known;
         read.process.cpu_ns = Counter::new(stands.saturating_add(grown));
-        read.process.memory_bytes = bounded(
-            known.process.memory_bytes,
-            facts.memory_bytes,
-            total.memory_bytes,
-            MEMORY_MAX_BYTES,
-        );
-        read.pid = facts.pid;
+        // That it has ended overtakes what was read before: it has no process any more.
+        let is_late = facts.pid.is_some()
+            && known.pid.is_none()
+            && facts.epoch == known.read_epoch
+            && facts.epoch != Epoch::NONE;
+        if !is_late {
+            read.process.memory_bytes = bounded(
+                known.process.memory_bytes,
+                facts.memory_bytes,
+                total.memory_bytes,
+                MEMORY_MAX_BYTES,
+            );
+            read.pid = facts.pid;
+        }
         read.read_epoch = facts.epoch;
         read.read_cpu_ns = facts.cpu_ns.max(read_before);
         if read == known {

@@ -168,6 +168,36 @@ fn the_time_of_processors_of_all_incarnations_adds_up() {
 }
 
 #[test]
+fn what_was_read_of_a_process_and_comes_after_its_end_gives_it_no_process_and_no_memory() {
+    let (mut book, run) = two_nodes();
+    let key = node(run, 0);
+    let read = |epoch, pid, cpu_ns, memory_bytes| ProcessFacts {
+        epoch: Epoch(epoch),
+        pid,
+        cpu_ns,
+        memory_bytes,
+    };
+    for facts in [
+        read(1, Some(7), 0, 0),
+        read(1, None, 90, 0),
+        read(1, Some(7), 50, 4096),
+    ] {
+        book.process_read(key, &facts).unwrap();
+    }
+    let process = book.node(key).unwrap().process;
+    assert_eq!((process.cpu_ns.get(), process.memory_bytes.get()), (90, 0));
+    let row = book.publish(at(1)).statistics().nodes[0].clone();
+    assert_eq!(row.pid, None);
+    book.process_read(key, &read(2, Some(8), 5, 4096)).unwrap();
+    let process = book.node(key).unwrap().process;
+    assert_eq!(
+        (process.cpu_ns.get(), process.memory_bytes.get()),
+        (95, 4096)
+    );
+    assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
 fn a_snapshot_and_a_delta_are_the_later_snapshot() {
     let (mut book, run) = two_nodes();
     let first = book.publish(at(1));
