@@ -48,6 +48,11 @@ impl<S: Clone, C: Clone + fmt::Debug> Committed<S, C> {
         Ref::map(self.inner.borrow(), |inner| &inner.state)
     }
 
+    /// Whether something that was decided is still to be performed.
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.inner.borrow().pending.is_empty()
+    }
+
     /// Decides on a copy, and commits it with what follows. A panic in `decide` changes nothing.
     pub(crate) fn decide(&self, decide: impl FnOnce(&mut S) -> Vec<C>) {
         let mut next = self.read().clone();
@@ -109,7 +114,9 @@ mod tests {
             })
         }));
         assert!(interrupted.is_err());
+        assert!(committed.is_pending());
         let given_up = committed.perform(|command| performed.push(command));
+        assert!(!committed.is_pending());
         assert_eq!((given_up, performed), (0, vec![1, 2, 3]));
         assert_eq!(*committed.read(), 7);
     }

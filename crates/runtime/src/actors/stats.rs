@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use dataflow_core::lifecycle::shortest_way;
+use dataflow_core::lifecycle::{shortest_way, transition_allowed};
 use dataflow_core::stats::{Audited, Book, EdgeFacts, ProcessFacts, Transition};
 use dataflow_ids::stats::{EdgeKey, NodeKey};
-use dataflow_ids::{EdgeId, LifeCycle, NodeIndex};
+use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex};
 
 use crate::root::{RootRef, Services};
 use crate::supervision::Behaviour;
@@ -22,7 +22,7 @@ pub(crate) enum StatsMessage {
     ServicesRead(Box<Services>),
     /// What processes of nodes use.
     ProcessesRead(Vec<(NodeIndex, ProcessFacts)>),
-    /// What an auditor has counted again.
+    /// What the auditor has counted again in all.
     Audited(Audited),
     /// All that was read has been told: whoever looks is to see it.
     Publish,
@@ -44,7 +44,20 @@ crate::message_kinds!(StatsMessage {
 pub(crate) struct StatsActor {
     root: RootRef,
     /// Nodes whose state here was another one than it is, when everything that was told had been heard.
-    behind: BTreeMap<NodeIndex, LifeCycle>,
+    behind: BTreeMap<NodeIndex, (LifeCycle, Epoch)>,
+}
+
+/// The fewest changes that lead from a state to where a node is now, in a later incarnation if it is the same one.
+fn way(from: LifeCycle, to: LifeCycle) -> Vec<LifeCycle> {
+    if from != to {
+        return shortest_way(from, to);
+    }
+    let nexts = LifeCycle::ALL.into_iter();
+    let rounds = nexts
+        .filter(|next| *next != from && transition_allowed(from, *next))
+        .map(|next| [vec![next], shortest_way(next, to)].concat())
+        .filter(|round| round.last() == Some(&to));
+    rounds.min_by_key(Vec::len).unwrap_or_default()
 }
 
 impl StatsActor {
@@ -58,27 +71,36 @@ impl StatsActor {
     /// A change of state that made this actor panic twice is lost, and those that follow on it are not allowed. What lies
     /// in between is made up for by the fewest changes that lead there.
     ///
-    /// It is told at once what a node has decided, and hears it before this. So who is behind for the second time has lost
-    /// something, and who has come to its end does not get any further.
+    /// It is told at once what a node has decided, and hears it before this, unless it had this in hand when it panicked,
+    /// or the node's actor panicked in between. So who is behind for the second time has lost something, and who has
+    /// come to its end does not get any further.
     fn catch_up(&mut self, book: &mut Book) {
+        if self.root.handles().stats.has_facts() {
+            return;
+        }
         let memory = self.root.memory();
         let (run, at) = (memory.run_number(), self.root.env().now());
         let mut behind = BTreeMap::new();
         for node in (0..memory.nodes_len()).map(NodeIndex) {
-            let machine = memory.node(node).read();
+            let committed = memory.node(node);
+            if committed.is_pending() {
+                continue;
+            }
+            let machine = committed.read();
             let (to, epoch) = (machine.state(), machine.epoch());
             let Some(kept) = book.node(NodeKey { run, node }) else {
                 continue;
             };
-            if kept.state == to {
+            let stood = (kept.state, kept.epoch);
+            if stood == (to, epoch) {
                 continue;
             }
-            if self.behind.get(&node) != Some(&kept.state) && !to.is_final() {
-                behind.insert(node, kept.state);
+            if self.behind.get(&node) != Some(&stood) && !to.is_final() {
+                behind.insert(node, stood);
                 continue;
             }
             tracing::warn!(node = node.0, from = %kept.state, %to, "change of state was lost");
-            for to in shortest_way(kept.state, to) {
+            for to in way(kept.state, to) {
                 let step = Transition {
                     node,
                     to,
@@ -142,7 +164,8 @@ impl Behaviour for StatsActor {
                 }
             }
             StatsMessage::Audited(audited) => {
-                statistics.audited(audited.recounted, audited.mismatches);
+                let more = root.take_found(*audited);
+                statistics.audited(more.recounted, more.mismatches);
             }
             StatsMessage::Publish => {
                 self.catch_up(&mut statistics);
@@ -150,5 +173,25 @@ impl Behaviour for StatsActor {
             }
         }
         root.statistics_changed(&mut statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_leads_to_where_a_node_is_also_if_it_was_there_an_incarnation_before() {
+        use LifeCycle::{Placed, Ready, Running, Starting, Stopping};
+        assert_eq!(way(Placed, Running), [Starting, Ready, Running]);
+        assert_eq!(way(Running, Running), [Stopping, Starting, Ready, Running]);
+        for state in LifeCycle::ALL {
+            let round = way(state, state);
+            let steps = std::iter::once(&state).chain(&round).zip(&round);
+            for (from, to) in steps {
+                assert!(transition_allowed(*from, *to), "{state}: {round:?}");
+            }
+            assert!(round.last().is_none_or(|last| *last == state), "{state}");
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Root {
             pump(stderr, LogStream::Stderr),
         ];
 
-        self.process_is(node, epoch, Some(pid));
+        self.process_is(node, epoch, Some(pid), None);
         let name = TaskName::Node(node, epoch);
         let mut tasks = vec![
             self.env.spawn(
@@ -240,10 +240,9 @@ impl Root {
         };
         if let Some(used) = used {
             self.note_last_usage(node, epoch, used);
-            // Told before another incarnation can be.
-            self.fold_services();
         }
-        self.process_is(node, epoch, None);
+        // With what it has used in all: what was read while it ran may say less, and need not have been read at all.
+        self.process_is(node, epoch, None, used);
         tracing::debug!(node = %self.spec(node).id, %epoch, %exit, "process reaped");
         self.say_segments_complete(node, epoch);
         self.handles()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::Time;
-use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts, ProcessFacts};
+use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts};
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
 use dataflow_ids::{Epoch, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
@@ -18,10 +18,10 @@ use super::table::EdgeRow;
 use super::usage::ProcessTable;
 use crate::actors::StatsMessage;
 use crate::env::{Task, TaskName, machine_now_ns};
-use crate::process::FramedSocket;
+use crate::process::{FramedSocket, Usage};
 use crate::statistics::{
     AUDITED_MAX, CopyOfStatistics, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread,
-    UNSEEN_EVERY, attend, read_processes, watch,
+    UNSEEN_EVERY, attend, facts, read_processes, watch,
 };
 
 /// How many edges are read before others have their turn.
@@ -222,15 +222,16 @@ impl Root {
         }
     }
 
-    /// A node has this process now, or none any more. The statistics hear it whatever else comes: it is said twice for an
-    /// incarnation.
-    pub(super) fn process_is(&self, node: NodeIndex, epoch: Epoch, pid: Option<u32>) {
-        let facts = ProcessFacts {
-            epoch,
-            pid,
-            cpu_ns: 0,
-            memory_bytes: 0,
-        };
+    /// A node has this process now, or none any more, and the last one has used so much. The statistics hear it whatever
+    /// else comes: it is said twice for an incarnation.
+    pub(super) fn process_is(
+        &self,
+        node: NodeIndex,
+        epoch: Epoch,
+        pid: Option<u32>,
+        used: Option<Usage>,
+    ) {
+        let facts = facts(epoch, pid, used.unwrap_or_default());
         let told = StatsMessage::ProcessesRead(vec![(node, facts)]);
         self.handles.stats.fact(told);
     }
@@ -252,7 +253,8 @@ impl Root {
         }
         if found != Audited::default() {
             // One comes with a fold, and must not be lost.
-            self.handles.stats.fact(StatsMessage::Audited(found));
+            let all = self.found_in_all(found);
+            self.handles.stats.fact(StatsMessage::Audited(all));
         }
     }
 

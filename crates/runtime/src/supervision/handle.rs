@@ -58,6 +58,12 @@ impl<M: Message> Handle<M> {
         self.mailbox.counts()
     }
 
+    /// Whether facts wait that the actor has not heard. A message that it had in hand when it panicked comes before them.
+    #[must_use]
+    pub fn has_facts(&self) -> bool {
+        self.mailbox.has_facts()
+    }
+
     /// The mailbox.
     #[must_use]
     pub fn mailbox(&self) -> &Rc<Mailbox<M>> {

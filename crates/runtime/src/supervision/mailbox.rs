@@ -180,6 +180,11 @@ impl<M: Message> Mailbox<M> {
             || self.in_hand.borrow().is_some()
     }
 
+    /// Whether facts wait that the actor has not heard.
+    pub(super) fn has_facts(&self) -> bool {
+        !self.facts.borrow().is_empty()
+    }
+
     /// The next message, which stays in hand until [`Mailbox::done`]. One that was in hand when an actor
     /// panicked comes first.
     pub(super) fn take(&self) -> Option<Rc<M>> {
