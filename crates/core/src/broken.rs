@@ -37,6 +37,8 @@ pub enum Rule {
     StatisticsKeepTheOldState,
     /// Statistics count a change of state that the life cycle does not allow.
     AnyTransitionIsAllowed,
+    /// An edge does not know what its nodes have counted on it.
+    EdgesForgetWhatTheyCount,
     /// What a member has counted is not kept when it goes.
     CountersGoWithTheirMember,
     /// A moment that is earlier than the last is believed.

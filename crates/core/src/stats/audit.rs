@@ -1,12 +1,8 @@
 //! The auditor: counts all members of a snapshot once more, a slice at a time, while things go on (I-13).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dataflow_ids::stats::Level;
-
-use super::groups::GroupNumber;
-use super::levels;
+use super::recount::Recount;
 use super::snapshot::Snapshot;
 
 /// What one step of the auditor has found.
@@ -14,7 +10,7 @@ use super::snapshot::Snapshot;
 pub struct Audited {
     /// Members that were counted again.
     pub recounted: u64,
-    /// Levels whose sums were not those of their members.
+    /// Levels whose sums were not those of their members: also nodes, whose members are their edges.
     pub mismatches: u64,
 }
 
@@ -43,9 +39,7 @@ enum Place {
 struct Pass {
     snapshot: Arc<Snapshot>,
     place: Place,
-    run: Box<Level>,
-    total: Box<Level>,
-    groups: BTreeMap<GroupNumber, Level>,
+    recount: Recount,
 }
 
 impl Auditor {
@@ -74,7 +68,9 @@ impl Auditor {
         loop {
             match pass.place {
                 Place::Run(number) => pass.begin_run(number),
-                Place::Node { run, node } => pass.count_nodes(run, node, &mut left),
+                Place::Node { run, node } => {
+                    audited.mismatches += pass.count_nodes(run, node, &mut left);
+                }
                 Place::Edge { run, edge } => {
                     audited.mismatches += pass.count_edges(run, edge, &mut left);
                 }
@@ -106,15 +102,10 @@ impl Snapshot {
 
 impl Pass {
     fn begin(snapshot: &Arc<Snapshot>) -> Pass {
-        let groups = snapshot.groups.iter();
         Pass {
             snapshot: Arc::clone(snapshot),
             place: Place::Run(0),
-            run: Box::default(),
-            total: Box::new(levels::of_retired(&snapshot.total.retired)),
-            groups: groups
-                .map(|(number, group)| (number, levels::of_retired(&group.level.retired)))
-                .collect(),
+            recount: Recount::begin(snapshot),
         }
     }
 
@@ -123,31 +114,28 @@ impl Pass {
             self.place = Place::End;
             return;
         };
-        *self.run = levels::of_retired(&there.level.retired);
+        self.recount.begin_run(there);
         self.place = Place::Node { run, node: 0 };
     }
 
-    fn count_nodes(&mut self, number: u64, node: u64, left: &mut usize) {
+    /// Gives how many nodes have not counted what was counted on their edges.
+    fn count_nodes(&mut self, number: u64, node: u64, left: &mut usize) -> u64 {
         let Some(run) = self.snapshot.runs.get(number) else {
             self.place = Place::End;
-            return;
+            return 0;
         };
+        let mut off = 0;
         for (node, life) in run.lives.from(node) {
             if *left == 0 {
                 self.place = Place::Node { run: number, node };
-                return;
+                return off;
             }
             *left -= 1;
-            let Some(traffic) = run.traffic.get(node) else {
-                continue;
-            };
-            let group = self.groups.entry(life.group).or_default();
-            for level in [&mut *self.run, &mut *self.total, group] {
-                levels::join(level, life, traffic);
-            }
+            off += u64::from(self.recount.node(run, node, life).is_some());
         }
         let edge = 0;
         self.place = Place::Edge { run: number, edge };
+        off
     }
 
     /// Gives 1 if the sums of the run are not those of its members.
@@ -162,29 +150,18 @@ impl Pass {
                 return 0;
             }
             *left -= 1;
-            let target = run.edges.get(edge).map(|spec| u64::from(spec.target.0));
-            let Some(life) = target.and_then(|target| run.lives.get(target)) else {
-                continue;
-            };
-            let histograms = run.histograms.get(edge).map(|there| &**there);
-            let group = self.groups.entry(life.group).or_default();
-            for level in [&mut *self.run, &mut *self.total, group] {
-                levels::join_edge(level, &numbers.gauges, histograms);
-            }
+            self.recount.edge(run, edge, numbers);
         }
         self.place = match number.checked_add(1) {
             Some(next) => Place::Run(next),
             None => Place::End,
         };
-        u64::from(*self.run != run.level)
+        u64::from(*self.recount.run != run.level)
     }
 
     /// How many of the sums over all runs are not those of their members.
     fn compare_sums(&self) -> u64 {
-        let groups = self.snapshot.groups.iter();
-        let is_off = |(number, group): &(GroupNumber, &super::groups::Group)| {
-            self.groups.get(number) != Some(&group.level)
-        };
-        u64::from(*self.total != *self.snapshot.total) + groups.filter(is_off).count() as u64
+        let groups_off = self.recount.groups_off(&self.snapshot).count() as u64;
+        u64::from(*self.recount.total != *self.snapshot.total) + groups_off
     }
 }

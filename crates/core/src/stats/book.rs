@@ -1,13 +1,12 @@
 //! The book: all statistics, changed as things happen.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dataflow_ids::stats::{
     ActorRow, AuditRow, Counter, Downloads, EdgeHistograms, EdgeKey, Keeper, Level, NodeKey,
     NodeNumbers, PeerRow, PoolRow, ProcessNumbers, RunNumber, StatesNs,
 };
-use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, PeerId};
+use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, PeerId};
 
 use super::facts::{EdgeSpec, NotThere, RefusedTransition, Transition};
 use super::groups::GroupNumber;
@@ -28,8 +27,6 @@ pub struct Book {
     pub(super) now: Snapshot,
     groups_max: usize,
     runs_given: u64,
-    /// The edges of each node.
-    ends: BTreeMap<RunNumber, BTreeSet<(NodeIndex, EdgeId)>>,
     /// For a copy on another thread.
     pub(super) journal: Journal,
 }
@@ -65,7 +62,6 @@ impl Book {
             now: Snapshot::empty(keeper),
             groups_max,
             runs_given: 0,
-            ends: BTreeMap::new(),
             journal: Journal::default(),
         }
     }
@@ -79,28 +75,24 @@ impl Book {
         name: DataflowName,
     ) -> RunNumber {
         let added_ns = self.moment(at);
-        self.put_run(added_ns, peer, run, name)
-    }
-
-    pub(super) fn put_run(
-        &mut self,
-        added_ns: u64,
-        peer: PeerId,
-        run: String,
-        name: DataflowName,
-    ) -> RunNumber {
-        self.journal.leave_gap();
-        let number = RunNumber(self.runs_given);
-        self.runs_given += 1;
-        self.changed();
-        let spec = RunSpec {
+        self.put_run(|number| RunSpec {
             number,
             peer,
             run,
             name,
             added_ns,
-        };
-        self.now.runs.insert(number.0, Arc::new(Run::new(spec)));
+            is_own: true,
+        })
+    }
+
+    /// Puts a run there, without members.
+    pub(super) fn put_run(&mut self, spec: impl FnOnce(RunNumber) -> RunSpec) -> RunNumber {
+        self.journal.leave_gap();
+        let number = RunNumber(self.runs_given);
+        self.runs_given += 1;
+        self.changed();
+        let run = Run::new(Arc::new(spec(number)));
+        self.now.runs.insert(number.0, Arc::new(run));
         number
     }
 
@@ -124,7 +116,6 @@ impl Book {
         let there = self.now.runs.get(run.0).ok_or(NotThere::Run(run))?;
         let edges: Vec<u64> = there.edges.iter().map(|(edge, _)| edge).collect();
         let nodes: Vec<u64> = there.lives.iter().map(|(node, _)| node).collect();
-        self.ends.remove(&run);
         for edge in edges {
             self.drop_edge(run, edge);
         }
@@ -208,14 +199,9 @@ impl Book {
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let node = u64::from(key.node.0);
         run.lives.get(node).ok_or(NotThere::Node(key))?;
-        if let Some(ends) = self.ends.get(&key.run) {
-            let all = (key.node, EdgeId(0))..=(key.node, EdgeId(u32::MAX));
-            let edges: Vec<EdgeId> = ends.range(all).map(|(_, edge)| *edge).collect();
-            for edge in edges {
-                let run = key.run;
-                // It is there: the book says so.
-                let _ = self.remove_edge(EdgeKey { run, edge });
-            }
+        let edges: Vec<EdgeId> = run.edges_of(key.node).collect();
+        for edge in edges {
+            self.drop_edge(key.run, edge.0.into());
         }
         self.drop_node(key.run, node, at_ns);
         Ok(())
@@ -273,7 +259,7 @@ impl Book {
         if let Some(histograms) = &histograms {
             run.histograms.insert(edge, Arc::clone(histograms));
         }
-        let ends = self.ends.entry(key.run).or_default();
+        let ends = Arc::make_mut(&mut run.ends);
         ends.insert((source, key.edge));
         ends.insert((target, key.edge));
         let Some(group) = group else {
@@ -292,12 +278,7 @@ impl Book {
     pub fn remove_edge(&mut self, key: EdgeKey) -> Result<(), NotThere> {
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let edge = u64::from(key.edge.0);
-        let spec = run.edges.get(edge).ok_or(NotThere::Edge(key))?;
-        let (source, target) = (spec.source, spec.target);
-        if let Some(ends) = self.ends.get_mut(&key.run) {
-            ends.remove(&(source, key.edge));
-            ends.remove(&(target, key.edge));
-        }
+        run.edges.get(edge).ok_or(NotThere::Edge(key))?;
         self.drop_edge(key.run, edge);
         Ok(())
     }
@@ -310,8 +291,15 @@ impl Book {
         };
         let numbers = run.edge_numbers.remove(edge).unwrap_or_default();
         let histograms = run.histograms.remove(edge);
-        let target = run.edges.remove(edge).map(|spec| spec.target);
-        let group = target.and_then(|target| Some(run.lives.get(target.0.into())?.group));
+        let spec = run.edges.remove(edge);
+        if let Some(spec) = &spec {
+            let ends = Arc::make_mut(&mut run.ends);
+            ends.remove(&(spec.source, spec.key.edge));
+            ends.remove(&(spec.target, spec.key.edge));
+            run.keep_of_gone(spec, &numbers.counters);
+        }
+        let target = spec.map(|spec| u64::from(spec.target.0));
+        let group = target.and_then(|target| Some(run.lives.get(target)?.group));
         let mut faults = Faults::default();
         match group {
             Some(group) => self.each_level(key, group, |level| {
@@ -329,6 +317,7 @@ impl Book {
             return;
         };
         run.names.remove(node);
+        run.on_gone_edges.remove(node);
         let (Some(life), Some(traffic)) = (run.lives.remove(node), run.traffic.remove(node)) else {
             return;
         };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use dataflow_ids::stats::{Delta, Statistics};
 
 use super::groups::key_of;
-use super::pages::Pages;
 use super::rows::Run;
 use super::snapshot::Snapshot;
 
@@ -54,14 +53,8 @@ impl Snapshot {
                 (Some(before), Some(after)) => run_since(&mut delta, before, after),
                 (None, Some(after)) => {
                     let nothing = Run {
-                        spec: Arc::clone(&after.spec),
                         level: after.level,
-                        names: Pages::default(),
-                        lives: Pages::default(),
-                        traffic: Pages::default(),
-                        edges: Pages::default(),
-                        edge_numbers: Pages::default(),
-                        histograms: Pages::default(),
+                        ..Run::new(Arc::clone(&after.spec))
                     };
                     delta.dataflows.push(after.row());
                     run_since(&mut delta, &nothing, after);

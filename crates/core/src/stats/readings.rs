@@ -16,6 +16,7 @@ use super::facts::{EdgeFacts, NotThere, ProcessFacts};
 use super::journal::Fact;
 use super::levels::{self, Faults};
 use super::rows::EdgeNumbers;
+use crate::broken::{Rule, is_broken};
 
 /// More than any edge counts of anything: as nanoseconds or as bytes at a gigabyte a second, 36 years.
 pub(super) const COUNTER_MAX: u64 = 1 << 60;
@@ -79,7 +80,9 @@ impl Book {
             .then(|| histograms_growth(known_histograms, &facts.histograms))
             .filter(|timed| *timed != nothing);
         let mut counters = known.counters;
-        levels::add_counters(&mut counters, &grown);
+        if !is_broken(Rule::EdgesForgetWhatTheyCount) {
+            levels::add_counters(&mut counters, &grown);
+        }
         let read = EdgeNumbers {
             counters,
             gauges: bounded_gauges(&known.gauges, &facts.gauges, &total.gauges),

@@ -1,5 +1,6 @@
 //! What is kept of each member. It lies in columns by what changes together, so that a change copies little.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dataflow_ids::stats::{
@@ -50,6 +51,15 @@ pub(super) struct RunSpec {
     pub(super) run: String,
     pub(super) name: DataflowName,
     pub(super) added_ns: u64,
+    /// Whether its edges are read here, and its nodes count what is read.
+    pub(super) is_own: bool,
+}
+
+/// What was counted on the edges of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct OnEdges {
+    pub(super) out: EdgeCounters,
+    pub(super) into: EdgeCounters,
 }
 
 /// The numbers of an edge.
@@ -81,12 +91,17 @@ pub(super) struct Run {
     pub(super) edge_numbers: Pages<EdgeNumbers>,
     /// Those of edges on which something was timed.
     pub(super) histograms: Pages<Arc<EdgeHistograms>>,
+    /// The edges of each node.
+    pub(super) ends: Arc<BTreeSet<(NodeIndex, EdgeId)>>,
+    /// What was counted on edges that have gone, of nodes that have had such.
+    pub(super) on_gone_edges: Pages<Arc<OnEdges>>,
 }
 
 impl Run {
-    pub(super) fn new(spec: RunSpec) -> Run {
+    /// A run without members.
+    pub(super) fn new(spec: Arc<RunSpec>) -> Run {
         Run {
-            spec: Arc::new(spec),
+            spec,
             level: Level::default(),
             names: Pages::default(),
             lives: Pages::default(),
@@ -94,7 +109,53 @@ impl Run {
             edges: Pages::default(),
             edge_numbers: Pages::default(),
             histograms: Pages::default(),
+            ends: Arc::default(),
+            on_gone_edges: Pages::default(),
         }
+    }
+
+    /// The edges of a node.
+    pub(super) fn edges_of(&self, node: NodeIndex) -> impl Iterator<Item = EdgeId> {
+        let all = (node, EdgeId(0))..=(node, EdgeId(u32::MAX));
+        self.ends.range(all).map(|(_, edge)| *edge)
+    }
+
+    /// What was counted on all edges of a node, also those that have gone.
+    pub(super) fn on_edges(&self, node: u64) -> OnEdges {
+        let gone = self.on_gone_edges.get(node);
+        let mut sums = gone.map_or_else(OnEdges::default, |gone| **gone);
+        let Ok(node) = u32::try_from(node).map(NodeIndex) else {
+            return sums;
+        };
+        for edge in self.edges_of(node).map(|edge| u64::from(edge.0)) {
+            let (Some(spec), Some(numbers)) = (self.edges.get(edge), self.edge_numbers.get(edge))
+            else {
+                continue;
+            };
+            if spec.source == node {
+                levels::add_counters(&mut sums.out, &numbers.counters);
+            }
+            if spec.target == node {
+                levels::add_counters(&mut sums.into, &numbers.counters);
+            }
+        }
+        sums
+    }
+
+    /// Keeps what was counted on an edge that goes, for its nodes.
+    pub(super) fn keep_of_gone(&mut self, spec: &EdgeSpec, counters: &EdgeCounters) {
+        if !self.spec.is_own || *counters == EdgeCounters::default() {
+            return;
+        }
+        let mut add = |node: NodeIndex, side: fn(&mut OnEdges) -> &mut EdgeCounters| {
+            let node = u64::from(node.0);
+            let known = self.on_gone_edges.get(node);
+            let mut sums = known.map_or_else(OnEdges::default, |known| **known);
+            levels::add_counters(side(&mut sums), counters);
+            self.on_gone_edges.insert(node, Arc::new(sums));
+        };
+        add(spec.source, |sums| &mut sums.out);
+        add(spec.target, |sums| &mut sums.into);
     }
 
     pub(super) fn row(&self) -> DataflowRow {

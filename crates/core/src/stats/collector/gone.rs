@@ -132,7 +132,7 @@ const TIME_MAX_NS: u128 = 1 << 90;
 
 /// By how much what has gone at a keeper has grown, and what is known of it from now on. It may be hostile: what no correct
 /// keeper reaches is not believed, so that the sums have room for all others.
-fn retired_growth(known: &mut Retired, now: &Retired) -> Retired {
+fn retired_growth(known: &mut Arc<Retired>, now: &Retired) -> Retired {
     let mut grown = *now;
     let counters_max = u128::from(COUNTER_MAX);
     levels::zip_retired(&mut grown, known, |now, known| {
@@ -142,6 +142,8 @@ fn retired_growth(known: &mut Retired, now: &Retired) -> Retired {
         let now = now.time_in_state_ns[state].min(TIME_MAX_NS);
         grown.time_in_state_ns[state] = now.saturating_sub(known.time_in_state_ns[state]);
     }
-    levels::zip_retired(known, &grown, u128::saturating_add);
+    if grown != Retired::default() {
+        levels::zip_retired(Arc::make_mut(known), &grown, u128::saturating_add);
+    }
     grown
 }

@@ -159,7 +159,7 @@ pub(super) fn downloads(book: &mut Book, known: &mut Services, now: &Downloads) 
 }
 
 /// Shows what all keepers say of downloads and of peers, one by one. Of one peer, the first that names it is believed.
-pub(super) fn show<'a>(book: &mut Book, all: impl Iterator<Item = &'a Services> + Clone) {
+pub(super) fn show<'a>(book: &mut Book, all: impl Iterator<Item = &'a Arc<Services>> + Clone) {
     let mut downloads = Downloads {
         rows: Vec::new(),
         ..(*book.now.downloads).clone()

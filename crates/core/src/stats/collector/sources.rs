@@ -15,6 +15,7 @@ use dataflow_ids::stats::{
 use dataflow_ids::{NodeId, PeerId};
 
 use super::super::book::Book;
+use super::super::rows::RunSpec;
 use super::super::snapshot::Snapshot;
 use super::clock::{Offset, shifted};
 use super::gone::Before;
@@ -63,7 +64,7 @@ pub struct Ended;
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) number: RunNumber,
-    pub(super) retired: Box<Retired>,
+    pub(super) retired: Arc<Retired>,
 }
 
 /// What is known of a source.
@@ -73,11 +74,13 @@ pub(super) struct Known {
     pub(super) revision: u64,
     offset: Offset,
     pub(super) runs: BTreeMap<RunNumber, Run>,
-    pub(super) total: Box<Retired>,
-    pub(super) groups: BTreeMap<Option<NodeId>, Box<Retired>>,
+    pub(super) total: Arc<Retired>,
+    pub(super) groups: BTreeMap<Option<NodeId>, Arc<Retired>>,
 }
 
 /// Puts the statistics of several keepers together: of runs that come and go, and of whole agents.
+///
+/// A clone shares all that it knows until one of both changes it.
 ///
 /// Each run gets a number of the collector's own. A counter never falls and nothing counts twice, whatever comes twice,
 /// late, out of order, or not at all. Moments count from long before the collector began, since members are older than
@@ -85,10 +88,10 @@ pub(super) struct Known {
 #[derive(Debug, Clone)]
 pub struct Collector {
     book: Book,
-    sources: BTreeMap<Source, Known>,
+    sources: BTreeMap<Source, Arc<Known>>,
     /// With that of this process itself, which is no source.
-    services: BTreeMap<Option<Source>, Services>,
-    ended: VecDeque<Keeper>,
+    services: BTreeMap<Option<Source>, Arc<Services>>,
+    ended: Arc<VecDeque<Keeper>>,
     /// The moment of what was published last: what somebody has seen must not become less.
     published_ns: u64,
 }
@@ -102,7 +105,7 @@ impl Collector {
             book: Book::new(keeper, groups_max),
             sources: BTreeMap::new(),
             services: BTreeMap::new(),
-            ended: VecDeque::new(),
+            ended: Arc::default(),
             published_ns: 0,
         }
     }
@@ -146,13 +149,15 @@ impl Collector {
         if known.is_some_and(|known| known.keeper != all.keeper) {
             self.end(now_ns, source);
         }
-        let known = (self.sources.entry(source.clone())).or_insert_with(|| Known {
-            keeper: all.keeper,
-            revision: 0,
-            offset: Offset::new(all.at_ns, now_ns),
-            runs: BTreeMap::new(),
-            total: Box::default(),
-            groups: BTreeMap::new(),
+        let known = (self.sources.entry(source.clone())).or_insert_with(|| {
+            Arc::new(Known {
+                keeper: all.keeper,
+                revision: 0,
+                offset: Offset::new(all.at_ns, now_ns),
+                runs: BTreeMap::new(),
+                total: Arc::default(),
+                groups: BTreeMap::new(),
+            })
         });
         if all.revision < known.revision {
             return Ok(());
@@ -204,19 +209,21 @@ impl Collector {
         }
         if let Some(mut services) = self.services.remove(&Some(source.clone())) {
             let book = &mut self.book;
-            services::actors(book, &mut services, &[]);
-            services::pool(book, &mut services, None);
-            services::downloads(book, &mut services, &Downloads::default());
+            let services = Arc::make_mut(&mut services);
+            services::actors(book, services, &[]);
+            services::pool(book, services, None);
+            services::downloads(book, services, &Downloads::default());
             services::show(book, self.services.values());
         }
-        if self.ended.len() == ENDED_MAX {
-            self.ended.pop_front();
+        let ended = Arc::make_mut(&mut self.ended);
+        if ended.len() == ENDED_MAX {
+            ended.pop_front();
         }
-        self.ended.push_back(known.keeper);
+        ended.push_back(known.keeper);
     }
 
     fn take(&mut self, now_ns: u64, source: &Source, delta: Delta) {
-        let Some(known) = self.sources.get_mut(source) else {
+        let Some(known) = self.sources.get_mut(source).map(Arc::make_mut) else {
             return;
         };
         known.revision = delta.to;
@@ -251,13 +258,15 @@ impl Collector {
         }
         for row in &delta.dataflows {
             known.runs.entry(row.number).or_insert_with(|| Run {
-                number: book.put_run(
-                    known.offset.ours(row.added_ns).min(now_ns),
-                    row.peer.clone(),
-                    row.run.clone(),
-                    row.name.clone(),
-                ),
-                retired: Box::default(),
+                number: book.put_run(|number| RunSpec {
+                    number,
+                    peer: row.peer.clone(),
+                    run: row.run.clone(),
+                    name: row.name.clone(),
+                    added_ns: known.offset.ours(row.added_ns).min(now_ns),
+                    is_own: false,
+                }),
+                retired: Arc::default(),
             });
         }
         for row in &delta.groups {
@@ -287,7 +296,7 @@ impl Collector {
         if !has_any {
             return;
         }
-        let known = self.services.entry(Some(source.clone())).or_default();
+        let known = Arc::make_mut(self.services.entry(Some(source.clone())).or_default());
         let book = &mut self.book;
         if let Some(actors) = &delta.actors {
             services::actors(book, known, actors);
@@ -316,27 +325,27 @@ impl Collector {
 
     /// Takes how the actors of this process itself stand now, by kind.
     pub fn actors(&mut self, rows: &[ActorRow]) {
-        let known = self.services.entry(None).or_default();
+        let known = Arc::make_mut(self.services.entry(None).or_default());
         services::actors(&mut self.book, known, rows);
     }
 
     /// Takes how the peers stand now, as this process itself sees them: it is believed before others. Their moments are those of
     /// the collector's snapshots.
     pub fn peers(&mut self, rows: Vec<PeerRow>) {
-        self.services.entry(None).or_default().peers = rows;
+        Arc::make_mut(self.services.entry(None).or_default()).peers = rows;
         services::show(&mut self.book, self.services.values());
     }
 
     /// Takes how the downloads of this process itself stand now.
     pub fn downloads(&mut self, downloads: &Downloads) {
-        let known = self.services.entry(None).or_default();
+        let known = Arc::make_mut(self.services.entry(None).or_default());
         services::downloads(&mut self.book, known, downloads);
         services::show(&mut self.book, self.services.values());
     }
 
     /// Takes how the pool of this process itself stands now.
     pub fn pool(&mut self, row: PoolRow) {
-        let known = self.services.entry(None).or_default();
+        let known = Arc::make_mut(self.services.entry(None).or_default());
         services::pool(&mut self.book, known, Some(row));
     }
 }

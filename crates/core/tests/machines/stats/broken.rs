@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::broken::{Rule, break_rule};
-use dataflow_core::stats::{Audited, Auditor, Book, Transition};
-use dataflow_ids::stats::{Keeper, NodeKey};
-use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId, NodeIndex};
+use dataflow_core::stats::{Audited, Auditor, Book, Transition, Whose};
+use dataflow_ids::stats::{EdgeKey, Keeper, NodeKey};
+use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex};
 
+use super::examples::{at, sent, two_nodes_of};
 use super::histories::fault;
 use super::play::{Play, Processes};
 
@@ -85,4 +86,22 @@ fn the_auditor_finds_each_sum_that_keeps_the_old_state_and_no_other() {
     break_rule(None);
     // Those of the total, of the run and of the group.
     assert_eq!((broken.recounted, broken.mismatches), (1, 3));
+}
+
+#[test]
+fn a_node_that_has_not_counted_what_its_edges_have_is_found() {
+    let (mut book, run) = two_nodes_of(Keeper(1));
+    let edge = EdgeId(0);
+    let mut facts = sent(5);
+    facts.is_closed = true;
+    break_rule(Some(Rule::EdgesForgetWhatTheyCount));
+    book.edge_read(EdgeKey { run, edge }, &facts)
+        .expect("its edge is there");
+    break_rule(None);
+    let mismatch = book.audit().expect_err("its edge has counted nothing");
+    assert!(matches!(mismatch.whose, Whose::Node(_)), "{mismatch}");
+    let mut auditor = Auditor::new();
+    // Both the sender and the receiver.
+    let audited = auditor.step(&book.publish(at(1)), 100);
+    assert_eq!((audited.mismatches, audited.recounted), (2, 3));
 }
