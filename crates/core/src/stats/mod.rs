@@ -15,11 +15,13 @@ mod groups;
 mod histogram;
 mod journal;
 mod levels;
+mod members;
 mod pages;
 mod rates;
 mod readings;
 mod recount;
 mod rows;
+mod services;
 mod snapshot;
 
 pub use audit::{Audited, Auditor};

@@ -43,6 +43,20 @@ pub(super) struct Traffic {
     pub(super) read_cpu_ns: u64,
 }
 
+impl Default for Traffic {
+    fn default() -> Self {
+        Traffic {
+            sequence: 0,
+            out: Default::default(),
+            into: Default::default(),
+            process: ProcessNumbers::default(),
+            pid: None,
+            read_epoch: Epoch::NONE,
+            read_cpu_ns: 0,
+        }
+    }
+}
+
 /// What does not change of a run.
 #[derive(Debug)]
 pub(super) struct RunSpec {
