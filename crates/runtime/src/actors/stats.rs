@@ -24,8 +24,8 @@ pub(crate) enum StatsMessage {
     ProcessesRead(Vec<(NodeIndex, ProcessFacts)>),
     /// What the auditor has counted again in all.
     Audited(Audited),
-    /// All that was read has been told: whoever looks is to see it.
-    Publish,
+    /// All that was read has been told: whoever looks is to see it. It is asked for so many times with this.
+    Publish(u64),
 }
 
 crate::message_kinds!(StatsMessage {
@@ -167,9 +167,9 @@ impl Behaviour for StatsActor {
                 let more = root.take_found(*audited);
                 statistics.audited(more.recounted, more.mismatches);
             }
-            StatsMessage::Publish => {
+            StatsMessage::Publish(asked) => {
                 self.catch_up(&mut statistics);
-                self.root.publish_statistics(&mut statistics);
+                self.root.publish_statistics(&mut statistics, *asked);
             }
         }
         root.statistics_changed(&mut statistics);

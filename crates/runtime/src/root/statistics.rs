@@ -1,7 +1,6 @@
 //! What is read for the statistics of a run now and then, and where they are published.
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +9,29 @@ use dataflow_core::Time;
 use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts};
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
 use dataflow_ids::{Epoch, NodeIndex};
-use dataflow_shm::edge::EdgeReading;
+use dataflow_shm::edge::{EdgeMark, EdgeReading};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch as shared;
 
 use super::Root;
 use super::table::EdgeRow;
 use super::usage::ProcessTable;
 use crate::actors::StatsMessage;
-use crate::env::{Task, TaskName, machine_now_ns};
+use crate::env::{Env, Task, TaskName, machine_now_ns};
 use crate::process::{FramedSocket, Usage};
 use crate::statistics::{
     AUDITED_MAX, CopyOfStatistics, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread,
     UNSEEN_EVERY, attend, facts, read_processes, watch,
 };
 
-/// How many edges are read before others have their turn.
+/// How many edges are looked at before others have their turn.
 const EDGES_PER_TURN_MAX: usize = 256;
+/// As many slots of edges are read before others have their turn, some hundred microseconds: an edge has up to 16,384.
+const SLOTS_PER_TURN_MAX: u64 = 20_000;
+/// So many times as long as all edges took to be read, none is: whoever looks takes a tenth of the control thread at most.
+const REST_TIMES: u32 = 9;
+/// How long a run that has broken off shows how it stood.
+const LAST_SHOWN_MAX: Duration = Duration::from_secs(1);
 
 /// What the root holds for the statistics.
 pub(super) struct StatisticsTable {
@@ -37,7 +43,11 @@ pub(super) struct StatisticsTable {
     /// Whether everything is read again and again.
     is_folded: Cell<bool>,
     /// What of each edge the statistics were told last.
-    told: RefCell<Vec<Option<Told>>>,
+    told: RefCell<Vec<Told>>,
+    /// How often it was asked to publish.
+    asked: Cell<u64>,
+    /// The last of these after which it was.
+    published: shared::Sender<u64>,
     /// What the auditor has found on its thread.
     audits: RefCell<UnboundedReceiver<Audited>>,
     /// Counts members again where there is no such thread.
@@ -55,22 +65,22 @@ enum Publishing {
     There(CopyOfStatistics),
 }
 
-/// What of an edge was told.
-#[derive(Debug, PartialEq, Eq)]
+/// What of an edge was told. The default: nothing.
+#[derive(Debug, Default)]
 struct Told {
-    reading: EdgeReading,
+    mark: EdgeMark,
     is_closed: bool,
 }
 
 impl StatisticsTable {
-    /// Whoever looks sees the `book` as it is `now` until there is another snapshot. Without a thread, nobody looks from outside, and
-    /// nothing is read by itself.
+    /// Whoever looks sees the `book` as it is now until there is another snapshot. Without a thread, nobody looks from
+    /// outside, and nothing is read by itself.
     pub(super) fn new(
         book: &mut Book,
-        now: Time,
+        env: &Env,
         thread: Option<Arc<StatisticsThread>>,
     ) -> StatisticsTable {
-        let publisher = Publisher::new(book.publish(now));
+        let publisher = Publisher::new(book.publish(env.now()));
         let source = publisher.source().clone();
         let processes = ProcessTable::default();
         let (found, audits) = unbounded_channel();
@@ -88,7 +98,9 @@ impl StatisticsTable {
                 read_processes(looked_at.clone(), processes.clone())
             });
         }
-        let began_ns = thread.is_some().then(machine_now_ns);
+        // The run's clock goes already.
+        let since = |now: u64| now.saturating_sub(nanoseconds(env.now().0));
+        let began_ns = thread.is_some().then(|| since(machine_now_ns()));
         let publishing = match &thread {
             Some(thread) => Publishing::There(CopyOfStatistics::begin(thread, book, publisher)),
             None => Publishing::Here(publisher),
@@ -99,6 +111,8 @@ impl StatisticsTable {
             is_folded: Cell::new(thread.is_some()),
             thread,
             told: RefCell::default(),
+            asked: Cell::new(0),
+            published: shared::Sender::new(0),
             audits: RefCell::new(audits),
             auditor: RefCell::default(),
             processes,
@@ -118,9 +132,9 @@ impl Root {
         self.statistics.is_folded.set(true);
     }
 
-    /// Reads everything for the statistics, at once and then again and again, until what is returned is dropped; `None`
-    /// when that is not to be.
-    pub(super) fn fold_now_and_then(self: &Rc<Self>) -> Option<Task> {
+    /// Reads everything for the statistics, after this wait and then again and again, until what is returned is dropped;
+    /// `None` when that is not to be.
+    pub(super) fn fold_now_and_then(self: &Rc<Self>, wait: Duration) -> Option<Task> {
         if !self.statistics.is_folded.get() {
             return None;
         }
@@ -128,18 +142,18 @@ impl Root {
         let env = self.env.clone();
         let source = self.statistics_source().clone();
         Some(self.env.spawn(TaskName::Fold, async move {
+            source.beat.lives();
+            if !wait.is_zero() {
+                env.sleep_until(env.now().after(wait)).await;
+            }
             loop {
                 let begun = env.now();
                 source.beat.lives();
-                if fold(&root).await.is_none() {
+                let Some(took) = fold(&root).await else {
                     return;
-                }
-                env.sleep_until(begun.after(LOOKED_AT_EVERY)).await;
-                tokio::select! {
-                    biased;
-                    () = source.lookers.come() => {}
-                    () = env.sleep_until(begun.after(UNSEEN_EVERY)) => {}
-                }
+                };
+                let rested = env.now().after(took.saturating_mul(REST_TIMES));
+                rest(&env, &source, begun, rested).await;
             }
         }))
     }
@@ -188,38 +202,44 @@ impl Root {
         Some(Time(since).min(self.env.now()))
     }
 
-    /// Reads some edges for the statistics, and tells those that stand otherwise than was told last. A reading that finds
-    /// no room is made up for by the next.
-    fn fold_edges(&self, places: Range<usize>) {
+    /// Reads some edges for the statistics, from this one on, and tells those on which something has happened since they
+    /// were told. Gives where to go on. What finds no room is read again by the next.
+    fn fold_edges(&self, from: usize) -> Option<usize> {
         let table = self.table.borrow();
         let mut told = self.statistics.told.borrow_mut();
-        told.resize_with(table.edges.len(), || None);
+        told.resize_with(table.edges.len(), Told::default);
         let (mut facts, mut changed) = (Vec::new(), Vec::new());
-        for place in places {
-            let (Some(edge), Some(row)) = (self.dataflow.edges.get(place), table.edges.get(place))
-            else {
-                continue;
-            };
-            let now = Told {
-                reading: row.keeper.read(),
-                is_closed: row.is_closed,
-            };
-            if told[place].as_ref() != Some(&now) {
-                facts.push((edge.id, self.facts_of(row, &now.reading)));
-                changed.push((place, now));
+        let mut slots = 0;
+        let rows = self.dataflow.edges.iter().zip(&table.edges).enumerate();
+        let mut goes_on_at = None;
+        for (place, (edge, row)) in rows.skip(from) {
+            if place - from == EDGES_PER_TURN_MAX || slots >= SLOTS_PER_TURN_MAX {
+                goes_on_at = Some(place);
+                break;
+            }
+            let told = &mut told[place];
+            if told.is_closed != row.is_closed {
+                *told = Told {
+                    mark: EdgeMark::default(),
+                    is_closed: row.is_closed,
+                };
+            }
+            if let Some(reading) = row.keeper.read_if_changed(&mut told.mark) {
+                slots += u64::from(edge.queue_size);
+                facts.push((edge.id, self.facts_of(row, &reading)));
+                changed.push(place);
             }
         }
-        if facts.is_empty() {
-            return;
-        }
-        if (self.handles.stats)
-            .tell(StatsMessage::EdgesRead(facts))
-            .is_ok()
-        {
-            for (place, now) in changed {
-                told[place] = Some(now);
+        let is_told = facts.is_empty()
+            || (self.handles.stats)
+                .tell(StatsMessage::EdgesRead(facts))
+                .is_ok();
+        if !is_told {
+            for place in changed {
+                told[place] = Told::default();
             }
         }
+        goes_on_at
     }
 
     /// A node has this process now, or none any more, and the last one has used so much. The statistics hear it whatever
@@ -266,17 +286,25 @@ impl Root {
 
     /// Whoever looks sees what the statistics have become. One that finds no room is made up for by the next.
     fn ask_to_publish(&self) {
-        let _ = self.handles.stats.tell(StatsMessage::Publish);
+        let _ = self.handles.stats.tell(self.publish_message());
     }
 
-    /// Whoever looks sees soon what their keeper knows now.
-    pub(crate) fn publish_statistics(&self, book: &mut Book) {
+    fn publish_message(&self) -> StatsMessage {
+        let asked = &self.statistics.asked;
+        asked.set(asked.get() + 1);
+        StatsMessage::Publish(asked.get())
+    }
+
+    /// Whoever looks sees soon what their keeper knows now, after it was asked for so often.
+    pub(crate) fn publish_statistics(&self, book: &mut Book, asked: u64) {
         let now = self.env.now();
         match &*self.statistics.publishing.borrow() {
             Some(Publishing::Here(publisher)) => publisher.publish(book.publish(now)),
             Some(Publishing::There(copy)) => copy.publish(book, now),
             None => {}
         }
+        let published = &self.statistics.published;
+        published.send_modify(|last| *last = asked.max(*last));
     }
 
     /// Their keeper was told something.
@@ -301,29 +329,74 @@ impl Root {
 
     /// Everything was read for the last time, and told: shows it to whoever looks, and waits until they have seen it.
     pub(super) async fn end_statistics(&self) {
-        let source = &self.statistics.source;
-        let mut snapshots = source.snapshots.clone();
-        snapshots.mark_unchanged();
         self.fold_services();
-        self.ask_to_publish();
         // An actor that is down is not built again any more.
-        let _ = tokio::time::timeout(LOOKED_AT_EVERY, snapshots.changed()).await;
+        let _ = tokio::time::timeout(LOOKED_AT_EVERY, self.publish_all()).await;
         self.statistics.publishing.borrow_mut().take();
-        source.lookers.leave().await;
+        self.statistics.source.lookers.leave().await;
+    }
+
+    /// Publishes what has become of all that was told before this. One that was asked for earlier does not do.
+    async fn publish_all(&self) {
+        let message = self.publish_message();
+        let wanted = self.statistics.asked.get();
+        let mut published = self.statistics.published.subscribe();
+        if self.handles.stats.deliver(message).await.is_ok() {
+            // It lives as long as this.
+            let _ = published.wait_for(|last| *last >= wanted).await;
+        }
+    }
+
+    /// As [`Root::end_statistics`], when the run breaks off: what was counted is read once more.
+    pub(super) async fn break_off_statistics(self: &Rc<Self>) {
+        if !self.statistics.is_folded.get() {
+            return;
+        }
+        let all = async {
+            let _ = fold(&Rc::downgrade(self)).await;
+            self.end_statistics().await;
+        };
+        let _ = tokio::time::timeout(LAST_SHOWN_MAX, all).await;
     }
 }
 
-/// Reads everything once; `None` when the run has gone.
-async fn fold(root: &Weak<Root>) -> Option<()> {
-    let edges = root.upgrade()?.dataflow.edges.len();
-    for begin in (0..edges).step_by(EDGES_PER_TURN_MAX) {
-        let places = begin..edges.min(begin + EDGES_PER_TURN_MAX);
-        root.upgrade()?.fold_edges(places);
+/// Waits until everything is to be read again, after it was begun to be read at one moment and may be from another one on.
+async fn rest(env: &Env, source: &Source, begun: Time, rested: Time) {
+    loop {
+        let every = source.lookers.every();
+        let (now, due) = (env.now(), begun.after(every).max(rested));
+        if now >= due {
+            return;
+        }
+        // A control loop that rests lives.
+        source.beat.lives();
+        tokio::select! {
+            biased;
+            () = env.sleep_until(due.min(now.after(UNSEEN_EVERY))) => {}
+            () = source.lookers.every_is_not(every) => {}
+        }
+    }
+}
+
+/// Reads everything once. Gives how long others had no turn for it; `None` when the run has gone.
+async fn fold(root: &Weak<Root>) -> Option<Duration> {
+    let mut took = Duration::ZERO;
+    let mut next = Some(0);
+    while let Some(from) = next {
+        let root = root.upgrade()?;
+        let begun = root.env.now();
+        next = root.fold_edges(from);
+        took += root.env.now().since(begun);
+        drop(root);
         tokio::task::yield_now().await;
     }
     let root = root.upgrade()?;
     root.fold_services();
     root.fold_audits();
     root.ask_to_publish();
-    Some(())
+    Some(took)
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -31,7 +31,7 @@ use crate::logs::LogSink;
 use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::{Launcher, watched};
-use crate::statistics::StatisticsThread;
+use crate::statistics::{StatisticsThread, UNSEEN_EVERY};
 use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
 
 /// How long commands that stay are waited for, to read how it ended.
@@ -124,8 +124,7 @@ impl RootTask {
             start.options.this_machine(),
             start.capabilities,
         );
-        let statistics =
-            StatisticsTable::new(&mut memory.statistics_mut(), env.now(), start.statistics);
+        let statistics = StatisticsTable::new(&mut memory.statistics_mut(), &env, start.statistics);
         let root = Rc::new(Root {
             memory,
             handles: mailboxes.handles(),
@@ -179,7 +178,7 @@ impl RootTask {
         }
         self.server = serve(&self.root);
         self.tending = Some(tend(&self.root));
-        self.folding = self.root.fold_now_and_then();
+        self.folding = self.root.fold_now_and_then(Duration::ZERO);
         // What the description says is said once to whoever listens.
         let _ = self.root.events.send(RunEvent::Phase(Phase::Starting));
         self.root.handles.dataflow.fact(DataflowMessage::Up);
@@ -286,9 +285,10 @@ impl RootTask {
                 let goes_on = self.root.model_task_panicked(model);
                 ("look at a model".to_owned(), goes_on)
             }
-            // A run can do without numbers, and with old ones.
+            // A run can do without numbers, and with old ones; and one that panics again and again takes no time of
+            // what else there is to do.
             TaskName::Fold => {
-                self.folding = self.root.fold_now_and_then();
+                self.folding = self.root.fold_now_and_then(UNSEEN_EVERY);
                 return Ok(());
             }
             TaskName::Server => {
@@ -355,6 +355,8 @@ impl RootTask {
             Err(error) => {
                 tracing::error!(%error, "the run breaks off");
                 root.kill_all();
+                self.folding.take();
+                root.break_off_statistics().await;
             }
         }
         self.server.take();
