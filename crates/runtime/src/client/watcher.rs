@@ -13,6 +13,10 @@ use crate::registry::{FoundAgent, FoundRun};
 /// the runtime is of another kind than it says.
 const GAPS_MAX: u32 = 8;
 
+/// No runtime has so many rows: the whole of them would be longer than a reply may be. Changes could lead there all the
+/// same.
+const ROWS_MAX: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
+
 /// Statistics that are kept up to date by what their keeper says has changed. Blocking; the keeper waits for nobody, so
 /// whoever is slow is told more at once.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Watcher {
     ///
     /// # Errors
     ///
-    /// [`ClientError`] when the runtime refuses, or says something that is no answer.
+    /// [`ClientError`] when the runtime refuses, or says something that is no answer, or more than any runtime has.
     #[expect(
         clippy::should_implement_trait,
         reason = "it lends what it gives, and an iterator cannot"
@@ -93,6 +97,14 @@ impl Watcher {
                     }
                 }
                 _ => return Err(ClientError::Unexpected),
+            }
+            if self
+                .known
+                .as_ref()
+                .is_some_and(|known| rows(known) > ROWS_MAX)
+            {
+                self.known = None;
+                return Err(ClientError::Unexpected);
             }
             return Ok(self.known.as_ref());
         }
@@ -123,4 +135,14 @@ impl Watcher {
             .send(&ClientRequest::Watch { every: self.every })?;
         Ok(false)
     }
+}
+
+/// How many rows there are of whatever can be many.
+fn rows(known: &Statistics) -> usize {
+    known.dataflows.len()
+        + known.groups.len()
+        + known.nodes.len()
+        + known.edges.len()
+        + known.actors.len()
+        + known.peers.len()
 }

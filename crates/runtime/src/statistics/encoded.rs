@@ -29,6 +29,17 @@ struct Moment {
 }
 
 impl EncodedOnce {
+    /// Nobody is told anything at present: nothing is kept for the next one.
+    pub(super) fn forget(&mut self) {
+        self.from.clear();
+    }
+
+    /// For how many pasts something is kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.from.len()
+    }
+
     /// The frames that tell somebody `to` who knows `from`, or nothing yet.
     ///
     /// # Errors

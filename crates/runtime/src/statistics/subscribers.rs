@@ -1,7 +1,7 @@
 //! Those who watch statistics through a socket: the whole first, and then what changes, at their own pace.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dataflow_core::stats::Snapshot;
@@ -9,7 +9,8 @@ use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::frame::{EncodeError, EnqueueError};
 use tokio::time::{Instant, sleep_until};
 
-use super::encoded::Frames;
+use super::encoded::{EncodedOnce, Frames};
+use super::lookers::Looking;
 use super::source::{Source, WATCHING_MAX};
 use super::thread::StatisticsThread;
 use crate::commands::say;
@@ -110,6 +111,16 @@ struct Telling<'s> {
     every: Duration,
     /// What it knows, if that is worth anything.
     told: Option<Arc<Snapshot>>,
+    /// Unless it reads nothing.
+    looking: Option<Looking>,
+    /// Before this, nothing that it asks is heard.
+    hears_from: Instant,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.looks_no_more();
+    }
 }
 
 /// What a command wants next.
@@ -128,13 +139,33 @@ impl<'s> Telling<'s> {
             socket,
             every: every.clamp(EVERY_MIN, EVERY_MAX),
             told: None,
+            looking: None,
+            hears_from: Instant::now(),
         }
+    }
+
+    /// It is told something, so often.
+    fn looks(&mut self) {
+        // The next before the last: there is always somebody.
+        self.looking = Some(self.source.lookers.look_every(self.every));
+    }
+
+    /// It reads nothing, or goes. What was encoded is not kept when nobody is left to be told.
+    fn looks_no_more(&mut self) {
+        if self.looking.take().is_some() && !self.source.lookers.are_there() {
+            self.encoded().forget();
+        }
+    }
+
+    fn encoded(&self) -> MutexGuard<'_, EncodedOnce> {
+        let encoded = self.source.encoded.lock();
+        encoded.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells until the command goes, or nothing follows.
     async fn tell(&mut self) -> Result<(), Refused> {
         let mut snapshots = self.source.snapshots.clone();
-        let mut looking = self.source.lookers.look();
+        self.looks();
         loop {
             // In this order: nothing follows on a snapshot that is taken after the end.
             let is_last = snapshots.has_changed().is_err();
@@ -147,12 +178,12 @@ impl<'s> Telling<'s> {
                 }
                 let flushed = self.socket.flushed();
                 if tokio::time::timeout(STALLED_AFTER, flushed).await.is_err() {
-                    drop(looking);
+                    self.looks_no_more();
                     self.told = None;
                     if self.reads_again(&snapshots).await == Next::Nothing {
                         return Ok(());
                     }
-                    looking = self.source.lookers.look();
+                    self.looks();
                 }
             }
             if is_last || self.next(&mut snapshots).await? == Next::Nothing {
@@ -177,22 +208,33 @@ impl<'s> Telling<'s> {
 
     /// What leads the command from what it knows to this.
     fn frames(&self, to: &Arc<Snapshot>) -> Result<Frames, EncodeError> {
-        let encoded = self.source.encoded.lock();
-        let mut encoded = encoded.unwrap_or_else(PoisonError::into_inner);
-        encoded.frames(self.told.as_deref(), to)
+        self.encoded().frames(self.told.as_deref(), to)
     }
 
     /// Waits until the command is to be told something.
+    ///
+    /// Others are told on this thread too: one that asks again and again is heard no more often than anybody is told.
     async fn next(&mut self, snapshots: &mut Snapshots) -> Result<Next, Refused> {
+        let mut due = self.due();
         loop {
-            let due = self.due();
             let is_whole = self.told.is_none();
+            let hears_from = self.hears_from;
+            let request = async {
+                if Instant::now() < hears_from {
+                    sleep_until(hears_from).await;
+                }
+                self.socket.next::<ClientRequest>().await
+            };
             tokio::select! {
                 biased;
-                request = self.socket.next::<ClientRequest>() => match request? {
+                request = request => match request? {
                     Some((ClientRequest::Watch { every }, _)) => {
                         self.every = every.clamp(EVERY_MIN, EVERY_MAX);
                         self.told = None;
+                        self.hears_from = Instant::now() + EVERY_MIN;
+                        self.looks();
+                        // What is due is not put off by asking for more.
+                        due = due.min(self.due());
                     }
                     Some(_) => return Err(Refused::OtherRequest),
                     None => return Ok(Next::Nothing),

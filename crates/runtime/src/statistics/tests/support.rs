@@ -149,6 +149,11 @@ impl Served {
         self.source.encoded.lock().unwrap().count
     }
 
+    /// How much of what was encoded is kept.
+    pub(super) fn kept_encoded(&self) -> usize {
+        self.source.encoded.lock().unwrap().kept()
+    }
+
     /// How many more may watch.
     pub(super) fn places(&self) -> usize {
         self.source.places.available_permits()
