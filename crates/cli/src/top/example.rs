@@ -88,6 +88,7 @@ fn node(number: u32, at: Duration) -> NodeRow {
             process: ProcessNumbers {
                 cpu_ns: Counter::new(ns(at) * u64::from(number + 1) / 10),
                 memory_bytes: Gauge::new(12_000_000 * u64::from(number + 1)),
+                read_at_ns: Some(ns(at)),
             },
         },
     }

@@ -55,6 +55,7 @@ fn node(number: u32, second: u64) -> NodeRow {
             process: ProcessNumbers {
                 cpu_ns: Counter::new(second * SECOND_NS / 10 * u64::from(number + 1)),
                 memory_bytes: Gauge::new(12_000_000 * u64::from(number + 1)),
+                read_at_ns: Some(second * SECOND_NS),
             },
         },
     }

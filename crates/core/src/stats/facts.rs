@@ -101,4 +101,6 @@ pub struct ProcessFacts {
     pub cpu_ns: u64,
     /// Resident memory now; 0 without a process.
     pub memory_bytes: u64,
+    /// When this was read; `None` when nothing was: all that is known is whether there is a process.
+    pub read_at: Option<Time>,
 }

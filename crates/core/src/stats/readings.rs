@@ -154,9 +154,9 @@ impl Book {
             return Ok(());
         }
         let (known, group, total) = (*known, life.group, &*self.now.total);
-        let read_before = match facts.epoch == known.read_epoch {
-            true => known.read_cpu_ns,
-            false => 0,
+        let (read_before, known_at_ns) = match facts.epoch == known.read_epoch {
+            true => (known.read_cpu_ns, known.process.read_at_ns),
+            false => (0, None),
         };
         let stands = known.process.cpu_ns.get();
         let more = facts.cpu_ns.saturating_sub(read_before);
@@ -177,6 +177,7 @@ impl Book {
             );
             read.pid = facts.pid;
         }
+        read.process.read_at_ns = facts.read_at.map(nanoseconds).max(known_at_ns);
         read.read_epoch = facts.epoch;
         read.read_cpu_ns = facts.cpu_ns.max(read_before);
         if read == known {

@@ -23,6 +23,9 @@ pub struct ProcessNumbers {
     pub cpu_ns: Counter,
     /// Resident memory now; 0 without a process.
     pub memory_bytes: Gauge,
+    /// The moment of which these are, in nanoseconds of its keeper; `None` before the processes of its incarnation were
+    /// read, which they are only while somebody looks.
+    pub read_at_ns: Option<u64>,
 }
 
 /// The numbers of a node.

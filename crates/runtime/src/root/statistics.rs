@@ -15,13 +15,13 @@ use tokio::sync::watch as shared;
 
 use super::Root;
 use super::table::EdgeRow;
-use super::usage::ProcessTable;
+use super::usage::{ProcessTable, facts};
 use crate::actors::StatsMessage;
 use crate::env::{Env, Task, TaskName, machine_now_ns};
 use crate::process::{FramedSocket, Usage};
 use crate::statistics::{
     AUDITED_MAX, CopyOfStatistics, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread,
-    UNSEEN_EVERY, attend, facts, read_processes, watch,
+    UNSEEN_EVERY, attend, read_processes, watch,
 };
 
 /// How many edges are looked at before others have their turn.
@@ -196,7 +196,7 @@ impl Root {
 
     /// A moment of the machine's monotonic clock, as the run counts; `None` on virtual time, which does not go with it.
     /// What a sender says can be anything: it is not before the run, and not in the future.
-    fn moment(&self, monotonic_ns: u64) -> Option<Time> {
+    pub(super) fn moment(&self, monotonic_ns: u64) -> Option<Time> {
         let began_ns = self.statistics.began_ns?;
         let since = Duration::from_nanos(monotonic_ns.saturating_sub(began_ns));
         Some(Time(since).min(self.env.now()))
@@ -251,7 +251,8 @@ impl Root {
         pid: Option<u32>,
         used: Option<Usage>,
     ) {
-        let facts = facts(epoch, pid, used.unwrap_or_default());
+        let read_at = used.as_ref().map(|_| self.env.now());
+        let facts = facts(epoch, pid, used.unwrap_or_default(), read_at);
         let told = StatsMessage::ProcessesRead(vec![(node, facts)]);
         self.handles.stats.fact(told);
     }

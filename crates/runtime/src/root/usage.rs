@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use dataflow_core::Time;
 use dataflow_core::stats::ProcessFacts;
 use dataflow_ids::{Epoch, NodeIndex};
 
 use super::Root;
 use super::table::Process;
 use crate::process::Usage;
-use crate::statistics::{AskedFor, Processes, facts};
+use crate::statistics::{AskedFor, Processes};
 
 /// What is known of the processes.
 #[derive(Debug, Default)]
@@ -44,8 +45,15 @@ impl Root {
             .elsewhere
             .exchange(running.collect());
         let mut known = self.statistics.processes.known.borrow_mut();
+        let found = found.into_iter().map(|found| {
+            let read_at = self.moment(found.at_ns);
+            let pid = Some(found.of.pid);
+            (
+                found.of.node,
+                facts(found.of.epoch, pid, found.usage, read_at),
+            )
+        });
         // One that was reaped meanwhile has said itself what it has used.
-        let found = found.into_iter();
         known.extend(found.filter(|(node, facts)| of(*node).running(facts.epoch).is_some()));
         known.iter().map(|(node, facts)| (*node, *facts)).collect()
     }
@@ -53,6 +61,23 @@ impl Root {
     /// A process has ended, and is about to be reaped: notes what it has used in all.
     pub(super) fn note_last_usage(&self, node: NodeIndex, epoch: Epoch, usage: Usage) {
         let mut known = self.statistics.processes.known.borrow_mut();
-        known.insert(node, facts(epoch, None, usage));
+        known.insert(node, facts(epoch, None, usage, Some(self.env.now())));
+    }
+}
+
+/// What the statistics are to know of a use.
+pub(super) fn facts(
+    epoch: Epoch,
+    pid: Option<u32>,
+    usage: Usage,
+    read_at: Option<Time>,
+) -> ProcessFacts {
+    ProcessFacts {
+        epoch,
+        pid,
+        cpu_ns: u64::try_from(usage.cpu.as_nanos()).unwrap_or(u64::MAX),
+        // What has ended has none, also while it waits to be reaped.
+        memory_bytes: pid.map_or(0, |_| usage.memory_bytes),
+        read_at,
     }
 }

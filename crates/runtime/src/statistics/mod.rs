@@ -23,7 +23,7 @@ pub(crate) use collect::AgentStatistics;
 pub(crate) use follow::CopyOfStatistics;
 pub use http::MetricsError;
 pub(crate) use http::{MetricsListener, show_metrics};
-pub(crate) use processes::{AskedFor, Processes, facts, read_processes};
+pub(crate) use processes::{AskedFor, Processes, read_processes};
 pub(crate) use source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
 pub(crate) use subscribers::watch;
 pub(crate) use thread::StatisticsThread;

@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dataflow_core::stats::ProcessFacts;
 use dataflow_ids::{Epoch, NodeIndex};
 
 use super::source::Source;
+use crate::env::machine_now_ns;
 use crate::process::Usage;
 
 /// How often.
@@ -23,6 +23,15 @@ pub(crate) struct AskedFor {
     pub(crate) group: u32,
 }
 
+/// What a process was found to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) of: AskedFor,
+    pub(crate) usage: Usage,
+    /// When, on the machine's monotonic clock.
+    pub(crate) at_ns: u64,
+}
+
 /// What the control thread asks for, and the thread of statistics has found. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processes {
@@ -32,7 +41,7 @@ pub(crate) struct Processes {
 #[derive(Debug, Default)]
 struct Shared {
     asked_for: Vec<AskedFor>,
-    found: Vec<(NodeIndex, ProcessFacts)>,
+    found: Vec<Found>,
 }
 
 impl Processes {
@@ -42,7 +51,7 @@ impl Processes {
     }
 
     /// From now on asks for these, and gives what was found of those before, once.
-    pub(crate) fn exchange(&self, asked_for: Vec<AskedFor>) -> Vec<(NodeIndex, ProcessFacts)> {
+    pub(crate) fn exchange(&self, asked_for: Vec<AskedFor>) -> Vec<Found> {
         let mut shared = self.shared();
         shared.asked_for = asked_for;
         std::mem::take(&mut shared.found)
@@ -53,23 +62,13 @@ impl Processes {
         let asked_for = self.shared().asked_for.clone();
         let groups: Vec<u32> = asked_for.iter().map(|asked| asked.group).collect();
         let used = Usage::of_groups(&groups);
-        let found = asked_for.iter().filter_map(|asked| {
-            let usage = used.get(&asked.group)?;
-            Some((asked.node, facts(asked.epoch, Some(asked.pid), *usage)))
+        let at_ns = machine_now_ns();
+        let found = asked_for.into_iter().filter_map(|of| {
+            let usage = *used.get(&of.group)?;
+            Some(Found { of, usage, at_ns })
         });
         let found = found.collect();
         self.shared().found = found;
-    }
-}
-
-/// What the statistics are to know of a use.
-pub(crate) fn facts(epoch: Epoch, pid: Option<u32>, usage: Usage) -> ProcessFacts {
-    ProcessFacts {
-        epoch,
-        pid,
-        cpu_ns: u64::try_from(usage.cpu.as_nanos()).unwrap_or(u64::MAX),
-        // What has ended has none, also while it waits to be reaped.
-        memory_bytes: pid.map_or(0, |_| usage.memory_bytes),
     }
 }
 
@@ -110,14 +109,12 @@ mod tests {
         let processes = Processes::default();
         let both = vec![asked(0, child.id()), asked(1, u32::MAX)];
         assert_eq!(processes.exchange(both.clone()), []);
+        let began_ns = machine_now_ns();
         processes.look();
         let found = processes.exchange(both.clone());
         assert_eq!(found.len(), 1);
-        let (node, facts) = found[0];
-        assert_eq!(
-            (node, facts.epoch, facts.pid),
-            (NodeIndex(0), Epoch(3), Some(child.id()))
-        );
+        assert_eq!(found[0].of, both[0]);
+        assert!((began_ns..=machine_now_ns()).contains(&found[0].at_ns));
         assert_eq!(processes.exchange(both), []);
         drop(child.stdin.take());
         child.wait().unwrap();

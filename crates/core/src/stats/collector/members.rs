@@ -155,6 +155,8 @@ pub(super) fn take_node(
         book.now.total.memory_bytes,
         MEMORY_MAX_BYTES,
     );
+    let read_at_ns = numbers.process.read_at_ns;
+    process.read_at_ns = read_at_ns.map(|at_ns| put.offset.ours(at_ns).min(put.now_ns));
     match name {
         Some(name) => book.put_node(key, name, life, traffic),
         None => book.replace_node(key, (&old, &old_traffic), (life, traffic)),

@@ -158,6 +158,7 @@ fn the_time_of_processors_of_all_incarnations_adds_up() {
             pid: Some(7),
             cpu_ns,
             memory_bytes: 4096,
+            read_at: Some(at(5)),
         };
         book.process_read(key, &facts).unwrap();
     }
@@ -176,6 +177,7 @@ fn what_was_read_of_a_process_and_comes_after_its_end_gives_it_no_process_and_no
         pid,
         cpu_ns,
         memory_bytes,
+        read_at: None,
     };
     for facts in [
         read(1, Some(7), 0, 0),
@@ -195,6 +197,32 @@ fn what_was_read_of_a_process_and_comes_after_its_end_gives_it_no_process_and_no
         (95, 4096)
     );
     assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
+fn whoever_looks_knows_when_processes_were_read_and_whether_they_were() {
+    let (mut book, run) = two_nodes();
+    let key = node(run, 0);
+    let mut say = |epoch, read_at| {
+        let facts = ProcessFacts {
+            epoch: Epoch(epoch),
+            pid: Some(7),
+            cpu_ns: 100,
+            memory_bytes: 4096,
+            read_at,
+        };
+        book.process_read(key, &facts).unwrap();
+        book.node(key).unwrap().process.read_at_ns
+    };
+    let seconds = |number: u64| Some(number * 1_000_000_000);
+    assert_eq!(say(1, None), None, "it was started, and no more is known");
+    assert_eq!(say(1, Some(at(5))), seconds(5));
+    assert_eq!(say(1, Some(at(6))), seconds(6), "nothing used since");
+    assert_eq!(say(1, Some(at(4))), seconds(6), "an earlier one, late");
+    assert_eq!(say(1, None), seconds(6));
+    assert_eq!(say(2, None), None, "that was another process");
+    assert_eq!(say(1, Some(at(7))), None);
+    assert_eq!(say(2, Some(at(8))), seconds(8));
 }
 
 #[test]

@@ -235,6 +235,7 @@ impl Play {
             pid: None,
             cpu_ns: self.number(),
             memory_bytes: self.number(),
+            read_at: Some(Time(Duration::from_nanos(self.now_ns))),
         };
         let _ = self.book.process_read(key, &facts);
         self.naive.process_read(key, &facts);

@@ -181,7 +181,12 @@ fn node() -> impl Strategy<Value = NodeRow> {
         prop::array::uniform4(any::<u64>()),
         prop::array::uniform3(counter()),
     );
-    let who = (node_key(), node_id(), option::of(any::<u32>()));
+    let who = (
+        node_key(),
+        node_id(),
+        option::of(any::<u32>()),
+        option::of(any::<u64>()),
+    );
     let state = (epoch(), select(LifeCycle::ALL.to_vec()), gauge());
     (who, numbers, state, times, counters(), counters()).prop_map(
         |(who, (numbers, counted), (epoch, state, memory_bytes), times, out, into)| {
@@ -204,6 +209,7 @@ fn node() -> impl Strategy<Value = NodeRow> {
                 process: ProcessNumbers {
                     cpu_ns: counted[2],
                     memory_bytes,
+                    read_at_ns: who.3,
                 },
             };
             NodeRow {
