@@ -13,6 +13,7 @@ use super::arguments::TopArguments;
 use super::board::Board;
 use super::figures::{Picture, RuntimeKind};
 use super::line::{Line, Look};
+use super::past::Past;
 use super::sources::{Event, Sources};
 use super::summary;
 use super::tables::{Tab, Wishes, fit};
@@ -67,7 +68,7 @@ fn gather(
     interval: Duration,
 ) -> Result<(), CliError> {
     let deadline = Instant::now() + interval + ANSWER_WAIT_MAX;
-    while !board.is_complete(|past| past.for_rates().is_some()) {
+    while !board.is_complete(Past::has_rates) {
         let left = deadline.saturating_duration_since(Instant::now());
         match events.recv_timeout(left) {
             Ok(Event::Said(number, said)) => board.said(sources.now(), number, said),

@@ -7,6 +7,10 @@ use dataflow_ids::stats::Statistics;
 
 /// Rates are over at least this time: with shorter ones, a row would show one message as many.
 const RATE_OVER_MIN: Duration = Duration::from_millis(900);
+/// What processes use is over at least this time: they are read once a second, and so once more in any such time.
+const PROCESSES_OVER_MIN: Duration = Duration::from_millis(1_900);
+/// What was read longer ago than this was read for somebody who looked before, and says nothing of this moment.
+const PROCESSES_READ_WITHIN: Duration = Duration::from_secs(5);
 /// Medians and the like are over at least this time, and at most twice as long.
 const SPANS_OVER_MIN: Duration = Duration::from_secs(10);
 
@@ -15,6 +19,7 @@ const SPANS_OVER_MIN: Duration = Duration::from_secs(10);
 pub(super) struct Past {
     now: Option<Arc<Statistics>>,
     rates: Base,
+    processes: Base,
     spans: Base,
 }
 
@@ -23,6 +28,7 @@ impl Default for Past {
         Past {
             now: None,
             rates: Base::at_least(RATE_OVER_MIN),
+            processes: Base::at_least(PROCESSES_OVER_MIN),
             spans: Base::at_least(SPANS_OVER_MIN),
         }
     }
@@ -37,6 +43,11 @@ impl Past {
         }
         let now = Arc::new(now);
         self.rates.push(&now);
+        let mut known = self.processes.base.iter();
+        if known.any(|base| !are_processes_read(base)) {
+            self.processes = Base::at_least(PROCESSES_OVER_MIN);
+        }
+        self.processes.push(&now);
         self.spans.push(&now);
         self.now = Some(now);
     }
@@ -51,6 +62,26 @@ impl Past {
         self.before(&self.rates)
     }
 
+    /// Those that what processes use is counted from.
+    pub(super) fn for_processes(&self) -> Option<&Statistics> {
+        self.before(&self.processes)
+    }
+
+    /// Whether there is enough for rates, also for those of processes, if there are any.
+    pub(super) fn has_rates(&self) -> bool {
+        let Some(now) = self.now() else { return false };
+        let has_processes = now.nodes.iter().any(|row| row.pid.is_some());
+        let read_last = |statistics: &Statistics| {
+            let nodes = statistics.nodes.iter();
+            nodes.filter_map(|row| row.numbers.process.read_at_ns).max()
+        };
+        let is_read_again = || {
+            let before = self.for_processes().and_then(read_last);
+            before.is_some() && read_last(now) > before
+        };
+        self.for_rates().is_some() && (!has_processes || is_read_again())
+    }
+
     /// Those that recent spans of time are counted from.
     pub(super) fn for_spans(&self) -> Option<&Statistics> {
         self.before(&self.spans)
@@ -60,6 +91,15 @@ impl Past {
         let base = base.base.as_deref()?;
         (base.at_ns < self.now()?.at_ns).then_some(base)
     }
+}
+
+/// Whether the processes of some node were read a moment before.
+fn are_processes_read(statistics: &Statistics) -> bool {
+    let within_ns = u64::try_from(PROCESSES_READ_WITHIN.as_nanos()).unwrap_or(u64::MAX);
+    let since_ns = statistics.at_ns.saturating_sub(within_ns);
+    let nodes = statistics.nodes.iter();
+    let mut read = nodes.filter_map(|row| row.numbers.process.read_at_ns);
+    read.any(|at_ns| at_ns >= since_ns)
 }
 
 /// Statistics of a moment that moves along: at least so long ago once there are any, and at most twice as long.

@@ -55,6 +55,11 @@ pub(super) fn totals(picture: &Picture) -> Line {
     };
     let dropped = rate(|level| level.dropped_per_s);
     let blocked = sum(|level| level.blocked);
+    let unknown = || numbers::NONE.to_owned();
+    let cpu = levels().filter_map(|level| level.cpu_percent);
+    let cpu = cpu.reduce(|sum, percent| sum + percent);
+    let memory = levels().filter_map(|level| level.memory_bytes);
+    let memory = memory.reduce(u64::saturating_add);
     let mut line = Line::of(nodes, Look::Plain)
         .and(
             format!(
@@ -81,9 +86,12 @@ pub(super) fn totals(picture: &Picture) -> Line {
     }
     line.and(
         format!(
-            " · CPU {} % · {}",
-            numbers::percent(rate(|level| level.cpu_percent)),
-            numbers::bytes(sum(|level| level.memory_bytes))
+            " · CPU {} · memory {}",
+            cpu.map_or(unknown(), |percent| format!(
+                "{} %",
+                numbers::percent(percent)
+            )),
+            memory.map_or(unknown(), numbers::bytes)
         ),
         Look::Plain,
     )

@@ -226,7 +226,7 @@ fn hear(socket: &std::os::unix::net::UnixStream) {
 
 const NODES: &str = "\
 dataflow top  vision up 11.0 s                                                             every 1 s
-3 nodes: 3 running · 60 msg/s · 0/s · 0 dropped/s · 1 sender blocked · CPU 60 % · 72.0 MB
+3 nodes: 3 running · 60 msg/s · 0/s · 0 dropped/s · 1 sender blocked · CPU 60 % · memory 72.0 MB
  1 Dataflows 1  2 Nodes 3  3 Groups 1  4 Edges 2  5 Peers  6 Downloads  7 Actors  8 Pool 1
 NODE      STATE       FOR  CPU %   MEMORY  IN/s  OUT/s  P50  P99  QUEUED  HELD  RESTARTS  BLOCKED BY
 camera    running  11.0 s     10  12.0 MB     0     30    –    –       0     0         0

@@ -6,6 +6,7 @@ use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{DataflowRow, EdgeCounters, GroupRow, Level};
 use serde::Serialize;
 
+use super::node::Used;
 use super::span::{Known, SpanFigures, seconds};
 
 /// Messages that were not delivered and will not be, by reason.
@@ -66,12 +67,12 @@ pub(in crate::top) struct LevelFigures {
     pub(in crate::top) held: u64,
     /// Edges to them on which the sender waits.
     pub(in crate::top) blocked: u64,
-    /// How much of one processor they use.
+    /// How much of one processor they use, as far as it is known of each.
     pub(in crate::top) cpu_percent: Option<f64>,
     /// Time of processors that they have used, in seconds.
     pub(in crate::top) cpu_s: f64,
-    /// Memory that their processes have.
-    pub(in crate::top) memory_bytes: u64,
+    /// Memory that their processes have; `None` before any was read.
+    pub(in crate::top) memory_bytes: Option<u64>,
     /// How long messages were on their way to them.
     pub(in crate::top) latency: Option<SpanFigures>,
     /// How long messages waited in a queue for them.
@@ -86,6 +87,7 @@ impl LevelFigures {
         for_rates: Option<&Level>,
         for_spans: Option<&Level>,
         now: &Level,
+        used: Used,
     ) -> LevelFigures {
         let before = for_rates;
         let out = known.edge_rates(before.map(|level| &level.out), &now.out);
@@ -110,11 +112,9 @@ impl LevelFigures {
             queued: now.gauges.queued.get(),
             held: now.gauges.held.get(),
             blocked: now.gauges.blocked.get(),
-            cpu_percent: known
-                .rate(before.map(|level| level.cpu_ns), now.cpu_ns)
-                .map(super::node::percent),
+            cpu_percent: used.cpu_percent,
             cpu_s: seconds(now.cpu_ns.get()),
-            memory_bytes: now.memory_bytes.get(),
+            memory_bytes: used.memory_bytes,
             latency: known.spans(spans.map(|spans| &spans.latency), &now.histograms.latency),
             queue_wait: known.spans(
                 spans.map(|spans| &spans.queue_wait),
@@ -144,7 +144,7 @@ pub(in crate::top) struct DataflowFigures {
 }
 
 impl DataflowFigures {
-    pub(super) fn of(known: &Known<'_>, row: &DataflowRow) -> DataflowFigures {
+    pub(super) fn of(known: &Known<'_>, row: &DataflowRow, used: Used) -> DataflowFigures {
         let level = |statistics: &'_ dataflow_ids::stats::Statistics| {
             let rows = &statistics.dataflows;
             let place = rows.binary_search_by_key(&row.number, |row| row.number);
@@ -161,6 +161,7 @@ impl DataflowFigures {
                 known.for_rates.and_then(level).as_ref(),
                 known.for_spans.and_then(level).as_ref(),
                 &row.level,
+                used,
             ),
         }
     }
@@ -177,7 +178,7 @@ pub(in crate::top) struct GroupFigures {
 }
 
 impl GroupFigures {
-    pub(super) fn of(known: &Known<'_>, row: &GroupRow) -> GroupFigures {
+    pub(super) fn of(known: &Known<'_>, row: &GroupRow, used: Used) -> GroupFigures {
         let level = |statistics: &'_ dataflow_ids::stats::Statistics| {
             let rows = &statistics.groups;
             // The one without a name is the last.
@@ -194,6 +195,7 @@ impl GroupFigures {
                 known.for_rates.and_then(level).as_ref(),
                 known.for_spans.and_then(level).as_ref(),
                 &row.level,
+                used,
             ),
         }
     }

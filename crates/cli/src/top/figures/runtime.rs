@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::edge::EdgeFigures;
 use super::level::{DataflowFigures, GroupFigures, LevelFigures};
-use super::node::{Inputs, NodeFigures};
+use super::node::{Inputs, NodeFigures, Used};
 use super::service::{ActorFigures, AuditFigures, DownloadsFigures, PeerFigures, PoolFigures};
 use super::span::{Known, seconds};
 use crate::top::past::Past;
@@ -90,6 +90,7 @@ pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
     let known = &Known {
         now: past.now()?,
         for_rates: past.for_rates(),
+        for_processes: past.for_processes(),
         for_spans: past.for_spans(),
     };
     let now = known.now;
@@ -107,6 +108,33 @@ pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
     let waits = Waits::of(&now.edges);
     let inputs = Inputs::of(now);
     let inputs_before = known.for_spans.map(Inputs::of).unwrap_or_default();
+    let rows = now.nodes.iter();
+    let node_figures: Vec<NodeFigures> = rows
+        .map(|row| {
+            let chain = waits.chain(row.key);
+            let blocked_by = chain.into_iter().map(|key| node(key.run, key.node));
+            NodeFigures::of(
+                known,
+                row,
+                dataflow(row.key.run),
+                (inputs.get(&row.key), inputs_before.get(&row.key)),
+                blocked_by.collect(),
+            )
+        })
+        .collect();
+    let (mut of_runs, mut of_groups) = (BTreeMap::new(), BTreeMap::new());
+    let names: BTreeSet<&str> = (now.groups.iter())
+        .filter_map(|row| Some(row.name.as_ref()?.as_str()))
+        .collect();
+    for figures in &node_figures {
+        let run: &mut Vec<&NodeFigures> = of_runs.entry(figures.key.run).or_default();
+        run.push(figures);
+        // Those that found no room among the names are in the group without one.
+        let name = names.get(figures.node.as_str()).copied();
+        let group: &mut Vec<&NodeFigures> = of_groups.entry(name).or_default();
+        group.push(figures);
+    }
+    let used = |nodes: Option<&Vec<&NodeFigures>>| Used::by(nodes.into_iter().flatten().copied());
     Some(Answer {
         revision: now.revision,
         at_s: seconds(now.at_ns),
@@ -116,32 +144,22 @@ pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
             known.for_rates.map(|before| &before.total),
             known.for_spans.map(|before| &before.total),
             &now.total,
+            Used::by(&node_figures),
         ),
         dataflows: now
             .dataflows
             .iter()
-            .map(|row| DataflowFigures::of(known, row))
+            .map(|row| DataflowFigures::of(known, row, used(of_runs.get(&row.number))))
             .collect(),
         groups: now
             .groups
             .iter()
-            .map(|row| GroupFigures::of(known, row))
-            .collect(),
-        nodes: now
-            .nodes
-            .iter()
             .map(|row| {
-                let chain = waits.chain(row.key);
-                let blocked_by = chain.into_iter().map(|key| node(key.run, key.node));
-                NodeFigures::of(
-                    known,
-                    row,
-                    dataflow(row.key.run),
-                    (inputs.get(&row.key), inputs_before.get(&row.key)),
-                    blocked_by.collect(),
-                )
+                let name = row.name.as_ref().map(|name| name.as_str());
+                GroupFigures::of(known, row, used(of_groups.get(&name)))
             })
             .collect(),
+        nodes: node_figures,
         edges: now
             .edges
             .iter()

@@ -27,6 +27,8 @@ pub(super) struct Known<'a> {
     pub(super) now: &'a Statistics,
     /// What rates are counted from.
     pub(super) for_rates: Option<&'a Statistics>,
+    /// What the use of processors is counted from.
+    pub(super) for_processes: Option<&'a Statistics>,
     /// What recent spans are counted from.
     pub(super) for_spans: Option<&'a Statistics>,
 }

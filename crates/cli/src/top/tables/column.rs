@@ -204,6 +204,12 @@ impl Cell {
         Cell::number(count as f64, |_| numbers::bytes(count))
     }
 
+    /// A number of bytes that may be unknown.
+    pub(super) fn perhaps_bytes(count: Option<u64>) -> Cell {
+        let says = |_| numbers::bytes(count.unwrap_or_default());
+        Cell::perhaps(count.map(|count| count as f64), says)
+    }
+
     /// So many in a second.
     pub(super) fn rate(per_s: Option<f64>) -> Cell {
         Cell::perhaps(per_s, numbers::rate)

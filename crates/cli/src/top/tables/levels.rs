@@ -40,7 +40,7 @@ pub(super) fn cpu(level: &LevelFigures) -> Cell {
 }
 
 pub(super) fn memory(level: &LevelFigures) -> Cell {
-    Cell::bytes(level.memory_bytes).zero_faint()
+    Cell::perhaps_bytes(level.memory_bytes).zero_faint()
 }
 
 pub(super) fn dropped(level: &LevelFigures) -> Cell {

@@ -53,7 +53,7 @@ pub(super) const COLUMNS: &[Column<NodeFigures>] = &[
         ("MEMORY", "memory"),
         "resident memory of its processes",
         2,
-        |row| Cell::bytes(row.of.memory_bytes).zero_faint(),
+        |row| Cell::perhaps_bytes(row.of.memory_bytes).zero_faint(),
     ),
     number(
         ("IN/s", "in"),
