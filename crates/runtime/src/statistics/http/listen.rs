@@ -11,7 +11,8 @@ use crate::ports::{self, Transport};
 pub enum MetricsError {
     /// Somebody has the port.
     #[error(
-        "port {} is taken{}: --metrics needs another one (with port 0 the system chooses)",
+        "port {} is taken{}: --metrics, or the variable DATAFLOW_METRICS, needs another one \
+         (with port 0 the system chooses)",
         address.port(),
         match holder {
             Some(holder) => format!(" by {holder}"),
@@ -37,7 +38,8 @@ pub enum MetricsError {
     },
     /// The port is set apart for the system.
     #[error(
-        "port {} is for the system's own services: --metrics needs one of 1024 or above",
+        "port {} is for the system's own services: --metrics, or the variable DATAFLOW_METRICS, needs one of \
+         1024 or above",
         address.port()
     )]
     NotAllowed {
