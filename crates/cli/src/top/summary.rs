@@ -12,7 +12,7 @@ pub(super) fn who(picture: &Picture) -> String {
     let mut dataflows = picture.dataflows();
     let one = (dataflows.next(), dataflows.next());
     let mut who = match one {
-        (None, _) => "nothing runs".to_owned(),
+        (None, _) => nobody(picture),
         (Some(dataflow), None) => format!(
             "{} up {}",
             dataflow.dataflow,
@@ -26,6 +26,19 @@ pub(super) fn who(picture: &Picture) -> String {
         who.push_str(&format!(", agent {}", agent.about.name));
     }
     who
+}
+
+/// What is said when no dataflow has answered.
+fn nobody(picture: &Picture) -> String {
+    let mut dataflows =
+        (picture.runtimes.iter()).filter(|runtime| runtime.about.kind == RuntimeKind::Dataflow);
+    let silent = dataflows.clone().filter(|runtime| runtime.error.is_some());
+    match silent.count() {
+        0 if dataflows.next().is_none() => "nothing runs".to_owned(),
+        0 => "nothing has answered yet".to_owned(),
+        1 => "1 does not answer".to_owned(),
+        number => format!("{} do not answer", count(number as u64)),
+    }
 }
 
 /// The sums over all dataflows.
@@ -54,7 +67,7 @@ pub(super) fn totals(picture: &Picture) -> Line {
         false => format!("{nodes}: {}", states.join(", ")),
     };
     let dropped = rate(|level| level.dropped_per_s);
-    let blocked = sum(|level| level.blocked);
+    let blocked = sum(|level| level.blocked_senders);
     let unknown = || numbers::NONE.to_owned();
     let cpu = levels().filter_map(|level| level.cpu_percent);
     let cpu = cpu.reduce(|sum, percent| sum + percent);
@@ -95,4 +108,43 @@ pub(super) fn totals(picture: &Picture) -> Line {
         ),
         Look::Plain,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::board::{Board, Said};
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_does_not_answer_is_not_said_to_be_nothing() {
+        let mut board = Board::new(Duration::from_secs(1));
+        assert_eq!(who(&board.picture()), "nothing runs");
+        let first = board.came(Duration::ZERO, example::about());
+        assert_eq!(who(&board.picture()), "nothing has answered yet");
+        board.said(Duration::ZERO, first, Said::Nothing("it stands".to_owned()));
+        assert_eq!(who(&board.picture()), "1 does not answer");
+        let second = board.came(Duration::ZERO, example::about());
+        board.said(Duration::ZERO, second, Said::Nothing("too".to_owned()));
+        assert_eq!(who(&board.picture()), "2 do not answer");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_said_to_be_nothing() {
+        let mut board = Board::new(Duration::from_secs(1));
+        let number = board.came(Duration::ZERO, example::about());
+        let mut statistics = example::statistics_at(Duration::from_secs(1));
+        for row in &mut statistics.nodes {
+            row.numbers.process.read_at_ns = None;
+        }
+        board.said(
+            Duration::ZERO,
+            number,
+            Said::Statistics(Box::new(statistics)),
+        );
+        let totals = totals(&board.picture()).text();
+        assert!(totals.ends_with(" · CPU – · memory –"), "{totals}");
+    }
 }

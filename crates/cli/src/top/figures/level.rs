@@ -65,8 +65,8 @@ pub(in crate::top) struct LevelFigures {
     pub(in crate::top) queued: u64,
     /// Messages that they hold.
     pub(in crate::top) held: u64,
-    /// Edges to them on which the sender waits.
-    pub(in crate::top) blocked: u64,
+    /// Edges to them on which the sender waits: it is the senders that are blocked, and not they.
+    pub(in crate::top) blocked_senders: u64,
     /// How much of one processor they use, as far as it is known of each.
     pub(in crate::top) cpu_percent: Option<f64>,
     /// Time of processors that they have used, in seconds.
@@ -111,7 +111,7 @@ impl LevelFigures {
             lost: now.into.lost.get(),
             queued: now.gauges.queued.get(),
             held: now.gauges.held.get(),
-            blocked: now.gauges.blocked.get(),
+            blocked_senders: now.gauges.blocked.get(),
             cpu_percent: used.cpu_percent,
             cpu_s: seconds(now.cpu_ns.get()),
             memory_bytes: used.memory_bytes,
