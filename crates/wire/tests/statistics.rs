@@ -163,6 +163,7 @@ impl History {
             pid: (self.below(3) > 0).then(|| 1 + self.below(9)),
             cpu_ns: self.counter().get(),
             memory_bytes: self.gauge().get(),
+            read_at: None,
         };
         if let Some(key) = self.node() {
             let _ = self.book.process_read(key, &facts);

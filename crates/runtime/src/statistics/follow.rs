@@ -151,6 +151,7 @@ mod tests {
             pid: Some(1),
             cpu_ns,
             memory_bytes: cpu_ns,
+            read_at: None,
         };
         book.process_read(NodeKey { run, node }, &facts).unwrap();
     }

@@ -61,6 +61,7 @@ fn what_a_copy_is_not_told_for_long_takes_a_bounded_room() {
             pid: Some(1),
             cpu_ns,
             memory_bytes: 1,
+            read_at: None,
         };
         book.process_read(key, &facts).expect("it is there");
         most = most.max(book.untold());
