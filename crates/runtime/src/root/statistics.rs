@@ -333,7 +333,12 @@ impl Root {
         self.fold_services();
         // An actor that is down is not built again any more.
         let _ = tokio::time::timeout(LOOKED_AT_EVERY, self.publish_all()).await;
-        self.statistics.publishing.borrow_mut().take();
+        let publishing = self.statistics.publishing.borrow_mut().take();
+        if let Some(Publishing::There(copy)) = publishing {
+            // What it had no room for until now is told at last.
+            let _ = tokio::time::timeout(LOOKED_AT_EVERY, copy.has_room()).await;
+            copy.publish(&mut self.memory.statistics_mut(), self.env.now());
+        }
         self.statistics.source.lookers.leave().await;
     }
 

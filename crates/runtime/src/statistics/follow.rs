@@ -69,6 +69,12 @@ impl CopyOfStatistics {
         self.tell(book, Some(at));
     }
 
+    /// Waits until there is room for what the copy is told next.
+    pub(crate) async fn has_room(&self) {
+        // A copy that has gone needs none.
+        let _ = self.changes.reserve().await;
+    }
+
     /// Tells the copy what it has not been told, if that is much.
     pub(crate) fn relieve(&self, book: &mut Book) {
         if book.untold() >= UNTOLD_MAX {
