@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::attend::attend;
 use super::lookers::Looking;
-use super::source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
+use super::source::{LOOKED_AT_EVERY, Publisher, Source};
 use super::thread::StatisticsThread;
 use crate::served::{Served, Service};
 
@@ -190,10 +190,13 @@ impl Collecting {
             let begun = Instant::now();
             self.turn();
             sleep_until(begun + LOOKED_AT_EVERY).await;
-            tokio::select! {
-                biased;
-                () = lookers.come() => {}
-                () = sleep_until(begun + UNSEEN_EVERY) => {}
+            loop {
+                let every = lookers.every();
+                tokio::select! {
+                    biased;
+                    () = sleep_until(begun + every) => break,
+                    () = lookers.every_is_not(every) => {}
+                }
             }
         }
     }
@@ -270,11 +273,14 @@ impl Collecting {
             if lookers.are_there_now_and_then() {
                 run.source.lookers.look_now_and_then();
             }
-            run.looking = match (lookers.are_there(), run.looking.take()) {
-                (true, None) => Some(run.source.lookers.look()),
-                (true, looking) => looking,
-                (false, _) => None,
-            };
+            // As often as anybody wants to see the agent, who sees its dataflows with it.
+            let every = lookers.every();
+            let looking = run.looking.take();
+            run.looking = lookers.are_there().then(|| {
+                looking
+                    .filter(|looking| looking.every() == every)
+                    .unwrap_or_else(|| run.source.lookers.look_every(every))
+            });
             let is_over = run.source.snapshots.has_changed().is_err();
             let latest = run.source.snapshots.borrow().revision();
             let known = run.known.as_ref().map(|known| known.revision());

@@ -29,7 +29,8 @@ impl Default for Lookers {
 
 impl Lookers {
     /// One more looks, as often as anybody can, until what is returned is dropped.
-    pub(crate) fn look(self: &Arc<Self>) -> Looking {
+    #[cfg(test)]
+    pub(super) fn look(self: &Arc<Self>) -> Looking {
         self.look_every(LOOKED_AT_EVERY)
     }
 
@@ -105,6 +106,13 @@ fn every_of(looks: &BTreeMap<Duration, usize>) -> Duration {
 pub(crate) struct Looking {
     lookers: Arc<Lookers>,
     every: Duration,
+}
+
+impl Looking {
+    /// How often it looks.
+    pub(crate) fn every(&self) -> Duration {
+        self.every
+    }
 }
 
 impl Drop for Looking {
