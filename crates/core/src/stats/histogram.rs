@@ -4,13 +4,6 @@ use std::time::Duration;
 
 use dataflow_ids::stats::{HISTOGRAM_BUCKETS, Histogram};
 
-/// The bucket that counts a span of time: n counts those below 2ⁿ ns and not below 2ⁿ⁻¹ ns, the last one all longer ones.
-#[must_use]
-pub fn bucket_of(span_ns: u64) -> usize {
-    let bits = (u64::BITS - span_ns.leading_zeros()) as usize;
-    bits.min(HISTOGRAM_BUCKETS - 1)
-}
-
 /// How many spans of time were counted; the greatest number there is if there are more.
 #[must_use]
 pub fn count(histogram: &Histogram) -> u64 {

@@ -30,7 +30,7 @@ pub use collector::{Collector, Ended, Resync, Source};
 pub use delta::{Gap, apply};
 pub use facts::{EdgeFacts, EdgeSpec, NotThere, ProcessFacts, RefusedTransition, Transition};
 pub use groups::GROUPS_MAX;
-pub use histogram::{bucket_of, count, quantile};
+pub use histogram::{count, quantile};
 pub use journal::Changes;
 pub use rates::{EdgeRates, rate, rates};
 pub use recount::{AuditMismatch, Whose};

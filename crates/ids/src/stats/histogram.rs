@@ -38,6 +38,13 @@ impl fmt::Debug for Histogram {
 }
 
 impl Histogram {
+    /// The bucket that counts a span of time: the number of its bits, but at most the last.
+    #[must_use]
+    #[inline]
+    pub fn bucket_of(span_ns: u64) -> usize {
+        ((u64::BITS - span_ns.leading_zeros()) as usize).min(HISTOGRAM_BUCKETS - 1)
+    }
+
     /// Each bucket that is not empty, with its count.
     fn counts(&self) -> Vec<(u8, u64)> {
         let counts = (0..).zip(self.buckets);

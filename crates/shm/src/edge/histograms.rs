@@ -47,11 +47,6 @@ impl Span {
     }
 }
 
-/// Which bucket counts a time: the number of its bits, so that bucket n has those below 2ⁿ and not below 2ⁿ⁻¹.
-fn bucket_of(duration_ns: u64) -> usize {
-    ((u64::BITS - duration_ns.leading_zeros()) as usize).min(HISTOGRAM_BUCKETS - 1)
-}
-
 /// The longest time that a bucket counts.
 fn longest_ns(bucket: usize) -> u64 {
     if bucket + 1 == HISTOGRAM_BUCKETS {
@@ -68,7 +63,7 @@ pub(super) fn observe<W: Words>(words: &W, span: Span, duration_ns: u64, message
         // Release: who sees this has seen what was counted before.
         words.store(word, before.saturating_add(more), Ordering::Release);
     };
-    add(span.sum() + 1 + bucket_of(duration_ns), messages);
+    add(span.sum() + 1 + Histogram::bucket_of(duration_ns), messages);
     let counted_ns = duration_ns.min(COUNTED_NS_MAX);
     add(span.sum(), counted_ns.saturating_mul(messages));
     let observations = words.load(header::OBSERVATIONS, Ordering::Relaxed);
