@@ -58,6 +58,10 @@ fn two_runs_share_an_event_loop_and_each_comes_to_its_own_end() {
         let (looks, controls) = (long.inspector(), long.controls());
         let ends_after_the_other = async {
             let report = short.run().await.unwrap();
+            // The other's process has begun a moment before its runtime knows of it.
+            while looks.status().phase == Phase::Starting {
+                tokio::task::yield_now().await;
+            }
             assert_eq!(looks.status().phase, Phase::Running, "the other goes on");
             controls.stop(StopMode::Graceful, None);
             report
