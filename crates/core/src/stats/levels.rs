@@ -8,6 +8,15 @@ use dataflow_ids::stats::{
 use super::rows::{Life, Traffic};
 use crate::broken::{Rule, is_broken};
 
+/// How long the members of a level were in a state until the moment `at_ns`, in nanoseconds, those that have gone too: what
+/// has ended, and for each that is in it the time since it came there. Over all states it is the sum of their ages.
+#[must_use]
+pub fn time_in_state_ns(level: &Level, state: LifeCycle, at_ns: u64) -> u128 {
+    let until_now = u128::from(level.states[state].get()) * u128::from(at_ns);
+    let still = until_now.saturating_sub(level.since_ns[state]);
+    level.time_in_state_ns[state].saturating_add(still)
+}
+
 /// How often a sum could not give what was to be taken from it: a fault in ours (I-13).
 #[derive(Debug, Default)]
 pub(super) struct Faults(pub(super) u64);

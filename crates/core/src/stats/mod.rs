@@ -32,6 +32,7 @@ pub use facts::{EdgeFacts, EdgeSpec, NotThere, ProcessFacts, RefusedTransition, 
 pub use groups::GROUPS_MAX;
 pub use histogram::{count, quantile};
 pub use journal::Changes;
+pub use levels::time_in_state_ns;
 pub use rates::{EdgeRates, rate, rates};
 pub use recount::{AuditMismatch, Whose};
 pub use rows::EdgeNumbers;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{
-    Book, EdgeFacts, EdgeSpec, ProcessFacts, RefusedTransition, Transition, apply,
+    Book, EdgeFacts, EdgeSpec, ProcessFacts, RefusedTransition, Transition, apply, time_in_state_ns,
 };
 use dataflow_ids::stats::{Counter, EdgeKey, Gauge, Keeper, NodeKey, RunNumber};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
@@ -114,7 +114,16 @@ fn the_time_in_all_states_is_the_age() {
     );
     assert_eq!(numbers.time_in_state_ns[LifeCycle::Placed], 5_000_000_000);
     assert_eq!(numbers.since_ns, 15_000_000_000);
+    let ages_ns = |book: &Book, at_s: u64| {
+        let states = LifeCycle::ALL.iter();
+        let until_ns = at_s * 1_000_000_000;
+        states
+            .map(|state| time_in_state_ns(book.total(), *state, until_ns))
+            .sum::<u128>()
+    };
+    assert_eq!(ages_ns(&book, 20), 40_000_000_000);
     book.remove_dataflow(at(20), run).unwrap();
+    assert_eq!(ages_ns(&book, 90), 40_000_000_000, "none gets older");
     let total = book.total();
     assert_eq!(total.nodes.get(), 0);
     let all = LifeCycle::ALL

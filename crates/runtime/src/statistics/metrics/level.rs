@@ -1,9 +1,10 @@
 //! The families of a level: of everything, of each run, of each group.
 
+use dataflow_core::stats::time_in_state_ns;
 use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{Counter, EdgeCounters, Level};
 
-use super::family::{Family, MomentNs, Number, Reading, Several, bytes, plain, seconds};
+use super::family::{Family, Number, Reading, Several, bytes, plain, seconds};
 
 /// What every level counts and has.
 pub(super) const LEVEL: [Family<Level>; 19] = [
@@ -133,11 +134,4 @@ fn by_state(number: impl Fn(LifeCycle) -> Number) -> Several {
     states
         .map(|state| (state.as_str(), number(*state)))
         .collect()
-}
-
-/// How long the members of a level were in a state until `at_ns`, those that have gone too.
-fn time_in_state_ns(level: &Level, state: LifeCycle, at_ns: MomentNs) -> u128 {
-    let until_now = u128::from(level.states[state].get()) * u128::from(at_ns);
-    let still = until_now.saturating_sub(level.since_ns[state]);
-    level.time_in_state_ns[state].saturating_add(still)
 }
