@@ -25,6 +25,9 @@ const WARNING_BYTES_MAX: usize = 4096;
 const DAMAGE_CHARACTERS_MAX: usize = 500;
 /// How many warnings of one incarnation are logged. They come without back-pressure, so they have an end.
 const WARNINGS_MAX: u32 = 100;
+/// How much of what is there is heard after the end of a process, in frames: more than the buffer of a socket holds.
+/// Who has inherited the descriptor and never falls silent is not heard for ever.
+const REST_FRAMES_MAX: u32 = 65_536;
 
 impl Root {
     /// Listens to a node until it has closed its end of the conversation.
@@ -54,7 +57,10 @@ impl Root {
 
     /// Hears everything that a node whose process has ended had said, without waiting.
     pub(super) fn hear_rest(self: &Rc<Self>, node: NodeIndex, epoch: Epoch, control: &dyn Control) {
-        while let Ok(Some((frame, fds))) = control.next_there() {
+        for _ in 0..REST_FRAMES_MAX {
+            let Ok(Some((frame, fds))) = control.next_there() else {
+                return;
+            };
             // The dead have released what they held, so their answers about that are of no use any more.
             drop(self.hear(node, epoch, frame, fds));
         }

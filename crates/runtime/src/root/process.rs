@@ -196,17 +196,22 @@ impl Root {
             return;
         };
         process.ended().await;
-        let Some(control) = (self.table.borrow_mut().node_mut(node).process)
-            .running_mut(epoch)
-            .map(|running| {
-                running.is_over = true;
-                // Not reaped yet, so its number and its group are still its own.
-                running.process.signal(Signal::KILL);
-                Rc::clone(&running.control)
-            })
+        let Some(control) = (self.table.borrow().node(node).process.running(epoch))
+            .map(|running| Rc::clone(&running.control))
         else {
             return;
         };
+        // A process may have ended before anything that it said was heard.
+        self.hear_rest(node, epoch, &*control);
+        {
+            let mut table = self.table.borrow_mut();
+            let Some(running) = table.node_mut(node).process.running_mut(epoch) else {
+                return;
+            };
+            running.is_over = true;
+            // Not reaped yet, so its number and its group are still its own.
+            running.process.signal(Signal::KILL);
+        }
         // It was killed; nobody repairs its edges before it is known to be gone.
         process.rest_ended().await;
         // The others of the group die now too, and with the last one its end of the conversation. Whoever keeps it

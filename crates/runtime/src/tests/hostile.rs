@@ -163,6 +163,35 @@ fn what_a_node_warns_of_without_end_is_logged_up_to_a_number_and_the_rest_counte
     started.report();
 }
 
+/// Starts somebody in a session of its own who never falls silent, and ends.
+const FLOOD: &str = "#!/usr/bin/env python3
+import os, sys, time
+control = int(os.environ['DATAFLOW_CONTROL_FD'])
+words, flood = open('words', 'rb').read(), open('flood', 'rb').read()
+if os.fork() == 0:
+    os.setsid()
+    os.write(control, words)
+    print('begun', flush=True)
+    while True:
+        os.write(control, flood)
+time.sleep(0.2)
+os._exit(1)
+";
+
+#[test]
+fn who_never_falls_silent_does_not_keep_its_node_from_its_end() {
+    let warning = encode_frame(&ToRuntime::Warning {
+        text: "again".to_owned(),
+    });
+    let project = project(&hello(NODE_PROTOCOL));
+    let flood = warning.unwrap().repeat(4096);
+    std::fs::write(project.path("flood"), flood).unwrap();
+    project.program("liar.sh", FLOOD);
+    let started = project.start(YAML);
+    started.wait_for_line("begun");
+    assert_eq!(started.report().outcome, Outcome::Failed);
+}
+
 /// Says its words, then announces memory, and lives on. Python, for a descriptor that goes over a socket.
 const ANNOUNCE: &str = "#!/usr/bin/env python3
 import os, signal, socket, tempfile
