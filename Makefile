@@ -69,6 +69,8 @@ check: python ## Formatting, lints, documentation, dependencies
 	@cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@printf '==> cargo clippy, without the screen of dataflow top\n'
 	@cargo clippy --locked -p dataflow-cli --no-default-features --all-targets -- --deny warnings
+	@printf '==> cargo clippy, with rules that are broken on purpose\n'
+	@cargo clippy --locked -p dataflow-core -p dataflow-testkit --features broken-rules --all-targets -- --deny warnings
 	@printf '==> cargo doc\n'
 	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@printf '==> cargo deny\n'
