@@ -62,18 +62,18 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
         let mut top = Running(command(&["top", "--json", "--interval", interval])?.spawn()?);
         // Its first look is at everything.
         thread::sleep(Duration::from_secs(1));
-        let (runtime, looker) = thread::scope(|scope| {
-            let looker = scope.spawn(|| share(top.0.id(), rest).map_err(|why| why.to_string()));
-            (share(process, rest), looker.join())
+        let (runtime, itself) = thread::scope(|scope| {
+            let itself = scope.spawn(|| share(top.0.id(), rest).map_err(|why| why.to_string()));
+            (share(process, rest), itself.join())
         });
         if let Some(status) = top.0.try_wait()? {
             return Err(format!("`dataflow top` ended with {status}").into());
         }
-        let looker = looker.map_err(|_| "a thread that only reads /proc panicked")??;
+        let itself = itself.map_err(|_| "a thread that only reads /proc panicked")??;
         println!(
             "  top, {name:<18} {:>7.3} % of a core, and top itself {:.3} %",
             100.0 * runtime?,
-            100.0 * looker
+            100.0 * itself
         );
     }
     println!(

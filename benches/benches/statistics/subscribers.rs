@@ -293,15 +293,15 @@ pub(crate) fn read(socket: &Path, subscribers: usize) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Somebody who watches.
-struct Looker<'s> {
+/// One who is told what changes.
+struct Subscriber<'s> {
     socket: &'s UnixStream,
     knows: Arc<Snapshot>,
     /// What it is told, and how much of that has gone.
     told: Option<(Arc<Vec<u8>>, usize)>,
 }
 
-impl Looker<'_> {
+impl Subscriber<'_> {
     /// Sends as much as the socket takes.
     fn flush(&mut self) -> std::io::Result<()> {
         while let Some((bytes, sent)) = &mut self.told {
@@ -318,7 +318,7 @@ impl Looker<'_> {
     }
 }
 
-/// Tells all who watch what has changed, until it is over: how often somebody was told.
+/// Tells all subscribers what has changed, until it is over: how often somebody was told.
 fn tell(
     sockets: &[UnixStream],
     published: &Mutex<Arc<Snapshot>>,
@@ -326,16 +326,16 @@ fn tell(
 ) -> Result<u64, Box<dyn Error>> {
     let mut told = 0;
     let first = Arc::clone(&lock(published));
-    let looker = |socket| Looker {
+    let subscriber = |socket| Subscriber {
         socket,
         knows: Arc::clone(&first),
         told: None,
     };
-    let mut lookers: Vec<Looker<'_>> = sockets.iter().map(looker).collect();
+    let mut subscribers: Vec<Subscriber<'_>> = sockets.iter().map(subscriber).collect();
     drop(first);
     let mut next_ns = now_ns();
     while !is_over.load(Ordering::Relaxed) {
-        if lookers.iter().any(|looker| looker.told.is_some()) {
+        if subscribers.iter().any(|it| it.told.is_some()) {
             // A slow one reads meanwhile.
             thread::sleep(Duration::from_millis(1));
         } else {
@@ -344,19 +344,19 @@ fn tell(
         }
         let now = Arc::clone(&lock(published));
         let mut encoded: BTreeMap<u64, Arc<Vec<u8>>> = BTreeMap::new();
-        for looker in &mut lookers {
-            let knows = looker.knows.revision();
-            if looker.told.is_none() && knows < now.revision() {
+        for subscriber in &mut subscribers {
+            let knows = subscriber.knows.revision();
+            if subscriber.told.is_none() && knows < now.revision() {
                 let bytes = match encoded.get(&knows) {
                     Some(bytes) => Arc::clone(bytes),
-                    None => Arc::new(delta(&now, &looker.knows)?),
+                    None => Arc::new(delta(&now, &subscriber.knows)?),
                 };
                 encoded.insert(knows, Arc::clone(&bytes));
-                looker.told = Some((bytes, 0));
-                looker.knows = Arc::clone(&now);
+                subscriber.told = Some((bytes, 0));
+                subscriber.knows = Arc::clone(&now);
                 told += 1;
             }
-            looker.flush()?;
+            subscriber.flush()?;
         }
     }
     Ok(told)

@@ -1,14 +1,14 @@
-//! What looking costs others: nothing that they feel; and what statistics cost while nobody looks and nothing happens.
+//! What subscribers cost others: nothing that they feel; and what statistics cost while there are none and nothing happens.
 
 use std::time::{Duration, Instant};
 
 use dataflow_tests::{Lateness, Project, pulse_node};
 use dataflow_wire::client::ClientRequest;
 
-use crate::looker::Looker;
+use crate::subscriber::Subscriber;
 
-/// How many look.
-const LOOKERS: usize = 50;
+/// How many there are.
+const SUBSCRIBERS: usize = 50;
 /// How often each of them is told how it stands.
 const OFTEN: Duration = Duration::from_millis(100);
 /// How often each of them is to be told before the test ends.
@@ -25,7 +25,7 @@ const REST_GOAL: f64 = 0.001;
 
 #[test]
 fn fifty_who_look_delay_no_message_and_no_answer() {
-    let project = Project::new("fifty-look");
+    let project = Project::new("fifty");
     project.flow(&format!(
         "
 nodes:
@@ -44,11 +44,16 @@ nodes:
     project.wait_until("messages flow", |status| {
         status.edges[0].counts.delivered > 0
     });
-    let lookers: Vec<Looker> = (0..LOOKERS).map(|_| Looker::of(&project, OFTEN)).collect();
+    let subscribers: Vec<Subscriber> = (0..SUBSCRIBERS)
+        .map(|_| Subscriber::of(&project, OFTEN))
+        .collect();
     let mut talk = project.talk(&mut up).expect("it runs");
     let mut answers = Lateness::default();
     let began = Instant::now();
-    while lookers.iter().any(|looker| looker.updates() < UPDATES) {
+    while subscribers
+        .iter()
+        .any(|subscriber| subscriber.updates() < UPDATES)
+    {
         let asked = Instant::now();
         talk.ask(&ClientRequest::Status).expect("it runs");
         answers.add_ns(asked.elapsed().as_nanos() as u64);
@@ -62,13 +67,13 @@ nodes:
     project.down().expect_code(0);
     up.wait().expect_code(0);
     let mut updates = 0;
-    for looker in lookers {
-        let (last, told) = looker.end();
+    for subscriber in subscribers {
+        let (last, told) = subscriber.end();
         updates += told;
         assert_eq!(last.total.restarts.get(), 0);
     }
     let messages = Lateness::read(&project.records(), "feel").expect("it has written them");
-    println!("{LOOKERS} who look, {updates} updates in {took:?}; goal: p99 under {GOAL:?}");
+    println!("{SUBSCRIBERS} subscribers, {updates} updates in {took:?}; goal: p99 under {GOAL:?}");
     println!("  answers of the runtime: {answers}");
     println!("  messages: {messages}");
     assert!(answers.percentile(99.0) < LIMIT && messages.percentile(99.0) < LIMIT);

@@ -9,7 +9,7 @@ use dataflow_tests::{Project, Random, node};
 use dataflow_wire::status::{EdgeCounts, EdgeStatus, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::looker::{Looker, counters};
+use crate::subscriber::{Subscriber, counters};
 
 /// How many nodes are killed.
 const KILLS: u32 = 8;
@@ -86,10 +86,10 @@ nodes:
         })
     };
     all_run(0);
-    let looker = Looker::of(&project, Duration::from_millis(100));
+    let subscriber = Subscriber::of(&project, Duration::from_millis(100));
     for killed in 0..KILLS {
         let status = all_run(killed);
-        looker.wait_until("it is told of the restart", |now| {
+        subscriber.wait_until("it is told of the restart", |now| {
             restarts(now) == u64::from(killed)
         });
         std::thread::sleep(Duration::from_micros(random.below(5000)));
@@ -106,7 +106,7 @@ nodes:
         let mut edges = status.edges.iter();
         edges.all(|edge| edge.counts.queued == 0)
     });
-    let seen = looker.wait_until("it is told how it stands at rest", |now| {
+    let seen = subscriber.wait_until("it is told how it stands at rest", |now| {
         // What a sink keeps it may give back at any time, so it is asked again.
         edges_agree(&now.edges, &project.ps()[0].edges)
     });
@@ -119,7 +119,7 @@ nodes:
     }
     project.down().expect_code(0);
     up.wait().expect_code(0);
-    let (last, updates) = looker.end();
+    let (last, updates) = subscriber.end();
     println!("statistics-exact: told {updates} times");
 
     // Every message of the report is in a ledger, or named as dropped or lost.

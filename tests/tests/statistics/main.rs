@@ -3,6 +3,6 @@
 
 mod cost;
 mod exact;
-mod looker;
 mod metrics;
+mod subscriber;
 mod waits;

@@ -13,7 +13,7 @@ use crate::output;
 
 /// Who looks at a download.
 #[derive(Debug)]
-enum Looker {
+enum Audience {
     /// A person at a terminal.
     Terminal(Bars),
     /// A person, or a log.
@@ -27,20 +27,20 @@ enum Looker {
 /// Shows how downloads stand.
 #[derive(Debug)]
 pub(super) struct Progress {
-    looker: Looker,
+    audience: Audience,
     views: BTreeMap<String, ModelView>,
 }
 
 impl Progress {
     /// For whoever looks. What people see goes to standard error, so that standard output has the result alone.
     pub(super) fn of(is_json: bool) -> Progress {
-        let looker = match is_json {
-            true => Looker::Program(Pace::default()),
-            false if Terminal::Error.can_draw() => Looker::Terminal(Bars::on(Terminal::Error)),
-            false => Looker::Lines(Lines::default()),
+        let audience = match is_json {
+            true => Audience::Program(Pace::default()),
+            false if Terminal::Error.can_draw() => Audience::Terminal(Bars::on(Terminal::Error)),
+            false => Audience::Lines(Lines::default()),
         };
         Progress {
-            looker,
+            audience,
             views: BTreeMap::new(),
         }
     }
@@ -50,7 +50,7 @@ impl Progress {
         match is_json {
             false => Progress::of(false),
             true => Progress {
-                looker: Looker::Nobody,
+                audience: Audience::Nobody,
                 views: BTreeMap::new(),
             },
         }
@@ -59,17 +59,17 @@ impl Progress {
     /// A model stands like this now.
     pub(super) fn show(&mut self, name: &str, view: ModelView) {
         let now = Instant::now();
-        match &mut self.looker {
-            Looker::Terminal(bars) => bars.show(name, &view),
-            Looker::Lines(lines) => {
+        match &mut self.audience {
+            Audience::Terminal(bars) => bars.show(name, &view),
+            Audience::Lines(lines) => {
                 // What becomes of it in the end stands in the result.
                 let is_end = matches!(view.state, ModelState::Ready | ModelState::Failed);
                 if let Some(line) = lines.next(name, &view, now).filter(|_| !is_end) {
                     output::note(&line);
                 }
             }
-            Looker::Nobody => {}
-            Looker::Program(pace) => {
+            Audience::Nobody => {}
+            Audience::Program(pace) => {
                 if pace.is_due(name, &view, now) {
                     // Who reads no more is told at the end, when everything is there.
                     let _ = output::write(&format!("{}\n", event(name, &view)));
@@ -81,7 +81,7 @@ impl Progress {
 
     /// Nothing more will be shown. Gives what was shown last of each.
     pub(super) fn finish(mut self) -> BTreeMap<String, ModelView> {
-        if let Looker::Terminal(bars) = &mut self.looker {
+        if let Audience::Terminal(bars) = &mut self.audience {
             bars.clear();
         }
         self.views

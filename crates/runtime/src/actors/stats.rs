@@ -16,7 +16,7 @@ use crate::supervision::Behaviour;
 pub(crate) enum StatsMessage {
     /// A node has changed its state.
     Transition(Transition),
-    /// What the headers of edges said, because somebody looked.
+    /// What the headers of edges said, because somebody reads.
     EdgesRead(Vec<(EdgeId, EdgeFacts)>),
     /// How what serves the dataflow stands.
     ServicesRead(Box<Services>),
@@ -24,7 +24,7 @@ pub(crate) enum StatsMessage {
     ProcessesRead(Vec<(NodeIndex, ProcessFacts)>),
     /// What the auditor has counted again in all.
     Audited(Audited),
-    /// All that was read has been told: whoever looks is to see it. It is asked for so many times with this.
+    /// All that was read has been told: readers are to see it. It is asked for so many times with this.
     Publish(u64),
 }
 

@@ -20,22 +20,22 @@ use crate::actors::StatsMessage;
 use crate::env::{Env, Task, TaskName, machine_now_ns};
 use crate::process::{FramedSocket, Usage};
 use crate::statistics::{
-    AUDITED_MAX, CopyOfStatistics, LOOKED_AT_EVERY, Publisher, Source, StatisticsThread,
-    UNSEEN_EVERY, attend, read_processes, watch,
+    AUDITED_MAX, CopyOfStatistics, EVERY_WHILE_READ, EVERY_WHILE_UNREAD, Publisher, Source,
+    StatisticsThread, attend, read_processes, watch,
 };
 
 /// How many edges are looked at before others have their turn.
 const EDGES_PER_TURN_MAX: usize = 256;
 /// As many slots of edges are read before others have their turn, some hundred microseconds: an edge has up to 16,384.
 const SLOTS_PER_TURN_MAX: u64 = 20_000;
-/// So many times as long as all edges took to be read, none is: whoever looks takes a tenth of the control thread at most.
+/// So many times as long as all edges took to be read, none is: readers take a tenth of the control thread at most.
 const REST_TIMES: u32 = 9;
 /// How long a run that has broken off shows how it stood.
 const LAST_SHOWN_MAX: Duration = Duration::from_secs(1);
 
 /// What the root holds for the statistics.
 pub(super) struct StatisticsTable {
-    /// What those need who look.
+    /// What readers need.
     source: Source,
     /// `None` after the last snapshot.
     publishing: RefCell<Option<Publishing>>,
@@ -57,7 +57,7 @@ pub(super) struct StatisticsTable {
     began_ns: Option<u64>,
 }
 
-/// How snapshots come to whoever looks.
+/// How snapshots come to readers.
 enum Publishing {
     /// From here: nobody looks from outside.
     Here(Publisher),
@@ -73,7 +73,7 @@ struct Told {
 }
 
 impl StatisticsTable {
-    /// Whoever looks sees the `book` as it is now until there is another snapshot. Without a thread, nobody looks from
+    /// Readers see the `book` as it is now until there is another snapshot. Without a thread, nobody looks from
     /// outside, and nothing is read by itself.
     pub(super) fn new(
         book: &mut Book,
@@ -122,7 +122,7 @@ impl StatisticsTable {
 }
 
 impl Root {
-    /// What somebody needs who looks at the statistics from another thread.
+    /// What a reader of the statistics on another thread needs.
     pub(crate) fn statistics_source(&self) -> &Source {
         &self.statistics.source
     }
@@ -285,7 +285,7 @@ impl Root {
         let _ = (self.handles.stats).tell(StatsMessage::ServicesRead(services));
     }
 
-    /// Whoever looks sees what the statistics have become. One that finds no room is made up for by the next.
+    /// Readers see what the statistics have become. One that finds no room is made up for by the next.
     fn ask_to_publish(&self) {
         let _ = self.handles.stats.tell(self.publish_message());
     }
@@ -296,7 +296,7 @@ impl Root {
         StatsMessage::Publish(asked.get())
     }
 
-    /// Whoever looks sees soon what their keeper knows now, after it was asked for so often.
+    /// Readers see soon what their keeper knows now, after it was asked for so often.
     pub(crate) fn publish_statistics(&self, book: &mut Book, asked: u64) {
         let now = self.env.now();
         match &*self.statistics.publishing.borrow() {
@@ -328,18 +328,18 @@ impl Root {
         watch(thread, self.statistics_source(), socket, every).map_err(|error| error.to_string())
     }
 
-    /// Everything was read for the last time, and told: shows it to whoever looks, and waits until they have seen it.
+    /// Everything was read for the last time, and told: shows it to readers, and waits until they have seen it.
     pub(super) async fn end_statistics(&self) {
         self.fold_services();
         // An actor that is down is not built again any more.
-        let _ = tokio::time::timeout(LOOKED_AT_EVERY, self.publish_all()).await;
+        let _ = tokio::time::timeout(EVERY_WHILE_READ, self.publish_all()).await;
         let publishing = self.statistics.publishing.borrow_mut().take();
         if let Some(Publishing::There(copy)) = publishing {
             // What it had no room for until now is told at last.
-            let _ = tokio::time::timeout(LOOKED_AT_EVERY, copy.has_room()).await;
+            let _ = tokio::time::timeout(EVERY_WHILE_READ, copy.has_room()).await;
             copy.publish(&mut self.memory.statistics_mut(), self.env.now());
         }
-        self.statistics.source.lookers.leave().await;
+        self.statistics.source.readers.leave().await;
     }
 
     /// Publishes what has become of all that was told before this. One that was asked for earlier does not do.
@@ -369,7 +369,7 @@ impl Root {
 /// Waits until everything is to be read again, after it was begun to be read at one moment and may be from another one on.
 async fn rest(env: &Env, source: &Source, begun: Time, rested: Time) {
     loop {
-        let every = source.lookers.every();
+        let every = source.readers.every();
         let (now, due) = (env.now(), begun.after(every).max(rested));
         if now >= due {
             return;
@@ -378,8 +378,8 @@ async fn rest(env: &Env, source: &Source, begun: Time, rested: Time) {
         source.beat.lives();
         tokio::select! {
             biased;
-            () = env.sleep_until(due.min(now.after(UNSEEN_EVERY))) => {}
-            () = source.lookers.every_is_not(every) => {}
+            () = env.sleep_until(due.min(now.after(EVERY_WHILE_UNREAD))) => {}
+            () = source.readers.every_is_not(every) => {}
         }
     }
 }

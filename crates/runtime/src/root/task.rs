@@ -31,7 +31,7 @@ use crate::logs::LogSink;
 use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::{Launcher, watched};
-use crate::statistics::{StatisticsThread, UNSEEN_EVERY};
+use crate::statistics::{EVERY_WHILE_UNREAD, StatisticsThread};
 use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
 
 /// How long commands that stay are waited for, to read how it ended.
@@ -288,7 +288,7 @@ impl RootTask {
             // A run can do without numbers, and with old ones; and one that panics again and again takes no time of
             // what else there is to do.
             TaskName::Fold => {
-                self.folding = self.root.fold_now_and_then(UNSEEN_EVERY);
+                self.folding = self.root.fold_now_and_then(EVERY_WHILE_UNREAD);
                 return Ok(());
             }
             TaskName::Server => {

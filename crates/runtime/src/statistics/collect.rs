@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::attend::attend;
-use super::lookers::Looking;
-use super::source::{LOOKED_AT_EVERY, Publisher, Source};
+use super::readers::Reading;
+use super::source::{EVERY_WHILE_READ, Publisher, Source};
 use super::thread::StatisticsThread;
 use crate::served::{Served, Service};
 
@@ -67,19 +67,19 @@ impl AgentStatistics {
         }
     }
 
-    /// What somebody needs who looks at them.
+    /// What a reader of them needs.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// The thread on which they are looked at.
+    /// The thread on which they are read.
     pub(crate) fn thread(&self) -> &StatisticsThread {
         &self.thread
     }
 
     /// A dataflow begins: what it counts is collected until nothing follows.
     pub(crate) fn begins(&self, run: Collected, source: Source) {
-        // A thread that has ended has nobody who looks.
+        // A thread that has ended has no reader.
         let _ = self.begun.send((run, source));
     }
 
@@ -115,8 +115,8 @@ struct Run {
     known: Option<Arc<Snapshot>>,
     /// Turns that have panicked over it.
     strikes: u32,
-    /// While somebody looks at the agent.
-    looking: Option<Looking>,
+    /// While somebody reads the agent's.
+    reading: Option<Reading>,
 }
 
 impl Collecting {
@@ -155,7 +155,7 @@ impl Collecting {
         )
     }
 
-    /// What whoever looks sees.
+    /// What a reader sees.
     #[cfg(test)]
     pub(super) fn shown(&self) -> Arc<Snapshot> {
         Arc::clone(&self.publisher.source().snapshots.borrow())
@@ -185,17 +185,17 @@ impl Collecting {
 
     /// Collects, again and again.
     async fn go_on(self: Rc<Self>) {
-        let lookers = Arc::clone(&self.publisher.source().lookers);
+        let readers = Arc::clone(&self.publisher.source().readers);
         loop {
             let begun = Instant::now();
             self.turn();
-            sleep_until(begun + LOOKED_AT_EVERY).await;
+            sleep_until(begun + EVERY_WHILE_READ).await;
             loop {
-                let every = lookers.every();
+                let every = readers.every();
                 tokio::select! {
                     biased;
                     () = sleep_until(begun + every) => break,
-                    () = lookers.every_is_not(every) => {}
+                    () = readers.every_is_not(every) => {}
                 }
             }
         }
@@ -207,7 +207,7 @@ impl Collecting {
             source,
             known: None,
             strikes: 0,
-            looking: None,
+            reading: None,
         };
         // A run's name is never given twice.
         self.runs.borrow_mut().insert(name, run);
@@ -264,22 +264,22 @@ impl Collecting {
         }
     }
 
-    /// The dataflows of which there is something to take. While somebody looks at the agent, somebody looks at each.
+    /// The dataflows of which there is something to take. While somebody reads the agent's, somebody reads those of each.
     fn news(&self) -> Vec<Collected> {
-        let lookers = &self.publisher.source().lookers;
+        let readers = &self.publisher.source().readers;
         let mut runs = self.runs.borrow_mut();
         let mut news = Vec::new();
         for (name, run) in &mut *runs {
-            if lookers.are_there_now_and_then() {
-                run.source.lookers.look_now_and_then();
+            if readers.are_there_now_and_then() {
+                run.source.readers.read_now_and_then();
             }
             // As often as anybody wants to see the agent, who sees its dataflows with it.
-            let every = lookers.every();
-            let looking = run.looking.take();
-            run.looking = lookers.are_there().then(|| {
-                looking
-                    .filter(|looking| looking.every() == every)
-                    .unwrap_or_else(|| run.source.lookers.look_every(every))
+            let every = readers.every();
+            let reading = run.reading.take();
+            run.reading = readers.are_there().then(|| {
+                reading
+                    .filter(|reading| reading.every() == every)
+                    .unwrap_or_else(|| run.source.readers.read_every(every))
             });
             let is_over = run.source.snapshots.has_changed().is_err();
             let latest = run.source.snapshots.borrow().revision();

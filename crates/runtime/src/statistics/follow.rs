@@ -1,5 +1,5 @@
 //! The copy of a run's statistics on the thread of statistics: it follows what the keeper of the run is told, and
-//! snapshots are published of it. So whoever looks does not make the keeper copy what it changes next.
+//! snapshots are published of it. So a reader does not make the keeper copy what it changes next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -162,7 +162,7 @@ mod tests {
         book.process_read(NodeKey { run, node }, &facts).unwrap();
     }
 
-    /// Waits until whoever looks sees what the book knows.
+    /// Waits until readers see what the book knows.
     fn wait_for(book: &Book, source: &super::super::Source) {
         let mut snapshots = source.snapshots.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()

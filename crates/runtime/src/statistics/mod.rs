@@ -1,9 +1,11 @@
-//! What is done with statistics outside of their actor: they are looked at, counted again, and sent to whoever watches,
+//! What is done with statistics outside of their actor: they are looked at, counted again, and told to subscribers,
 //! all on a thread of their own.
 //!
 //! The keeper of the statistics ([`StatsActor`](crate::actors::StatsActor)) publishes snapshots. Whatever wants to know
 //! something has a [`Source`] and looks at the last of them: it never enters the actor, and costs the control thread
-//! nothing but that the edges are read more often while somebody looks.
+//! nothing but that the edges are read more often while somebody reads.
+//!
+//! A *reader* takes snapshots; a *subscriber* is told what changes, over a socket, by a conversation that is a reader.
 
 mod attend;
 mod beat;
@@ -11,9 +13,9 @@ mod collect;
 mod encoded;
 mod follow;
 mod http;
-mod lookers;
 mod metrics;
 mod processes;
+mod readers;
 mod source;
 mod subscribers;
 mod thread;
@@ -24,7 +26,7 @@ pub(crate) use follow::CopyOfStatistics;
 pub use http::MetricsError;
 pub(crate) use http::{MetricsListener, show_metrics};
 pub(crate) use processes::{AskedFor, Processes, read_processes};
-pub(crate) use source::{LOOKED_AT_EVERY, Publisher, Source, UNSEEN_EVERY};
+pub(crate) use source::{EVERY_WHILE_READ, EVERY_WHILE_UNREAD, Publisher, Source};
 pub(crate) use subscribers::watch;
 pub(crate) use thread::StatisticsThread;
 

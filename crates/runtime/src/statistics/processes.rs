@@ -1,4 +1,4 @@
-//! What the processes of a run use, read once a second while somebody looks: on the thread of statistics, since the kernel
+//! What the processes of a run use, read once a second while somebody reads them: on the thread of statistics, since the kernel
 //! is asked for every process of the machine (see [`Usage`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,14 +72,14 @@ impl Processes {
     }
 }
 
-/// Looks again and again while somebody looks at the source, until nothing follows there.
+/// Looks again and again while somebody reads the source, until nothing follows there.
 pub(crate) async fn read_processes(source: Source, processes: Processes) {
     while source.snapshots.has_changed().is_ok() {
-        let looks = tokio::time::timeout(EVERY, source.lookers.come()).await;
-        if looks.is_ok() || source.lookers.are_there_now_and_then() {
+        let is_read = tokio::time::timeout(EVERY, source.readers.come()).await;
+        if is_read.is_ok() || source.readers.are_there_now_and_then() {
             processes.look();
         }
-        if looks.is_ok() {
+        if is_read.is_ok() {
             tokio::time::sleep(EVERY).await;
         }
     }

@@ -10,29 +10,29 @@ use tokio::time::Instant;
 
 use super::beat::Beat;
 use super::encoded::EncodedOnce;
-use super::lookers::Lookers;
+use super::readers::Readers;
 
-/// How often everything is read while somebody looks.
-pub(crate) const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
-/// How often everything is read while nobody does.
-pub(crate) const UNSEEN_EVERY: Duration = Duration::from_secs(1);
-/// How many may watch one source through sockets.
-pub(super) const WATCHING_MAX: usize = 64;
+/// How often everything is folded in while somebody reads.
+pub(crate) const EVERY_WHILE_READ: Duration = Duration::from_millis(100);
+/// How often everything is folded in while nobody does.
+pub(crate) const EVERY_WHILE_UNREAD: Duration = Duration::from_secs(1);
+/// How many subscribers one source may have.
+pub(super) const SUBSCRIBERS_MAX: usize = 64;
 
-/// What somebody needs who looks at statistics, on any thread. Cheap to clone.
+/// What a reader of statistics needs, on any thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     /// The last snapshot. Its sender goes with the run, or the agent; the last one is still there then.
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// Who looks continuously says so here: then snapshots come ten times a second, and once a second otherwise.
-    pub(crate) lookers: Arc<Lookers>,
+    /// Who reads continuously says so here: then snapshots come ten times a second, and once a second otherwise.
+    pub(crate) readers: Arc<Readers>,
     /// When the control loop last said that it lives.
     pub(crate) beat: Beat,
     /// When it came to be.
     pub(super) began: Instant,
     /// What was encoded last, for several who are told the same.
     pub(super) encoded: Arc<Mutex<EncodedOnce>>,
-    /// Places for those who watch through a socket.
+    /// Places for subscribers.
     pub(super) places: Arc<Semaphore>,
 }
 
@@ -45,28 +45,28 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Everybody looks at this one first.
+    /// Everybody reads this one first.
     pub(crate) fn new(first: Arc<Snapshot>) -> Publisher {
         let (sender, snapshots) = watch::channel(first);
         Publisher {
             snapshots: RefCell::new(Some(sender)),
             source: Source {
                 snapshots,
-                lookers: Arc::default(),
+                readers: Arc::default(),
                 beat: Beat::new(),
                 began: Instant::now(),
                 encoded: Arc::default(),
-                places: Arc::new(Semaphore::new(WATCHING_MAX)),
+                places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
             },
         }
     }
 
-    /// What those need who look.
+    /// What readers need.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Everybody looks at this one now.
+    /// Everybody reads this one now.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
         if let Some(snapshots) = &*self.snapshots.borrow() {
             snapshots.send_replace(snapshot);

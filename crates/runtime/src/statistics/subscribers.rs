@@ -1,4 +1,4 @@
-//! Those who watch statistics through a socket: the whole first, and then what changes, at their own pace.
+//! The subscribers, who have said `Watch` on a socket. They are told the whole first, and then what changes, at their own pace.
 
 use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use dataflow_wire::frame::{EncodeError, EnqueueError};
 use tokio::time::{Instant, sleep_until};
 
 use super::encoded::{EncodedOnce, Frames};
-use super::lookers::Looking;
-use super::source::{Source, WATCHING_MAX};
+use super::readers::Reading;
+use super::source::{SUBSCRIBERS_MAX, Source};
 use super::thread::StatisticsThread;
 use crate::commands::say;
 use crate::process::{ControlError, FramedSocket, MovingSocket};
@@ -22,14 +22,14 @@ const EVERY_MIN: Duration = Duration::from_millis(100);
 const EVERY_MAX: Duration = Duration::from_secs(60);
 /// How many frames of a long reply wait for somebody to read them.
 const FRAMES_WAITING_MAX: usize = 4;
-/// Who reads nothing for so long does not look, and what was told last is not kept for it.
+/// A subscriber that takes nothing for so long is no reader, and what was told last is not kept for it.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Why the conversation of a command does not go on on the statistics thread.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotWatched {
-    /// As many watch as may.
-    #[error("{WATCHING_MAX} commands watch its statistics already: end one of them")]
+    /// There are as many subscribers as may be.
+    #[error("{SUBSCRIBERS_MAX} commands watch its statistics already: end one of them")]
     TooMany,
     /// There is no descriptor left.
     #[error("the runtime has no descriptor left for it: {0}")]
@@ -104,22 +104,22 @@ enum Refused {
     NotSent(#[from] EnqueueError),
 }
 
-/// What is told to one command.
+/// What is told to one subscriber.
 struct Telling<'s> {
     source: &'s Source,
     socket: &'s FramedSocket,
     every: Duration,
     /// What it knows, if that is worth anything.
     told: Option<Arc<Snapshot>>,
-    /// Unless it reads nothing.
-    looking: Option<Looking>,
+    /// Unless it takes nothing.
+    reading: Option<Reading>,
     /// Before this, nothing that it asks is heard.
     hears_from: Instant,
 }
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        self.looks_no_more();
+        self.stops_reading();
     }
 }
 
@@ -139,20 +139,20 @@ impl<'s> Telling<'s> {
             socket,
             every: every.clamp(EVERY_MIN, EVERY_MAX),
             told: None,
-            looking: None,
+            reading: None,
             hears_from: Instant::now(),
         }
     }
 
     /// It is told something, so often.
-    fn looks(&mut self) {
+    fn begins_reading(&mut self) {
         // The next before the last: there is always somebody.
-        self.looking = Some(self.source.lookers.look_every(self.every));
+        self.reading = Some(self.source.readers.read_every(self.every));
     }
 
-    /// It reads nothing, or goes. What was encoded is not kept when nobody is left to be told.
-    fn looks_no_more(&mut self) {
-        if self.looking.take().is_some() && !self.source.lookers.are_there() {
+    /// It takes nothing, or goes. What was encoded is not kept when nobody is left to be told.
+    fn stops_reading(&mut self) {
+        if self.reading.take().is_some() && !self.source.readers.are_there() {
             self.encoded().forget();
         }
     }
@@ -165,7 +165,7 @@ impl<'s> Telling<'s> {
     /// Tells until the command goes, or nothing follows.
     async fn tell(&mut self) -> Result<(), Refused> {
         let mut snapshots = self.source.snapshots.clone();
-        self.looks();
+        self.begins_reading();
         loop {
             // In this order: nothing follows on a snapshot that is taken after the end.
             let is_last = snapshots.has_changed().is_err();
@@ -178,12 +178,12 @@ impl<'s> Telling<'s> {
                 }
                 let flushed = self.socket.flushed();
                 if tokio::time::timeout(STALLED_AFTER, flushed).await.is_err() {
-                    self.looks_no_more();
+                    self.stops_reading();
                     self.told = None;
                     if self.reads_again(&snapshots).await == Next::Nothing {
                         return Ok(());
                     }
-                    self.looks();
+                    self.begins_reading();
                 }
             }
             if is_last || self.next(&mut snapshots).await? == Next::Nothing {
@@ -192,7 +192,7 @@ impl<'s> Telling<'s> {
         }
     }
 
-    /// Waits until a command that reads nothing has read what it was told. Once nothing follows, it has as long for that as
+    /// Waits until a subscriber that takes nothing has taken what it was told. Once nothing follows, it has as long for that as
     /// any other: it keeps neither its place nor its connection beyond the end.
     async fn reads_again(&self, snapshots: &Snapshots) -> Next {
         let too_late = async {
@@ -232,7 +232,7 @@ impl<'s> Telling<'s> {
                         self.every = every.clamp(EVERY_MIN, EVERY_MAX);
                         self.told = None;
                         self.hears_from = Instant::now() + EVERY_MIN;
-                        self.looks();
+                        self.begins_reading();
                         // What is due is not put off by asking for more.
                         due = due.min(self.due());
                     }

@@ -77,7 +77,7 @@ fn who_watches_a_run_sees_its_nodes_live_and_end_and_knows_in_the_end_what_the_r
 }
 
 #[test]
-fn a_watcher_that_stays_away_does_not_keep_a_run_from_its_end() {
+fn a_subscriber_that_stays_away_does_not_keep_a_run_from_its_end() {
     let project = project();
     let run = project.start(FLOW);
     run.wait_for_line("up");

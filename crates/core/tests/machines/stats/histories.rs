@@ -45,16 +45,16 @@ pub(super) fn fault(play: &Play) -> Result<(), String> {
 }
 
 /// What was published last, of which nothing may fall.
-struct Looker {
+struct Reader {
     snapshot: Arc<Snapshot>,
     total: Flat,
     groups: Vec<(Option<NodeId>, Flat)>,
 }
 
-impl Looker {
-    fn new(play: &mut Play) -> Looker {
+impl Reader {
+    fn new(play: &mut Play) -> Reader {
         let snapshot = play.publish();
-        Looker {
+        Reader {
             total: Flat::of(snapshot.total()),
             groups: snapshot
                 .groups()
@@ -64,7 +64,7 @@ impl Looker {
         }
     }
 
-    fn nothing_fell_since(&self, earlier: &Looker) {
+    fn nothing_fell_since(&self, earlier: &Reader) {
         assert!(self.total.has_grown_from(&earlier.total), "a counter fell");
         for (name, before) in &earlier.groups {
             let now = self.groups.iter().find(|(of, _)| of == name);
@@ -77,7 +77,7 @@ impl Looker {
 #[test]
 fn sums_are_those_of_their_members_through_a_million_transitions() {
     let mut play = Play::new(0x0005_7a75, Processes::Faulty);
-    let mut earlier = Looker::new(&mut play);
+    let mut earlier = Reader::new(&mut play);
     let mut known = earlier.snapshot.statistics();
     let mut late = earlier.snapshot.since(&earlier.snapshot);
     let mut before = earlier.snapshot.clone();
@@ -92,7 +92,7 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
         if let Err(fault) = fault(&play) {
             panic!("after {} transitions: {fault}", play.transitions);
         }
-        let now = Looker::new(&mut play);
+        let now = Reader::new(&mut play);
         now.nothing_fell_since(&earlier);
         let delta = now.snapshot.since(&earlier.snapshot);
         // One is missed now and then: the gap is seen, and the next one from what is known leads on.

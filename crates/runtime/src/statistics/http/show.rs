@@ -15,7 +15,7 @@ use crate::statistics::source::Source;
 ///
 /// When the system gives no thread, or no event loop.
 pub(crate) fn show_metrics(listener: MetricsListener, source: Source) -> io::Result<HttpServer> {
-    source.lookers.look_now_and_then();
+    source.readers.read_now_and_then();
     let look: Look = Arc::new(move || Facts {
         snapshot: Arc::clone(&source.snapshots.borrow()),
         uptime: source.began.elapsed(),

@@ -54,8 +54,8 @@ fn what_dataflows_count_is_put_together_and_stays_when_they_end() {
     let first = wait_until(&mut watcher, |known| known.nodes.len() == 30);
     assert_eq!((first.dataflows.len(), first.total.nodes.get()), (2, 30));
     assert_eq!(first.total.transitions.get(), 30, "each node was placed");
-    // While somebody looks at the agent, somebody looks at each of its dataflows.
-    served.wait_for_lookers_of(publishers[1].source(), 1);
+    // While somebody reads the agent's, somebody reads those of each of its dataflows.
+    served.wait_for_readers_of(publishers[1].source(), 1);
     for _ in 0..7 {
         kept[1].change();
     }
@@ -70,7 +70,7 @@ fn what_dataflows_count_is_put_together_and_stays_when_they_end() {
     let last = wait_until(&mut watcher, |known| known.dataflows.len() == 1);
     assert_eq!((last.total.nodes.get(), last.nodes.len()), (10, 10));
     assert_eq!(last.total.transitions.get(), 42);
-    // One that begins and ends before anybody looks is counted all the same.
+    // One that begins and ends before anybody reads is counted all the same.
     let mut short = Kept::kept_by(3, 5);
     let publisher = Publisher::new(short.publish());
     agent.begins(run(3), publisher.source().clone());
@@ -81,7 +81,7 @@ fn what_dataflows_count_is_put_together_and_stays_when_they_end() {
         known.dataflows.len() == 1 && known.audit.recounted.get() > 0
     });
     drop(watcher);
-    served.wait_for_lookers_of(publishers[0].source(), 0);
+    served.wait_for_readers_of(publishers[0].source(), 0);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn who_asks_for_something_else_is_refused_and_told_why() {
         }
         other => panic!("{other:?}"),
     }
-    served.wait_for_lookers(0);
+    served.wait_for_readers(0);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn who_sends_what_is_no_request_is_refused_and_the_others_go_on() {
             "{heard:?}"
         );
     }
-    served.wait_for_lookers(1);
+    served.wait_for_readers(1);
     kept.change();
     let now = kept.publish();
     publisher.publish(now.clone());
@@ -89,7 +89,7 @@ fn who_asks_for_the_whole_again_and_again_gets_it_no_more_often_than_anything() 
     let again: Vec<_> = std::iter::repeat_n(WATCH, 20).collect();
     let begun = Instant::now();
     let stream = command(&served, &again);
-    served.wait_for_lookers(1);
+    served.wait_for_readers(1);
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let wholes = hear(&stream).len() as u128 - 1;
     // The first at once, and one in each turn.
@@ -105,7 +105,7 @@ fn who_asks_without_a_pause_keeps_nobody_else_from_being_told() {
     let mut other = served.watcher(OFTEN);
     other.next().unwrap();
     let mut asking = command(&served, &[WATCH]);
-    served.wait_for_lookers(2);
+    served.wait_for_readers(2);
     let many = frame::encode_frame(&WATCH).unwrap().repeat(4096);
     let hangs_up = asking.try_clone().unwrap();
     let asks = thread::spawn(move || while asking.write_all(&many).is_ok() {});
@@ -134,7 +134,7 @@ fn a_frame_that_has_begun_before_the_conversation_moved_is_read_to_its_end_after
     bytes.extend(begin);
     let mut stream = served.accept();
     stream.write_all(&bytes).unwrap();
-    served.wait_for_lookers(1);
+    served.wait_for_readers(1);
     stream.write_all(end).unwrap();
     let heard = hear(&stream);
     assert!(
@@ -148,13 +148,13 @@ fn more_than_may_watch_are_refused_and_a_place_that_is_left_is_given_again() {
     let publisher = Publisher::new(Kept::with_nodes(1).publish());
     let served = Served::new(&publisher);
     let mut watchers: Vec<Watcher> = (0..64).map(|_| served.watcher(OFTEN)).collect();
-    served.wait_for_lookers(64);
+    served.wait_for_readers(64);
     match served.watcher(OFTEN).next() {
         Err(ClientError::Refused { reason }) => assert!(reason.contains("64"), "{reason}"),
         other => panic!("{other:?}"),
     }
     watchers.pop();
-    served.wait_for_lookers(63);
+    served.wait_for_readers(63);
     served.watcher(OFTEN).next().unwrap().unwrap();
 }
 

@@ -167,17 +167,17 @@ impl Served {
         assert_eq!(came, Ok(true), "there never are {wanted} places");
     }
 
-    /// Waits until so many look.
-    pub(super) fn wait_for_lookers(&self, wanted: usize) {
-        self.wait_for_lookers_of(&self.source, wanted);
+    /// Waits until so many read.
+    pub(super) fn wait_for_readers(&self, wanted: usize) {
+        self.wait_for_readers_of(&self.source, wanted);
     }
 
     /// Waits until so many look at this.
-    pub(super) fn wait_for_lookers_of(&self, source: &Source, wanted: usize) {
-        let lookers = Arc::clone(&source.lookers);
-        let waits = async { tokio::time::timeout(PATIENCE, lookers.are(wanted)).await };
+    pub(super) fn wait_for_readers_of(&self, source: &Source, wanted: usize) {
+        let readers = Arc::clone(&source.readers);
+        let waits = async { tokio::time::timeout(PATIENCE, readers.are(wanted)).await };
         let came = actix_rt::System::new().block_on(waits);
-        came.unwrap_or_else(|_| panic!("there never are {wanted} lookers"));
+        came.unwrap_or_else(|_| panic!("there never are {wanted} readers"));
     }
 }
 

@@ -8,7 +8,7 @@ use super::support::{Kept, OFTEN, Served, bytes, joined, watch_to_the_end};
 use crate::statistics::Publisher;
 
 #[test]
-fn what_a_watcher_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
+fn what_a_subscriber_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
     let mut kept = Kept::with_nodes(40);
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
@@ -33,7 +33,7 @@ fn what_a_watcher_knows_at_the_end_is_the_last_snapshot_byte_for_byte() {
 }
 
 #[test]
-fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
+fn fifty_subscribers_are_told_the_same_and_it_is_encoded_once() {
     let mut kept = Kept::with_nodes(100);
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
@@ -41,7 +41,7 @@ fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
     for watcher in &mut watchers {
         watcher.next().unwrap().unwrap();
     }
-    served.wait_for_lookers(50);
+    served.wait_for_readers(50);
     for _ in 0..3 {
         kept.change();
         let published = kept.publish();
@@ -60,19 +60,19 @@ fn fifty_watchers_are_told_the_same_and_it_is_encoded_once() {
         let (known, _) = joined(watch_to_the_end(watcher));
         assert_eq!(known, last.statistics());
     }
-    served.wait_for_lookers(0);
+    served.wait_for_readers(0);
 }
 
 #[test]
-fn a_watcher_that_reads_nothing_delays_nobody_and_is_told_all_at_once_when_it_reads() {
+fn a_subscriber_that_takes_nothing_delays_nobody_and_is_told_all_at_once_when_it_does() {
     // The whole of so many does not fit into a socket.
     let mut kept = Kept::with_nodes(8000);
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let slow = served.watcher(OFTEN);
-    served.wait_for_lookers(1);
-    // It is known to be stalled, and counts as a looker no more.
-    served.wait_for_lookers(0);
+    served.wait_for_readers(1);
+    // It is known to be stalled, and counts as a reader no more.
+    served.wait_for_readers(0);
     let mut quick = served.watcher(OFTEN);
     quick.next().unwrap();
     let mut published = 0;
@@ -85,7 +85,7 @@ fn a_watcher_that_reads_nothing_delays_nobody_and_is_told_all_at_once_when_it_re
     }
     let slow = watch_to_the_end(slow);
     // It reads again.
-    served.wait_for_lookers(2);
+    served.wait_for_readers(2);
     kept.change();
     publisher.publish(kept.publish());
     publisher.end();
@@ -101,13 +101,13 @@ fn bytes_of_nodes(statistics: &dataflow_ids::stats::Statistics) -> String {
 }
 
 #[test]
-fn a_watcher_that_never_reads_is_let_go_of_once_nothing_follows() {
+fn a_subscriber_that_never_takes_anything_is_let_go_of_once_nothing_follows() {
     let mut kept = Kept::with_nodes(8000);
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let stalled = served.watcher(OFTEN);
-    served.wait_for_lookers(1);
-    served.wait_for_lookers(0);
+    served.wait_for_readers(1);
+    served.wait_for_readers(0);
     assert_eq!(served.places(), 63);
     publisher.publish(kept.publish());
     publisher.end();
@@ -117,14 +117,14 @@ fn a_watcher_that_never_reads_is_let_go_of_once_nothing_follows() {
 }
 
 #[test]
-fn a_watcher_that_goes_is_no_looker_any_more_and_the_others_go_on() {
+fn a_subscriber_that_goes_is_no_reader_any_more_and_the_others_go_on() {
     let mut kept = Kept::with_nodes(10);
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let (mut stays, goes) = (served.watcher(OFTEN), served.watcher(OFTEN));
-    served.wait_for_lookers(2);
+    served.wait_for_readers(2);
     drop(goes);
-    served.wait_for_lookers(1);
+    served.wait_for_readers(1);
     stays.next().unwrap();
     kept.change();
     let now = kept.publish();
@@ -148,7 +148,7 @@ fn who_wants_to_be_told_rarely_is_told_rarely() {
     let served = Served::new(&publisher);
     let mut often = served.watcher(OFTEN);
     let rarely = watch_to_the_end(served.watcher(Duration::from_secs(3600)));
-    served.wait_for_lookers(2);
+    served.wait_for_readers(2);
     often.next().unwrap();
     for _ in 0..5 {
         kept.change();

@@ -1,4 +1,4 @@
-//! Somebody who looks at the statistics of a dataflow for as long as it runs, and at whom no number may ever lie: no counter
+//! A subscriber to the statistics of a dataflow for as long as it runs, to whom no number may ever lie: no counter
 //! falls, all sums are those of their members, and all times in states are ages.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,16 +21,16 @@ struct Seen {
     updates: usize,
 }
 
-/// One who looks, in a thread of its own.
+/// One subscriber, in a thread of its own.
 #[derive(Debug)]
-pub(crate) struct Looker {
+pub(crate) struct Subscriber {
     seen: Arc<Mutex<Seen>>,
     thread: JoinHandle<()>,
 }
 
-impl Looker {
+impl Subscriber {
     /// Looks at the one dataflow of this project, which runs, until it ends.
-    pub(crate) fn of(project: &Project, every: Duration) -> Looker {
+    pub(crate) fn of(project: &Project, every: Duration) -> Subscriber {
         let registry = Registry::at(project.folder().join("run/dataflow"));
         let runs = registry.find(project.folder(), None);
         let mut runs = runs.expect("the registry can be read").into_iter();
@@ -50,7 +50,7 @@ impl Looker {
                 seen.updates += 1;
             }
         };
-        Looker {
+        Subscriber {
             seen,
             thread: std::thread::spawn(look),
         }
