@@ -1,10 +1,9 @@
-//! What can go wrong in a command, with its remedy and its exit code.
+//! What can go wrong in a command.
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use dataflow_descriptor::{RecordError, harmless_text, nearest};
+use dataflow_descriptor::{RecordError, harmless_text};
 use dataflow_ids::{End, LifeCycle, PeerId};
 use dataflow_runtime::agent::{AgentError, AgentRunError};
 use dataflow_runtime::client::ClientError;
@@ -12,51 +11,10 @@ use dataflow_runtime::logs::LogsError;
 use dataflow_runtime::models::ModelError;
 use dataflow_runtime::network::IdentityError;
 use dataflow_runtime::registry::RegistryError;
-use dataflow_runtime::{ErrorClass, RunError, UpError};
+use dataflow_runtime::{RunError, UpError};
 
+use super::Exit;
 use crate::wish::Wish;
-
-/// What does without the live table of `top`.
-const WITHOUT_LIVE_TABLE: &str =
-    "`dataflow top --once` writes it once, as text; `dataflow top --json` one object a line";
-
-/// How a command ended (section 14 of the design).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Done.
-    Done = 0,
-    /// A node failed, or something that was asked for rightly.
-    Failed = 1,
-    /// What was given is wrong.
-    WrongInput = 2,
-    /// Something was forced.
-    Forced = 3,
-}
-
-impl Exit {
-    /// Of two things that happened in one command, what counts.
-    pub(crate) fn worse(self, other: Exit) -> Exit {
-        match (self as u8) < (other as u8) {
-            true => other,
-            false => self,
-        }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
-}
-
-impl From<ErrorClass> for Exit {
-    fn from(class: ErrorClass) -> Exit {
-        match class {
-            ErrorClass::Input => Exit::WrongInput,
-            ErrorClass::Failure => Exit::Failed,
-        }
-    }
-}
 
 fn in_brackets(because: &Option<String>) -> String {
     because
@@ -406,167 +364,5 @@ impl CliError {
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
         let what = what.into();
         move |source| CliError::System { what, source }
-    }
-
-    /// What to do about it, when the text does not say so itself.
-    pub(crate) fn help(&self) -> Option<String> {
-        Some(match self {
-            CliError::NothingRuns { .. } => {
-                "`dataflow up FILE` starts one; for one of another folder, go there or name its file"
-                    .to_owned()
-            }
-            CliError::DoesNotRun { .. } => {
-                "`dataflow ps` shows what runs; for one of another folder, go there or name its file"
-                    .to_owned()
-            }
-            CliError::Several { names, option } => {
-                let option = option.map_or(String::new(), |option| format!("{option} "));
-                format!("name the one you mean, as `{option}{}`", names[0])
-            }
-            CliError::RunsAlready { name, .. } => format!(
-                "stop it first with `dataflow down {name}`, or give this one another `name`"
-            ),
-            CliError::PathNotText { .. } => {
-                "give the folder or the file another name".to_owned()
-            }
-            CliError::BuildFailed { .. } => {
-                "what it said stands above; nothing was started".to_owned()
-            }
-            CliError::RuntimeVanished { name, .. } => {
-                format!("its nodes have ended with it; `dataflow logs {name}` shows what they said")
-            }
-            CliError::AgentRefuses { .. } | CliError::AgentEnds { .. } => {
-                "`dataflow up --no-agent` runs it without the agent".to_owned()
-            }
-            CliError::AgentVanished { dataflow: Some(dataflow), .. } => {
-                format!("its nodes have ended with it; `dataflow logs {dataflow}` shows what they said")
-            }
-            CliError::AgentVanished { dataflow: None, .. } => {
-                "what it logged says why; `dataflow up --no-agent` runs it without the agent".to_owned()
-            }
-            CliError::LeftAgent { pid, .. } => {
-                format!("if it is stopped, `kill -CONT {pid}` lets it go on")
-            }
-            CliError::NoPeersFile => "name it with `--peers FILE`".to_owned(),
-            CliError::UnknownPeer { near, known, .. } => match near {
-                Some(near) => format!("did you mean `{near}`? it has {known}"),
-                None => format!("it has {known}"),
-            },
-            CliError::CannotAsk => {
-                "run it at a terminal, or say `--yes` on a network where nobody can sit in between".to_owned()
-            }
-            CliError::NoAgent => {
-                "`dataflow agent --peers peers.yaml --node ID` starts one, where ID is this machine's in that file"
-                    .to_owned()
-            }
-            CliError::EnvironmentTooLarge { .. } => {
-                "make it smaller, or run the dataflow without the agent: `dataflow up --no-agent`".to_owned()
-            }
-            CliError::NoLogs { .. } => {
-                "logs stay in .dataflow/ beside the YAML file: name that file, or go to its folder; nodes \
-                 come after the name of their dataflow, as in `dataflow logs vision camera`"
-                    .to_owned()
-            }
-            CliError::UnknownNode { known, node, .. } => {
-                let has = format!("it has {}", known.join(", "));
-                match nearest(node, known.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`? {has}"),
-                    None => has,
-                }
-            }
-            CliError::Stops { dataflow, .. } => {
-                format!("`dataflow ps {dataflow}` shows how far it is; `dataflow up` starts it again")
-            }
-            CliError::NodeEnded { dataflow, .. } => format!(
-                "its edges are closed: `dataflow down {dataflow}`, and start the dataflow again"
-            ),
-            CliError::ReportNotWritten { .. } | CliError::ReportMissing { .. } => {
-                "how it ended stands above, and nowhere else: make room on the disk".to_owned()
-            }
-            CliError::NodeNotStarted { .. } => "try again in a moment".to_owned(),
-            CliError::NodeElsewhere { dataflow, .. } => {
-                format!("`dataflow ps {dataflow}` shows how it stands now")
-            }
-            CliError::BadModel { what, .. } => match *what {
-                "repository" => "name it as the Hub does: `owner/name`, `owner/name@revision`".to_owned(),
-                "revision" => "name a branch, a tag, a ref such as `refs/pr/1`, or a commit".to_owned(),
-                _ => "write paths as the repository has them: `config.json`, `*.safetensors`, `onnx/*`".to_owned(),
-            },
-            CliError::BrokenOff { .. } => "the same command goes on from there".to_owned(),
-            CliError::NotInCache { near, .. } => match near {
-                Some(near) => format!("did you mean `{near}`? `dataflow models ls` shows what is there"),
-                None => "`dataflow models ls` shows what is there".to_owned(),
-            },
-            CliError::Models(error) => harmless_text(&error.remedy()),
-            CliError::OptionOfRepositories { .. } => {
-                "leave the option out, or pull the repository by its own name".to_owned()
-            }
-            #[cfg(feature = "top")]
-            CliError::NoTerminal => WITHOUT_LIVE_TABLE.to_owned(),
-            #[cfg(not(feature = "top"))]
-            CliError::NoLiveTable => WITHOUT_LIVE_TABLE.to_owned(),
-            CliError::Watch { .. } => {
-                "the system's limit of watches may be reached (fs.inotify.max_user_watches); without \
-                 `--follow`, `dataflow logs` needs none"
-                    .to_owned()
-            }
-            _ => return None,
-        })
-    }
-
-    /// The exit code.
-    pub(crate) fn exit(&self) -> Exit {
-        match self {
-            CliError::NothingRuns { .. }
-            | CliError::DoesNotRun { .. }
-            | CliError::RunsAlready { .. }
-            | CliError::Several { .. }
-            | CliError::NoLogs { .. }
-            | CliError::PathNotText { .. }
-            | CliError::BadModel { .. }
-            | CliError::OptionOfRepositories { .. }
-            | CliError::NotInCache { .. }
-            | CliError::Models(ModelError::BadName { .. } | ModelError::BadPins { .. })
-            | CliError::UnknownNode { .. } => Exit::WrongInput,
-            CliError::NoAgent
-            | CliError::NoPeersFile
-            | CliError::BadPeerId { .. }
-            | CliError::UnknownPeer { .. }
-            | CliError::CannotAsk
-            | CliError::Record(_) => Exit::WrongInput,
-            #[cfg(feature = "top")]
-            CliError::NoTerminal => Exit::WrongInput,
-            #[cfg(not(feature = "top"))]
-            CliError::NoLiveTable => Exit::WrongInput,
-            CliError::RefusedByAgent { exit, .. } => *exit,
-            CliError::LeftAgent { .. } => Exit::Forced,
-            CliError::Agent(error) => error.class().into(),
-            CliError::Up(error) => error.class().into(),
-            CliError::Run(error) => error.class().into(),
-            CliError::Said(exit) => *exit,
-            _ => Exit::Failed,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_must_name_one_of_several_is_told_where_to_write_it() {
-        let several = |option| CliError::Several {
-            names: vec!["vision".to_owned(), "speech".to_owned()],
-            option,
-        };
-        let help = |option| several(option).help();
-        assert_eq!(
-            help(None).as_deref(),
-            Some("name the one you mean, as `vision`")
-        );
-        assert_eq!(
-            help(Some("--flow")).as_deref(),
-            Some("name the one you mean, as `--flow vision`")
-        );
     }
 }
