@@ -1,88 +1,18 @@
-//! `dataflow ps`: how the nodes and edges of what runs stand.
+//! How a dataflow stands, as lines of text: a heading and tables.
 
-use std::io::stdout;
 use std::path::Path;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use dataflow_descriptor::harmless_text;
 use dataflow_ids::QueuePolicy;
-use dataflow_runtime::client::{Client, ClientError, Silence};
-use dataflow_runtime::registry::{self, FoundRun};
-use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::status::{DataflowStatus, EdgeStatus, ModelStatus, NodeStatus};
-use serde_json::{Value, json};
 
-use crate::arguments::PsArguments;
-use crate::error::{CliError, Exit};
+use super::ask::Answer;
 use crate::models::view;
 use crate::style::Style;
 use crate::text::{self, Side, count};
-use crate::{json, output, running, silence};
-
-/// How long runtimes are waited for, all together.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long a runtime that has broken off the conversation is left alone: most often it ends at this moment.
-const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(50);
-
-/// Runs the command.
-///
-/// # Errors
-///
-/// [`CliError`] when the dataflow that was named does not run. A runtime that does not answer as it should hides no
-/// other: it has a line, and the exit code is [`Exit::Failed`].
-pub(crate) fn run(arguments: &PsArguments) -> Result<Exit, CliError> {
-    let which = arguments.dataflow.as_deref();
-    let answers = ask(running::all(which)?)?;
-    if answers.is_empty() && which.is_some() {
-        return Err(running::none(which)?);
-    }
-    let here = running::here()?;
-    output::write(&if arguments.json {
-        let values: Vec<Value> = answers.iter().map(Answer::json).collect();
-        format!("{:#}\n", Value::from(values))
-    } else if answers.is_empty() {
-        format!("no dataflow runs in {} or below\n", here.display())
-    } else {
-        let style = Style::of(&stdout());
-        let text = |answer: &Answer| answer.lines(&here, style).join("\n");
-        let texts: Vec<String> = answers.iter().map(text).collect();
-        texts.join("\n\n") + "\n"
-    })?;
-    let all_answered = (answers.iter()).all(|answer| matches!(answer, Answer::Status(_)));
-    Ok(if all_answered {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
-}
-
-/// What became of the question to one runtime.
-#[derive(Debug)]
-enum Answer {
-    Status(Box<DataflowStatus>),
-    /// It runs, and does not answer as it should.
-    Silent {
-        run: FoundRun,
-        why: String,
-    },
-}
 
 impl Answer {
-    fn json(&self) -> Value {
-        match self {
-            Answer::Status(status) => json::plain(status),
-            Answer::Silent { run, why } => json!({
-                "name": run.name,
-                "run": run.run,
-                "file": run.file,
-                "pid": run.pid,
-                "error": why,
-            }),
-        }
-    }
-
-    fn lines(&self, here: &Path, style: Style) -> Vec<String> {
+    pub(super) fn lines(&self, here: &Path, style: Style) -> Vec<String> {
         match self {
             Answer::Status(status) => lines(status, here, style),
             Answer::Silent { run, why } => {
@@ -97,74 +27,6 @@ impl Answer {
                 )]
             }
         }
-    }
-}
-
-/// Asks all at once, so that nobody waits for one that stands still. Those that end meanwhile have no answer.
-fn ask(found: Vec<FoundRun>) -> Result<Vec<Answer>, CliError> {
-    let deadline = Instant::now() + ANSWER_WAIT_MAX;
-    let (to_us, asked) = mpsc::channel();
-    for (place, run) in found.iter().cloned().enumerate() {
-        let to_us = to_us.clone();
-        // One that is never answered ends with this process.
-        std::thread::Builder::new()
-            .name("dataflow-ask".to_owned())
-            .spawn(move || {
-                let answer = ask_one(&run, deadline);
-                let _ = to_us.send((place, answer));
-            })
-            .map_err(CliError::system("start a thread that asks a runtime"))?;
-    }
-    drop(to_us);
-    let silent = |run: &FoundRun| Answer::Silent {
-        run: run.clone(),
-        why: {
-            let nothing = format!("it said nothing for {}", text::duration(ANSWER_WAIT_MAX));
-            match silence::remedy(&Silence::of(run.pid)) {
-                Some(remedy) => format!("{nothing}: {remedy}"),
-                None => nothing,
-            }
-        },
-    };
-    // Nothing yet, or the answer, which those that have ended meanwhile do not have.
-    let mut answers: Vec<Option<Option<Answer>>> = found.iter().map(|_| None).collect();
-    let left = || deadline.saturating_duration_since(Instant::now());
-    while let Ok((place, answer)) = asked.recv_timeout(left()) {
-        answers[place] = Some(answer);
-    }
-    let answers = answers.into_iter().zip(&found);
-    Ok(answers
-        .filter_map(|(answer, run)| answer.unwrap_or_else(|| Some(silent(run))))
-        .collect())
-}
-
-/// `None` when it has ended.
-fn ask_one(run: &FoundRun, deadline: Instant) -> Option<Answer> {
-    loop {
-        let why = match status(run) {
-            Ok(status) => return Some(Answer::Status(status)),
-            Err(ClientError::Refused { reason }) => reason,
-            Err(error) => {
-                let runs = registry::find(&run.folder, Some(run.name.as_str()));
-                if runs.is_ok_and(|runs| !runs.contains(run)) {
-                    return None;
-                }
-                if Instant::now() + ASK_AGAIN_PAUSE < deadline {
-                    std::thread::sleep(ASK_AGAIN_PAUSE);
-                    continue;
-                }
-                error.to_string()
-            }
-        };
-        let run = run.clone();
-        return Some(Answer::Silent { run, why });
-    }
-}
-
-fn status(found: &FoundRun) -> Result<Box<DataflowStatus>, ClientError> {
-    match Client::connect(found)?.request(&ClientRequest::Status)? {
-        ClientReply::Status(status) => Ok(status),
-        _ => Err(ClientError::Unexpected),
     }
 }
 
