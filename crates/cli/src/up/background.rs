@@ -12,8 +12,8 @@ use dataflow_runtime::RunEvent;
 use dataflow_wire::status::{ModelStatus, Report, Waiting};
 use serde::{Deserialize, Serialize};
 
-use super::show::Started;
 use super::speaker::{Said, Speaker};
+use super::started::Started;
 use crate::arguments::UpArguments;
 use crate::error::{CliError, Exit};
 use crate::signals::Signals;

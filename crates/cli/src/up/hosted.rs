@@ -13,8 +13,8 @@ use dataflow_wire::client::{ClientReply, ClientRequest, OnLeave, RunNews, UpRefu
 use dataflow_wire::frame::{EncodeError, SendError};
 use dataflow_wire::status::Phase;
 
-use super::show::Started;
 use super::speaker::{Said, Speaker};
+use super::started::Started;
 use super::{Ground, finish};
 use crate::arguments::{MB, UpArguments};
 use crate::error::{CliError, Exit};

@@ -6,6 +6,7 @@ mod downloads;
 mod hosted;
 mod show;
 mod speaker;
+mod started;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -20,8 +21,9 @@ use crate::error::{CliError, Exit};
 use crate::signals::{Heard, Signals};
 use crate::{load, report, running, say};
 
-use self::show::{Show, Started};
+use self::show::Show;
 use self::speaker::{Said, Speaker};
+use self::started::Started;
 
 /// Runs the command.
 ///

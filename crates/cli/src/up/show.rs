@@ -2,25 +2,22 @@
 //! Only the thread of the speaker says it, since a reader may stall.
 
 use std::io::{IsTerminal, Write, stdout};
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use dataflow_descriptor::Dataflow;
-use dataflow_ids::{LifeCycle, NodeId, PeerId};
+use dataflow_ids::{LifeCycle, NodeId};
 use dataflow_runtime::RunEvent;
-use dataflow_runtime::registry::FoundAgent;
 use dataflow_wire::status::{ModelStatus, Phase, Report, Waiting};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::background;
 use super::downloads::Downloads;
 use super::speaker::Said;
+use super::started::Started;
 use crate::arguments::UpArguments;
 use crate::style::Style;
 use crate::text::{self, counted};
-use crate::{json, metrics, report, say};
+use crate::{json, report, say};
 
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,76 +38,6 @@ pub(super) struct Show {
     started: Option<Started>,
     /// What is known of its models.
     downloads: Downloads,
-}
-
-/// A run that has begun.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Started {
-    /// The dataflow's name.
-    pub(super) name: String,
-    /// The run's name.
-    pub(super) run: String,
-    /// The YAML.
-    pub(super) file: PathBuf,
-    /// The runtime's process.
-    pub(super) pid: u32,
-    /// Its nodes.
-    pub(super) nodes: Vec<NodeId>,
-    /// The agent that runs it; without one, it has a process of its own.
-    pub(super) agent: Option<PeerId>,
-    /// Where programs read its metrics.
-    pub(super) metrics: Option<SocketAddr>,
-    /// When, on this process's clock.
-    #[serde(skip, default = "Instant::now")]
-    at: Instant,
-}
-
-impl Started {
-    /// A run of `dataflow`, named `run`, that begins now.
-    pub(super) fn now(dataflow: &Dataflow, run: &str) -> Started {
-        Started {
-            name: dataflow.name.to_string(),
-            run: run.to_owned(),
-            file: dataflow.file.clone(),
-            pid: std::process::id(),
-            nodes: dataflow.nodes.iter().map(|node| node.id.clone()).collect(),
-            agent: None,
-            metrics: None,
-            at: Instant::now(),
-        }
-    }
-
-    /// The same, with its metrics read there.
-    pub(super) fn with_metrics(self, metrics: Option<SocketAddr>) -> Started {
-        Started { metrics, ..self }
-    }
-
-    /// As [`Started::now`], on an agent.
-    pub(super) fn on_agent(dataflow: &Dataflow, run: &str, agent: &FoundAgent) -> Started {
-        Started {
-            pid: agent.pid,
-            agent: Some(agent.this.clone()),
-            ..Started::now(dataflow, run)
-        }
-    }
-
-    /// `, on the agent gpu-a`, or nothing.
-    fn place(&self) -> String {
-        self.agent
-            .as_ref()
-            .map_or(String::new(), |agent| format!(", on the agent {agent}"))
-    }
-
-    /// What is said of its metrics.
-    fn metrics(&self) -> impl Iterator<Item = String> {
-        self.metrics.into_iter().flat_map(metrics::lines)
-    }
-
-    /// The folder of the run's logs.
-    pub(super) fn folder(&self) -> PathBuf {
-        let project = self.file.parent().unwrap_or(&self.file);
-        project.join(".dataflow").join("runs").join(&self.run)
-    }
 }
 
 impl Show {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use dataflow_runtime::RunEvent;
 use dataflow_wire::status::{ModelState, Report, Waiting};
 
-use super::show::{Show, Started};
+use super::show::Show;
+use super::started::Started;
 use crate::error::CliError;
 
 /// How many events may wait for the reader; more are dropped and counted. The log files have every line.
