@@ -1,0 +1,5 @@
+//! `dataflow top` at a real terminal and without one, of runtimes that these tests play.
+
+mod played;
+mod terminal;
+mod text;
