@@ -10,7 +10,7 @@ use crate::running;
 use crate::style::Style;
 
 use super::arguments::TopArguments;
-use super::board::Board;
+use super::board::{Board, Said};
 use super::figures::{Picture, RuntimeKind};
 use super::line::{Line, Look};
 use super::past::Past;
@@ -81,7 +81,8 @@ fn gather(
     Ok(())
 }
 
-/// Writes a line of JSON once in an interval, until all have ended or nobody reads.
+/// Writes a line of JSON once in an interval, and one when a runtime has ended, with its last figures: until all have
+/// ended or nobody reads.
 ///
 /// # Errors
 ///
@@ -96,7 +97,14 @@ pub(super) fn lines(
     while !board.is_empty() {
         let left = due.saturating_duration_since(Instant::now());
         match events.recv_timeout(left) {
-            Ok(Event::Said(number, said)) => board.said(sources.now(), number, said),
+            Ok(Event::Said(number, said)) => {
+                // What it has said at last would be in no line: how it ended.
+                let is_read = !matches!(said, Said::Ended) || write_line(&board.picture())?;
+                if !is_read {
+                    return Ok(Exit::Done);
+                }
+                board.said(sources.now(), number, said);
+            }
             Ok(Event::Found(Ok(found))) => sources.found(found, board)?,
             Ok(Event::Found(Err(why))) => output::note(&why),
             Ok(Event::Leave) => return Ok(Exit::Done),
@@ -104,16 +112,21 @@ pub(super) fn lines(
             Ok(Event::Terminal(_)) => {}
             Err(_) => {
                 due += arguments.interval;
-                let line = json(&board.picture())? + "\n";
-                let mut out = stdout().lock();
-                let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-                if !output::or_read_no_more(written)? {
+                if !write_line(&board.picture())? {
                     return Ok(Exit::Done);
                 }
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// Writes a line; gives whether anybody reads.
+fn write_line(picture: &Picture) -> Result<bool, CliError> {
+    let line = json(picture)? + "\n";
+    let mut out = stdout().lock();
+    let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    output::or_read_no_more(written)
 }
 
 fn json(picture: &Picture) -> Result<String, CliError> {

@@ -19,6 +19,8 @@ use dataflow_wire::frame::{FrameReader, Received, send};
 use crate::ground::{Ground, PlayedRun, Running};
 
 pub(super) const NAMES: [&str; 3] = ["camera", "detector", "planner"];
+/// How long anything is waited for before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
 const RUN: RunNumber = RunNumber(1);
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -134,6 +136,7 @@ fn statistics(second: u64) -> Statistics {
 pub(super) struct Played {
     seconds: Arc<AtomicU64>,
     ends: Option<mpsc::Sender<()>>,
+    told: mpsc::Receiver<()>,
     runtime: Option<std::thread::JoinHandle<()>>,
     _process: Running,
 }
@@ -147,6 +150,7 @@ impl Played {
         run.listener.set_nonblocking(true).unwrap();
         let seconds = Arc::new(AtomicU64::new(11));
         let (ends, ended) = mpsc::channel::<()>();
+        let (tells, told) = mpsc::channel();
         let until = Arc::clone(&seconds);
         let runtime = std::thread::spawn(move || {
             // With its entry, not the listener alone.
@@ -166,6 +170,7 @@ impl Played {
                     let whole = ClientReply::Statistics(Box::new(statistics(now)));
                     // A listener that has gone is told no more.
                     let _ = send(&*socket, &whole, &[]);
+                    let _ = tells.send(());
                     *next = now + 1;
                 }
             }
@@ -173,6 +178,7 @@ impl Played {
         Played {
             seconds,
             ends: Some(ends),
+            told,
             runtime: Some(runtime),
             _process: process,
         }
@@ -181,6 +187,11 @@ impl Played {
     /// Its clock stands there now.
     pub(super) fn go_to(&self, second: u64) {
         self.seconds.store(second, Ordering::SeqCst);
+    }
+
+    /// Waits until it has told somebody something.
+    pub(super) fn wait_until_heard(&self) {
+        self.told.recv_timeout(PATIENCE).unwrap();
     }
 
     /// It ends: its sockets and its entry in the registry go.

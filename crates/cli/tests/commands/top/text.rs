@@ -101,3 +101,20 @@ fn json_has_one_object_a_line_until_all_have_ended() {
     }
     assert_eq!(lines.wait(), Some(0));
 }
+
+#[test]
+fn json_ends_with_what_a_runtime_has_said_at_last() {
+    let ground = Ground::new();
+    let mut played = Played::begin(&ground);
+    // Nothing is due before it has ended.
+    let mut command = ground.dataflow(["top", "--json", "--interval", "1h"]);
+    let top = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let top = top.spawn().unwrap();
+    played.wait_until_heard();
+    played.end();
+    let output = top.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["runtimes"][0]["name"], "vision");
+    assert_eq!(object["runtimes"][0]["nodes"].as_array().unwrap().len(), 3);
+}
