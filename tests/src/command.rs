@@ -204,6 +204,17 @@ impl Running {
     ///
     /// When none comes.
     pub fn wait_for_line(&self, parts: &[&str]) -> Line {
+        self.wait_for_line_in_which(&format!("it has {parts:?}"), |line| {
+            parts.iter().all(|part| line.contains(part))
+        })
+    }
+
+    /// Waits for a line of which `is_so` holds, also among those that came already, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// When none comes; `what` says what was waited for.
+    pub fn wait_for_line_in_which(&self, what: &str, is_so: impl Fn(&str) -> bool) -> Line {
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self
             .lines
@@ -212,9 +223,7 @@ impl Running {
             .unwrap_or_else(PoisonError::into_inner);
         let mut seen = 0;
         loop {
-            let found = lines[seen..]
-                .iter()
-                .find(|line| parts.iter().all(|part| line.text.contains(part)));
+            let found = lines[seen..].iter().find(|line| is_so(&line.text));
             if let Some(line) = found {
                 return line.clone();
             }
@@ -222,7 +231,7 @@ impl Running {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
-                "`{}` printed no line with {parts:?}:\n{}",
+                "`{}` printed no line in which {what}:\n{}",
                 self.shown,
                 Shown(&lines)
             );

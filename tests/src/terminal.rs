@@ -13,6 +13,10 @@ use rustix::termios::Winsize;
 use crate::PATIENCE;
 use crate::command::Command;
 
+/// The size of each terminal, in characters.
+const ROWS: u16 = 40;
+const COLUMNS: u16 = 120;
+
 #[derive(Debug, Default)]
 struct Screen {
     bytes: Mutex<Vec<u8>>,
@@ -34,8 +38,8 @@ impl Terminal {
         grantpt(&ours).expect("the terminal is ours");
         unlockpt(&ours).expect("the terminal is ours");
         let size = Winsize {
-            ws_row: 40,
-            ws_col: 120,
+            ws_row: ROWS,
+            ws_col: COLUMNS,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -74,6 +78,11 @@ impl Terminal {
         }
     }
 
+    /// Its rows and columns, in characters.
+    pub fn size(&self) -> (u16, u16) {
+        (ROWS, COLUMNS)
+    }
+
     /// Everything that was written to the terminal, control characters included.
     pub fn shown(&self) -> String {
         let bytes = self
@@ -90,17 +99,28 @@ impl Terminal {
     ///
     /// When it never is.
     pub fn wait_for(&self, text: &str) {
+        self.wait_until(&format!("`{text}` is shown"), |bytes| {
+            String::from_utf8_lossy(bytes).contains(text)
+        });
+    }
+
+    /// Waits until `is_so` holds of everything that was written to the terminal.
+    ///
+    /// # Panics
+    ///
+    /// When it never does; `what` says what was waited for.
+    pub fn wait_until(&self, what: &str, is_so: impl Fn(&[u8]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut bytes = self
             .screen
             .bytes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        while !String::from_utf8_lossy(&bytes).contains(text) {
+        while !is_so(&bytes) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
-                "`{text}` was never shown in:\n{}",
+                "never: {what}; shown was:\n{}",
                 String::from_utf8_lossy(&bytes)
             );
             bytes = self
@@ -112,11 +132,16 @@ impl Terminal {
         }
     }
 
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.keys
+            .write_all(keys.as_bytes())
+            .expect("the terminal takes keys");
+    }
+
     /// Presses Ctrl-C.
     pub fn press_interrupt(&mut self) {
-        self.keys
-            .write_all(&[0x03])
-            .expect("the terminal takes keys");
+        self.press("\x03");
     }
 
     /// Waits for the command's end; gives its exit code and everything it has shown.

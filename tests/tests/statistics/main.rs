@@ -5,4 +5,5 @@ mod cost;
 mod exact;
 mod metrics;
 mod subscriber;
+mod top;
 mod waits;
