@@ -1,12 +1,11 @@
 //! The pool against a model: no overlap, last freed first, the limit, and retirement.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::*;
+use crate::segment::{self, NewSegment};
 
 const MIB: u64 = 1 << 20;
 
