@@ -16,7 +16,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{dataflow_name, duration, epoch, model_status, name, node_id, text, waiting};
+use super::models::model_status;
+use super::status::waiting;
+use super::{dataflow_name, duration, epoch, name, node_id, text};
 
 /// What need not be text.
 fn os_text() -> impl Strategy<Value = OsString> {
