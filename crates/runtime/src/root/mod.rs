@@ -18,6 +18,7 @@ mod statistics;
 mod status;
 mod table;
 mod task;
+mod telling;
 mod timer;
 mod topology;
 mod usage;
