@@ -60,14 +60,36 @@ impl Filled {
     /// The next so many transitions, each of a node that chance has chosen, so that nothing is left of their making
     /// when they are timed.
     pub(crate) fn transitions(&mut self, count: usize) -> Vec<(RunNumber, Transition)> {
-        (0..count).map(|_| self.next()).collect()
+        let next = |_| {
+            let node = self.chance(self.nodes.len());
+            self.next(node)
+        };
+        (0..count).map(next).collect()
     }
 
-    fn next(&mut self) -> (RunNumber, Transition) {
+    /// So many transitions, each of one of `nodes` that chance has chosen.
+    pub(crate) fn transitions_of(
+        &mut self,
+        nodes: &[usize],
+        count: usize,
+    ) -> Vec<(RunNumber, Transition)> {
+        let next = |_| {
+            let node = nodes[self.chance(nodes.len())];
+            self.next(node)
+        };
+        (0..count).map(next).collect()
+    }
+
+    /// A number below this one, by chance.
+    pub(crate) fn chance(&mut self, below: usize) -> usize {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
-        let node = (self.chance % self.nodes.len() as u64) as usize;
+        (self.chance % below as u64) as usize
+    }
+
+    /// The next transition of a node.
+    fn next(&mut self, node: usize) -> (RunNumber, Transition) {
         self.at_ns += 100;
         let (state, epoch) = &mut self.nodes[node];
         *state = match state {
