@@ -10,6 +10,7 @@ use super::groups::GroupNumber;
 use super::journal::{Fact, Journal};
 use super::levels::{self, Faults, Step};
 use super::rows::{EdgeNumbers, Run};
+use super::slots::Share;
 use super::snapshot::Snapshot;
 use crate::broken::{Rule, is_broken};
 use crate::lifecycle::transition_allowed;
@@ -109,7 +110,7 @@ impl Book {
             at_ns,
             restarts: starts(epoch).saturating_sub(starts(life.epoch)),
         };
-        let Some(there) = self.now.runs.get_mut(run.0).map(Arc::make_mut) else {
+        let Some(there) = self.now.runs.get_mut(run.0) else {
             return Ok(());
         };
         let Some(life) = there.lives.get_mut(node) else {
@@ -127,7 +128,7 @@ impl Book {
         let keeps_old = is_broken(Rule::StatisticsKeepTheOldState);
         let mut faults = Faults::default();
         let mut levels = Levels {
-            total: Arc::make_mut(&mut self.now.total),
+            total: &mut self.now.total,
             run: &mut there.level,
             group: self.now.groups.level_mut(group),
         };
@@ -140,7 +141,13 @@ impl Book {
     /// and with other snapshots.
     pub fn publish(&mut self, at: Time) -> Arc<Snapshot> {
         self.moment(at);
-        Arc::new(self.now.clone())
+        Arc::new(self.shared())
+    }
+
+    /// All that the book knows, of which it shares all rows.
+    pub(super) fn shared(&mut self) -> Snapshot {
+        self.now.share();
+        self.now.clone()
     }
 
     /// The group that a node of this name is put into, and the name as all nodes of it share it; with `has_group` false, that
@@ -225,7 +232,7 @@ impl Book {
     }
 
     pub(super) fn run_mut(&mut self, run: RunNumber) -> Option<&mut Run> {
-        self.now.runs.get_mut(run.0).map(Arc::make_mut)
+        self.now.runs.get_mut(run.0)
     }
 
     pub(super) fn each_level(
@@ -238,8 +245,8 @@ impl Book {
             return;
         };
         let mut levels = Levels {
-            total: Arc::make_mut(&mut self.now.total),
-            run: &mut Arc::make_mut(there).level,
+            total: &mut self.now.total,
+            run: &mut there.level,
             group: self.now.groups.level_mut(group),
         };
         levels.each(change);

@@ -34,7 +34,7 @@ impl Snapshot {
             from: earlier.revision,
             to: self.revision,
             at_ns: self.at_ns,
-            total: (!same(&earlier.total, &self.total)).then(|| Box::new(*self.total)),
+            total: (earlier.total != self.total).then(|| self.total.clone()),
             dataflows: Vec::new(),
             dataflows_gone: Vec::new(),
             groups: self.groups.changed_since(&earlier.groups),
@@ -48,8 +48,10 @@ impl Snapshot {
             pool: self.pool.filter(|_| earlier.pool != self.pool),
             audit: (earlier.audit != self.audit).then_some(self.audit),
         };
-        (earlier.runs).compare(&self.runs, Arc::ptr_eq, |_, before, after| {
-            match (before, after) {
+        (earlier.runs).compare(
+            &self.runs,
+            |_, _| false,
+            |_, before, after| match (before, after) {
                 (Some(before), Some(after)) => run_since(&mut delta, before, after),
                 (None, Some(after)) => {
                     let nothing = Run {
@@ -61,8 +63,8 @@ impl Snapshot {
                 }
                 (Some(before), None) => delta.dataflows_gone.push(before.spec.number),
                 (None, None) => {}
-            }
-        });
+            },
+        );
         delta
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::{GroupRow, Level};
 
-use super::pages::Pages;
+use super::pages::LongRows;
+use super::slots::Share;
 
 /// How many names have a group of their own, unless another number is asked for. No group is ever thrown away, since its
 /// counters would go with it; so all names that come later share one group without a name.
@@ -24,6 +25,17 @@ pub(super) struct Group {
     pub(super) level: Level,
 }
 
+/// A page of them has no more than one, which is shared as it is.
+impl Share for Group {
+    fn share(&mut self) {}
+}
+
+impl Share for Groups {
+    fn share(&mut self) {
+        self.rows.share();
+    }
+}
+
 impl Group {
     pub(super) fn row(&self) -> GroupRow {
         GroupRow {
@@ -33,10 +45,10 @@ impl Group {
     }
 }
 
-/// All groups. A clone shares them.
+/// All groups.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
-    rows: Pages<Arc<Group>>,
+    rows: LongRows<Group>,
     names: Arc<BTreeMap<Arc<NodeId>, GroupNumber>>,
 }
 
@@ -67,13 +79,12 @@ impl Groups {
 
     fn put(&mut self, number: GroupNumber, name: Option<Arc<NodeId>>) {
         let level = Level::default();
-        self.rows.insert(number, Arc::new(Group { name, level }));
+        self.rows.insert(number, Group { name, level });
     }
 
     /// The numbers of a group, to be changed.
     pub(super) fn level_mut(&mut self, number: GroupNumber) -> Option<&mut Level> {
-        let group = self.rows.get_mut(number)?;
-        Some(&mut Arc::make_mut(group).level)
+        Some(&mut self.rows.get_mut(number)?.level)
     }
 
     /// The numbers of a group.
@@ -103,7 +114,7 @@ impl Groups {
 
     /// All of them with their numbers, as they came in; that without a name last.
     pub(super) fn iter(&self) -> impl Iterator<Item = (GroupNumber, &Group)> {
-        self.rows.iter().map(|(number, group)| (number, &**group))
+        self.rows.iter()
     }
 
     /// All of them in the order of their names; that without a name last.
@@ -111,14 +122,13 @@ impl Groups {
         let named = self.names.values().copied();
         named
             .chain([NAMELESS])
-            .filter_map(|number| self.rows.get(number).map(|group| &**group))
+            .filter_map(|number| self.rows.get(number))
     }
 
     /// The rows of those that have changed or come in since, in the order of their names.
     pub(super) fn changed_since(&self, earlier: &Groups) -> Vec<GroupRow> {
         let mut changed = Vec::new();
-        let is_same =
-            |old: &Arc<Group>, new: &Arc<Group>| Arc::ptr_eq(old, new) || old.level == new.level;
+        let is_same = |old: &Group, new: &Group| old.level == new.level;
         (earlier.rows).compare(&self.rows, is_same, |_, _, now| {
             changed.extend(now.map(|group| group.row()));
         });

@@ -8,6 +8,7 @@ use dataflow_ids::stats::{ActorRow, Downloads, EdgeKey, NodeKey, PeerRow, PoolRo
 
 use super::book::Book;
 use super::facts::{EdgeFacts, ProcessFacts, Transition};
+use super::slots::Share;
 use crate::time::Time;
 
 /// How much is written down at most; after that, the copy is made anew. An edge's facts count for [`EDGE_WEIGHT`].
@@ -93,6 +94,12 @@ impl Book {
             is_kept: true,
             ..Journal::default()
         };
+        self.fork()
+    }
+
+    /// A copy that shares all rows with this book until one of both changes them.
+    pub(in crate::stats) fn fork(&mut self) -> Book {
+        self.now.share();
         self.clone()
     }
 
@@ -116,7 +123,7 @@ impl Book {
             },
         );
         let what = if is_lost || journal.has_gap || !journal.is_kept {
-            What::Whole(Box::new(self.clone()))
+            What::Whole(Box::new(self.fork()))
         } else {
             What::Facts(journal.facts)
         };

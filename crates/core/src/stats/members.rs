@@ -38,7 +38,7 @@ impl Book {
         self.runs_given += 1;
         self.changed();
         let run = Run::new(Arc::new(spec(number)));
-        self.now.runs.insert(number.0, Arc::new(run));
+        self.now.runs.insert(number.0, run);
         number
     }
 

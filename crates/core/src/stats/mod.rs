@@ -22,6 +22,7 @@ mod readings;
 mod recount;
 mod rows;
 mod services;
+mod slots;
 mod snapshot;
 
 pub use audit::{Audited, Auditor};

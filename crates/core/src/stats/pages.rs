@@ -1,32 +1,37 @@
 //! Rows by number in pages that copies share: a page is copied when it is changed while somebody else has it.
 //!
-//! A copy of the whole costs the same for any number of rows, and two copies are compared without a look at what they
-//! share. A row with any number may be put in: the memory goes by the number of rows, and not by their numbers.
+//! A copy of the whole costs the same for any number of rows, once what has changed was shared, and two copies are compared
+//! without a look at what they share. A row with any number may be put in: the memory goes by the number of rows, and not
+//! by their numbers.
 
-use std::sync::Arc;
+use super::slots::{Share, Slot};
 
-/// A page has the rows whose numbers differ in the last bits only.
+/// How many rows that are small a page has: those whose numbers differ in the last bits only.
 const ROWS_IN_A_PAGE: usize = 16;
 /// A sheaf has the pages whose numbers differ in the last bits only.
 const PAGES_IN_A_SHEAF: usize = 64;
 
-type Page<R> = [Option<R>; ROWS_IN_A_PAGE];
-type Sheaf<R> = [Option<Arc<Page<R>>>; PAGES_IN_A_SHEAF];
+type Page<R, const ROWS: usize> = [Option<R>; ROWS];
+type Sheaf<R, const ROWS: usize> = [Slot<Page<R, ROWS>>; PAGES_IN_A_SHEAF];
+
+/// A sheaf with its number.
+#[derive(Debug, Clone)]
+struct Numbered<R, const ROWS: usize> {
+    number: u64,
+    pages: Slot<Sheaf<R, ROWS>>,
+}
 
 /// Where a row is.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<const ROWS: usize> {
     sheaf: u64,
     page: usize,
     row: usize,
 }
 
-impl Place {
-    fn of(number: u64) -> Place {
-        let (page, row) = (
-            number / ROWS_IN_A_PAGE as u64,
-            number % ROWS_IN_A_PAGE as u64,
-        );
+impl<const ROWS: usize> Place<ROWS> {
+    fn of(number: u64) -> Place<ROWS> {
+        let (page, row) = (number / ROWS as u64, number % ROWS as u64);
         Place {
             sheaf: page / PAGES_IN_A_SHEAF as u64,
             page: (page % PAGES_IN_A_SHEAF as u64) as usize,
@@ -36,65 +41,93 @@ impl Place {
 
     /// The number of a row.
     fn number(self) -> u64 {
-        (self.sheaf * PAGES_IN_A_SHEAF as u64 + self.page as u64) * ROWS_IN_A_PAGE as u64
-            + self.row as u64
+        (self.sheaf * PAGES_IN_A_SHEAF as u64 + self.page as u64) * ROWS as u64 + self.row as u64
     }
 }
 
-/// Rows in the order of their numbers. A clone shares all of them.
-#[derive(Debug)]
-pub(super) struct Pages<R> {
-    /// The sheaves that are not empty, in the order of their numbers.
-    sheaves: Arc<Vec<(u64, Arc<Sheaf<R>>)>>,
+/// Rows in the order of their numbers. A clone shares those that were shared before, and copies the others.
+#[derive(Debug, Clone)]
+pub(super) struct Pages<R, const ROWS: usize = ROWS_IN_A_PAGE> {
+    /// The sheaf with number 0, of which most have no more.
+    first: Slot<Sheaf<R, ROWS>>,
+    /// The other sheaves that are not empty, in the order of their numbers.
+    others: Slot<Vec<Numbered<R, ROWS>>>,
     rows: usize,
 }
 
-impl<R> Clone for Pages<R> {
-    fn clone(&self) -> Self {
-        Pages {
-            sheaves: Arc::clone(&self.sheaves),
-            rows: self.rows,
-        }
-    }
-}
+/// Rows that are so long that each has a page of its own.
+pub(super) type LongRows<R> = Pages<R, 1>;
 
-impl<R> Default for Pages<R> {
+impl<R, const ROWS: usize> Default for Pages<R, ROWS> {
     fn default() -> Self {
         Pages {
-            sheaves: Arc::default(),
+            first: Slot::Empty,
+            others: Slot::Empty,
             rows: 0,
         }
     }
 }
 
-/// Where a sheaf is among all, or where it would be.
-fn find<T>(sheaves: &[(u64, T)], number: u64) -> Result<usize, usize> {
-    // Without gaps it is where it is expected.
-    let expected = usize::try_from(number).unwrap_or(usize::MAX);
-    match sheaves.get(expected) {
-        Some((there, _)) if *there == number => Ok(expected),
-        _ => sheaves.binary_search_by_key(&number, |(there, _)| *there),
+impl<R: Share, const ROWS: usize> Share for Numbered<R, ROWS> {
+    fn share(&mut self) {
+        self.pages.share();
     }
 }
 
-impl<R> Pages<R> {
+impl<R: Share, const ROWS: usize> Share for Pages<R, ROWS> {
+    fn share(&mut self) {
+        self.first.share();
+        self.others.share();
+    }
+}
+
+/// Where a sheaf is among those after the first, or where it would be.
+fn find<R, const ROWS: usize>(sheaves: &[Numbered<R, ROWS>], number: u64) -> Result<usize, usize> {
+    // Without gaps it is where it is expected.
+    let expected = usize::try_from(number.wrapping_sub(1)).unwrap_or(usize::MAX);
+    match sheaves.get(expected) {
+        Some(there) if there.number == number => Ok(expected),
+        _ => sheaves.binary_search_by_key(&number, |there| there.number),
+    }
+}
+
+impl<R, const ROWS: usize> Pages<R, ROWS> {
+    fn others(&self) -> &[Numbered<R, ROWS>] {
+        self.others.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// All sheaves with their numbers, in their order.
+    fn sheaves(&self, from: u64) -> impl Iterator<Item = (u64, &Slot<Sheaf<R, ROWS>>)> {
+        let first = (from == 0).then_some((0, &self.first));
+        let others = self.others();
+        let begin = find(others, from).unwrap_or_else(|place| place);
+        let others = others[begin..].iter();
+        (first.into_iter()).chain(others.map(|sheaf| (sheaf.number, &sheaf.pages)))
+    }
+
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
         self.rows
     }
 
     /// Whether all rows are the same as those of another one: whether both share them.
-    pub(super) fn is_shared_with(&self, other: &Pages<R>) -> bool {
-        Arc::ptr_eq(&self.sheaves, &other.sheaves)
+    pub(super) fn is_shared_with(&self, other: &Pages<R, ROWS>) -> bool {
+        self.first.is_shared_with(&other.first) && self.others.is_shared_with(&other.others)
     }
 
     /// The row of this number.
     pub(super) fn get(&self, number: u64) -> Option<&R> {
         #[cfg(test)]
         touched::one();
-        let place = Place::of(number);
-        let (_, sheaf) = &self.sheaves[find(&self.sheaves, place.sheaf).ok()?];
-        sheaf[place.page].as_ref()?[place.row].as_ref()
+        let place = Place::<ROWS>::of(number);
+        let pages = match place.sheaf {
+            0 => &self.first,
+            number => {
+                let others = self.others();
+                &others[find(others, number).ok()?].pages
+            }
+        };
+        pages.get()?[place.page].get()?[place.row].as_ref()
     }
 
     /// The rows, in the order of their numbers.
@@ -104,23 +137,17 @@ impl<R> Pages<R> {
 
     /// The rows whose numbers are not below this one, in the order of their numbers.
     pub(super) fn from(&self, number: u64) -> impl Iterator<Item = (u64, &R)> {
-        let first = find(&self.sheaves, Place::of(number).sheaf).unwrap_or_else(|place| place);
-        self.sheaves[first..]
-            .iter()
+        self.sheaves(Place::<ROWS>::of(number).sheaf)
             .inspect(|_| {
                 #[cfg(test)]
                 touched::one();
             })
             .flat_map(move |(sheaf, pages)| {
-                let pages = (0..).zip(pages.iter());
+                let pages = (0..).zip(pages.get().into_iter().flatten());
                 pages.flat_map(move |(page, rows)| {
-                    let rows = (0..).zip(rows.iter().flat_map(|rows| rows.iter()));
+                    let rows = (0..).zip(rows.get().into_iter().flatten());
                     rows.filter_map(move |(row, there)| {
-                        let place = Place {
-                            sheaf: *sheaf,
-                            page,
-                            row,
-                        };
+                        let place = Place::<ROWS> { sheaf, page, row };
                         Some((place.number(), there.as_ref()?))
                     })
                 })
@@ -129,92 +156,122 @@ impl<R> Pages<R> {
     }
 }
 
-impl<R: Clone> Pages<R> {
+impl<R: Clone, const ROWS: usize> Pages<R, ROWS> {
     /// The row of this number, to be changed.
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut R> {
-        let place = Place::of(number);
-        let found = find(&self.sheaves, place.sheaf).ok()?;
-        let (_, sheaf) = &mut Arc::make_mut(&mut self.sheaves)[found];
-        let page = Arc::make_mut(sheaf)[place.page].as_mut()?;
-        Arc::make_mut(page)[place.row].as_mut()
+        let place = Place::<ROWS>::of(number);
+        let pages = match place.sheaf {
+            0 => &mut self.first,
+            number => {
+                let others = self.others.get_mut()?;
+                let found = find(others, number).ok()?;
+                &mut others[found].pages
+            }
+        };
+        pages.get_mut()?[place.page].get_mut()?[place.row].as_mut()
     }
 
     /// Puts a row there, in the place of the one that was there.
     pub(super) fn insert(&mut self, number: u64, row: R) {
-        let place = Place::of(number);
-        let sheaves = Arc::make_mut(&mut self.sheaves);
-        let found = find(sheaves, place.sheaf).unwrap_or_else(|found| {
-            sheaves.insert(
-                found,
-                (place.sheaf, Arc::new([const { None }; PAGES_IN_A_SHEAF])),
-            );
-            found
-        });
-        let page = Arc::make_mut(&mut sheaves[found].1)[place.page]
-            .get_or_insert_with(|| Arc::new([const { None }; ROWS_IN_A_PAGE]));
-        if Arc::make_mut(page)[place.row].replace(row).is_none() {
+        let before = self.fill(number).map(|there| there.replace(row));
+        if let Some(None) = before {
             self.rows += 1;
         }
+    }
+
+    /// The place of a row, with what it lies in.
+    fn fill(&mut self, number: u64) -> Option<&mut Option<R>> {
+        let place = Place::<ROWS>::of(number);
+        let pages = match place.sheaf {
+            0 => &mut self.first,
+            number => {
+                let others = self.others.fill(Vec::new)?;
+                let found = find(others, number).unwrap_or_else(|found| {
+                    let pages = Slot::Empty;
+                    others.insert(found, Numbered { number, pages });
+                    found
+                });
+                &mut others[found].pages
+            }
+        };
+        let sheaf = pages.fill(|| [const { Slot::Empty }; PAGES_IN_A_SHEAF])?;
+        let page = sheaf[place.page].fill(|| [const { None }; ROWS])?;
+        Some(&mut page[place.row])
     }
 
     /// Takes a row out. What is empty then goes too.
     pub(super) fn remove(&mut self, number: u64) -> Option<R> {
         self.get(number)?;
-        let place = Place::of(number);
-        let found = find(&self.sheaves, place.sheaf).ok()?;
-        let sheaves = Arc::make_mut(&mut self.sheaves);
-        let sheaf = Arc::make_mut(&mut sheaves[found].1);
-        let page = Arc::make_mut(sheaf[place.page].as_mut()?);
-        let row = page[place.row].take()?;
-        self.rows -= 1;
-        if page.iter().all(Option::is_none) {
-            sheaf[place.page] = None;
-            if sheaf.iter().all(Option::is_none) {
-                sheaves.remove(found);
+        let place = Place::<ROWS>::of(number);
+        let row = match place.sheaf {
+            0 => take(&mut self.first, place),
+            number => {
+                let others = self.others.get_mut()?;
+                let found = find(others, number).ok()?;
+                let row = take(&mut others[found].pages, place);
+                if others[found].pages.get().is_none() {
+                    others.remove(found);
+                }
+                row
             }
-        }
-        Some(row)
+        };
+        self.rows -= usize::from(row.is_some());
+        row
     }
 }
 
-impl<R> Pages<R> {
+/// Takes a row out of a sheaf, and what is empty then.
+fn take<R: Clone, const ROWS: usize>(
+    pages: &mut Slot<Sheaf<R, ROWS>>,
+    place: Place<ROWS>,
+) -> Option<R> {
+    let sheaf = pages.get_mut()?;
+    let page = sheaf[place.page].get_mut()?;
+    let row = page[place.row].take()?;
+    if page.iter().all(Option::is_none) {
+        sheaf[place.page] = Slot::Empty;
+        if sheaf.iter().all(|page| page.get().is_none()) {
+            *pages = Slot::Empty;
+        }
+    }
+    Some(row)
+}
+
+impl<R, const ROWS: usize> Pages<R, ROWS> {
     /// Calls `each` with the row of each number, before and after, but for those that `is_same` says are the same. Pages
     /// that both share are not looked at.
     pub(super) fn compare(
         &self,
-        after: &Pages<R>,
+        after: &Pages<R, ROWS>,
         is_same: impl Fn(&R, &R) -> bool,
         mut each: impl FnMut(u64, Option<&R>, Option<&R>),
     ) {
-        if Arc::ptr_eq(&self.sheaves, &after.sheaves) {
+        if self.is_shared_with(after) {
             return;
         }
-        let (mut before, mut after) = (
-            self.sheaves.iter().peekable(),
-            after.sheaves.iter().peekable(),
-        );
+        let (mut before, mut after) = (self.sheaves(0).peekable(), after.sheaves(0).peekable());
         loop {
             let sheaf = match (before.peek(), after.peek()) {
                 (None, None) => return,
                 (Some((number, _)), None) | (None, Some((number, _))) => *number,
                 (Some((one, _)), Some((other, _))) => *one.min(other),
             };
-            let old = before
-                .next_if(|(there, _)| *there == sheaf)
-                .map(|(_, old)| old);
-            let new = after
-                .next_if(|(there, _)| *there == sheaf)
-                .map(|(_, new)| new);
-            if same(old, new) {
+            let old = before.next_if(|(there, _)| *there == sheaf);
+            let new = after.next_if(|(there, _)| *there == sheaf);
+            let old = old.map_or(&Slot::Empty, |(_, pages)| pages);
+            let new = new.map_or(&Slot::Empty, |(_, pages)| pages);
+            if old.is_shared_with(new) {
                 continue;
             }
+            let (old, new) = (old.get(), new.get());
             for page in 0..PAGES_IN_A_SHEAF {
-                let old = old.and_then(|sheaf| sheaf[page].as_ref());
-                let new = new.and_then(|sheaf| sheaf[page].as_ref());
-                if same(old, new) {
+                let old = old.map_or(&Slot::Empty, |sheaf| &sheaf[page]);
+                let new = new.map_or(&Slot::Empty, |sheaf| &sheaf[page]);
+                if old.is_shared_with(new) {
                     continue;
                 }
-                for row in 0..ROWS_IN_A_PAGE {
+                let (old, new) = (old.get(), new.get());
+                for row in 0..ROWS {
                     let old = old.and_then(|page| page[row].as_ref());
                     let new = new.and_then(|page| page[row].as_ref());
                     let is_changed = match (old, new) {
@@ -223,20 +280,11 @@ impl<R> Pages<R> {
                         _ => true,
                     };
                     if is_changed {
-                        each(Place { sheaf, page, row }.number(), old, new);
+                        each(Place::<ROWS> { sheaf, page, row }.number(), old, new);
                     }
                 }
             }
         }
-    }
-}
-
-/// Whether both are the same thing in memory, or neither is there.
-fn same<T>(old: Option<&Arc<T>>, new: Option<&Arc<T>>) -> bool {
-    match (old, new) {
-        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-        (None, None) => true,
-        _ => false,
     }
 }
 
@@ -259,49 +307,4 @@ mod touched {
 }
 
 #[cfg(test)]
-mod tests {
-    use dataflow_ids::stats::{Keeper, Level, NodeKey, RunNumber};
-    use dataflow_ids::{DataflowName, NodeId, NodeIndex};
-
-    use super::super::{Book, GROUPS_MAX};
-    use super::touched;
-    use crate::time::Time;
-
-    /// A book with one run of so many nodes of one name.
-    fn book_of(nodes: u32) -> (Book, RunNumber, NodeId) {
-        let at = Time::default();
-        let mut book = Book::new(Keeper(1), GROUPS_MAX);
-        let peer = "here".parse().expect("a name");
-        let flow = DataflowName::new("flow").expect("a name");
-        let run = book.add_dataflow(at, peer, "a run".to_owned(), flow);
-        let name = NodeId::new("worker").expect("a name");
-        for node in (0..nodes).map(NodeIndex) {
-            let key = NodeKey { run, node };
-            book.add_node(at, key, &name).expect("its run is there");
-        }
-        (book, run, name)
-    }
-
-    #[test]
-    fn a_query_goes_to_the_rows_as_often_among_many_nodes_as_among_few() {
-        let touched = |nodes| {
-            let (book, run, name) = book_of(nodes);
-            let counted = |level: Option<&Level>| {
-                let counted = level.expect("it is there").nodes.get();
-                assert_eq!(counted, u64::from(nodes));
-            };
-            let all = [
-                touched::by(|| counted(Some(book.total()))),
-                touched::by(|| counted(book.dataflow(run))),
-                touched::by(|| counted(book.group(Some(&name)))),
-            ];
-            // What goes over all of them is seen.
-            let whole = touched::by(|| book.now.statistics());
-            assert!(whole > u64::from(nodes) / 1024, "{whole}");
-            all
-        };
-        let few = touched(10);
-        assert_eq!(few, touched(100_000));
-        assert_eq!(few, [0, 1, 1]);
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! All members counted once more: what the kept sums must be (I-13).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::{Level, NodeKey, RunNumber};
@@ -189,7 +188,7 @@ impl Book {
     /// broken off has left.
     pub fn recount(&mut self) {
         self.journal.leave_gap();
-        let now = self.now.clone();
+        let now = self.shared();
         let mut recount = Recount::begin(&now);
         for (number, run) in now.runs.iter() {
             // What a node has counted stays as it is: it must not become less.
@@ -202,7 +201,7 @@ impl Book {
             }
         }
         if *now.total != *recount.total {
-            self.now.total = Arc::new(*recount.total);
+            *self.now.total = *recount.total;
             self.changed();
         }
         for (number, level) in recount.groups_off(&now) {

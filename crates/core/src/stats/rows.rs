@@ -13,6 +13,7 @@ use super::facts::EdgeSpec;
 use super::groups::GroupNumber;
 use super::levels;
 use super::pages::Pages;
+use super::slots::Share;
 
 /// What a transition changes of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,31 @@ pub(super) struct Run {
     pub(super) ends: Arc<BTreeSet<(NodeIndex, EdgeId)>>,
     /// What was counted on edges that have gone, of nodes that have had such.
     pub(super) on_gone_edges: Pages<Arc<OnEdges>>,
+}
+
+/// These have nothing in them that is kept alone.
+impl Share for Life {
+    fn share(&mut self) {}
+}
+
+impl Share for Traffic {
+    fn share(&mut self) {}
+}
+
+impl Share for EdgeNumbers {
+    fn share(&mut self) {}
+}
+
+impl Share for Run {
+    fn share(&mut self) {
+        self.names.share();
+        self.lives.share();
+        self.traffic.share();
+        self.edges.share();
+        self.edge_numbers.share();
+        self.histograms.share();
+        self.on_gone_edges.share();
+    }
 }
 
 impl Run {

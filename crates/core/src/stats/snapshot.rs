@@ -10,10 +10,12 @@ use dataflow_ids::stats::{
 
 use super::facts::EdgeSpec;
 use super::groups::Groups;
-use super::pages::Pages;
+use super::pages::LongRows;
 use super::rows::{EdgeNumbers, Run};
+use super::slots::Share;
 
-/// All statistics at one moment. A clone shares all rows with it, and a book shares them until it changes them.
+/// All statistics at one moment. A clone of one that was published shares all rows with it, and a book shares them until it
+/// changes them.
 ///
 /// The numbers of a level, of a node and of an edge are looked up; nothing is summed up, so a query costs the same for
 /// any number of members (I-15).
@@ -22,8 +24,8 @@ pub struct Snapshot {
     pub(super) keeper: Keeper,
     pub(super) revision: u64,
     pub(super) at_ns: u64,
-    pub(super) total: Arc<Level>,
-    pub(super) runs: Pages<Arc<Run>>,
+    pub(super) total: Box<Level>,
+    pub(super) runs: LongRows<Run>,
     pub(super) groups: Groups,
     pub(super) actors: Arc<Vec<ActorRow>>,
     pub(super) peers: Arc<Vec<PeerRow>>,
@@ -32,14 +34,21 @@ pub struct Snapshot {
     pub(super) audit: AuditRow,
 }
 
+impl Share for Snapshot {
+    fn share(&mut self) {
+        self.runs.share();
+        self.groups.share();
+    }
+}
+
 impl Snapshot {
     pub(super) fn empty(keeper: Keeper) -> Snapshot {
         Snapshot {
             keeper,
             revision: 0,
             at_ns: 0,
-            total: Arc::default(),
-            runs: Pages::default(),
+            total: Box::default(),
+            runs: LongRows::default(),
             groups: Groups::default(),
             actors: Arc::default(),
             peers: Arc::default(),

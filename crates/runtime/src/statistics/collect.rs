@@ -373,7 +373,7 @@ impl Collecting {
     pub(super) fn step<T>(&self, change: impl FnOnce(&mut Collector) -> T) -> T {
         #[cfg(test)]
         self.steps.set(self.steps.get() + 1);
-        let mut next = self.collector.borrow().clone();
+        let mut next = self.collector.borrow_mut().fork();
         let result = change(&mut next);
         self.collector.replace(next);
         result

@@ -93,7 +93,7 @@ impl Book {
     }
 
     fn retire_total(&mut self, before: &Retired, more: &Retired) {
-        if retire(Arc::make_mut(&mut self.now.total), before, more) {
+        if retire(&mut self.now.total, before, more) {
             self.changed();
         }
     }

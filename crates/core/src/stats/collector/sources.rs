@@ -80,12 +80,10 @@ pub(super) struct Known {
 
 /// Puts the statistics of several keepers together: of runs that come and go, and of whole agents.
 ///
-/// A clone shares all that it knows until one of both changes it.
-///
 /// Each run gets a number of the collector's own. A counter never falls and nothing counts twice, whatever comes twice,
 /// late, out of order, or not at all. Moments count from long before the collector began, since members are older than
 /// that; and those of another machine are as exact as the network is quick.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Collector {
     book: Book,
     sources: BTreeMap<Source, Arc<Known>>,
@@ -107,6 +105,18 @@ impl Collector {
             services: BTreeMap::new(),
             ended: Arc::default(),
             published_ns: 0,
+        }
+    }
+
+    /// A copy of this collector, which shares all that it knows until one of both changes it.
+    #[must_use]
+    pub fn fork(&mut self) -> Collector {
+        Collector {
+            book: self.book.fork(),
+            sources: self.sources.clone(),
+            services: self.services.clone(),
+            ended: Arc::clone(&self.ended),
+            published_ns: self.published_ns,
         }
     }
 
