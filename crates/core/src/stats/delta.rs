@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dataflow_ids::stats::{Delta, Statistics};
+use dataflow_ids::NodeId;
+use dataflow_ids::stats::{
+    DataflowRow, Delta, EdgeKey, EdgeRow, GroupRow, NodeKey, NodeRow, RunNumber, Statistics,
+};
 
 use super::groups::key_of;
 use super::rows::Run;
@@ -159,18 +162,10 @@ pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
         let gone: BTreeSet<_> = delta.edges_gone.iter().collect();
         known.edges.retain(|row| !gone.contains(&row.key));
     }
-    put(&mut known.dataflows, &delta.dataflows, |one, other| {
-        one.number.cmp(&other.number)
-    });
-    put(&mut known.groups, &delta.groups, |one, other| {
-        key_of(one).cmp(&key_of(other))
-    });
-    put(&mut known.nodes, &delta.nodes, |one, other| {
-        one.key.cmp(&other.key)
-    });
-    put(&mut known.edges, &delta.edges, |one, other| {
-        one.key.cmp(&other.key)
-    });
+    put(&mut known.dataflows, &delta.dataflows);
+    put(&mut known.groups, &delta.groups);
+    put(&mut known.nodes, &delta.nodes);
+    put(&mut known.edges, &delta.edges);
     if let Some(actors) = &delta.actors {
         known.actors.clone_from(actors);
     }
@@ -185,23 +180,131 @@ pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
     Ok(())
 }
 
+/// A row of a list that is in the order of the rows' keys.
+trait Row: Clone {
+    type Key<'r>: Ord
+    where
+        Self: 'r;
+
+    fn key(&self) -> Self::Key<'_>;
+
+    /// How far behind this row another one lies when none is missing between them, if that can be said.
+    fn distance_to(&self, _later: &Self) -> Option<u32> {
+        None
+    }
+
+    /// Becomes another row of the same key.
+    fn become_that(&mut self, other: &Self) {
+        self.clone_from(other);
+    }
+}
+
+impl Row for DataflowRow {
+    type Key<'r> = RunNumber;
+
+    fn key(&self) -> RunNumber {
+        self.number
+    }
+}
+
+impl Row for GroupRow {
+    type Key<'r> = (bool, Option<&'r NodeId>);
+
+    fn key(&self) -> Self::Key<'_> {
+        key_of(self)
+    }
+}
+
+impl Row for NodeRow {
+    type Key<'r> = NodeKey;
+
+    fn key(&self) -> NodeKey {
+        self.key
+    }
+
+    fn distance_to(&self, later: &NodeRow) -> Option<u32> {
+        let is_same_run = self.key.run == later.key.run;
+        later
+            .key
+            .node
+            .0
+            .checked_sub(self.key.node.0)
+            .filter(|_| is_same_run)
+    }
+
+    fn become_that(&mut self, other: &NodeRow) {
+        let NodeRow {
+            key,
+            name,
+            pid,
+            numbers,
+        } = other;
+        // Few rows change their names, and each name is memory of its own.
+        if self.name != *name {
+            self.name.clone_from(name);
+        }
+        (self.key, self.pid, self.numbers) = (*key, *pid, *numbers);
+    }
+}
+
+impl Row for EdgeRow {
+    type Key<'r> = EdgeKey;
+
+    fn key(&self) -> EdgeKey {
+        self.key
+    }
+
+    fn distance_to(&self, later: &EdgeRow) -> Option<u32> {
+        let is_same_run = self.key.run == later.key.run;
+        later
+            .key
+            .edge
+            .0
+            .checked_sub(self.key.edge.0)
+            .filter(|_| is_same_run)
+    }
+}
+
+/// Where a row with this row's key is, if there is one: `before` is where the one was that was looked for before.
+fn find<T: Row>(known: &[T], before: Option<usize>, row: &T) -> Option<usize> {
+    // A search goes to many rows that are in no cache, and without gaps it is where it is expected.
+    let expected = before.and_then(|before| {
+        let distance = known.get(before)?.distance_to(row)?;
+        before.checked_add(distance as usize)
+    });
+    let is_it = |place: &usize| {
+        known
+            .get(*place)
+            .is_some_and(|there| there.key() == row.key())
+    };
+    expected.filter(is_it).or_else(|| {
+        known
+            .binary_search_by(|there| there.key().cmp(&row.key()))
+            .ok()
+    })
+}
+
 /// Puts rows in their places in an ordered list. New ones are sorted in all at once, so that many of them in any order
 /// cost no more than their sorting.
-fn put<T: Clone>(known: &mut Vec<T>, changed: &[T], order: impl Fn(&T, &T) -> std::cmp::Ordering) {
+fn put<T: Row>(known: &mut Vec<T>, changed: &[T]) {
     let mut is_new = false;
     let there = known.len();
+    let mut before = None;
     for row in changed {
-        match known[..there].binary_search_by(|known| order(known, row)) {
-            Ok(place) => known[place].clone_from(row),
-            Err(_) => {
+        match find(&known[..there], before, row) {
+            Some(place) => {
+                known[place].become_that(row);
+                before = Some(place);
+            }
+            None => {
                 is_new = true;
                 known.push(row.clone());
             }
         }
     }
     if is_new {
-        known.sort_by(&order);
+        known.sort_by(|one, other| one.key().cmp(&other.key()));
         // Of two with one key, which no book says, the first stays.
-        known.dedup_by(|one, other| order(one, other).is_eq());
+        known.dedup_by(|one, other| one.key() == other.key());
     }
 }
