@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dataflow_ids::stats::{Counter, DownloadRow, Downloads, Gauge, PoolRow};
+use dataflow_ids::stats::{ActorRow, Counter, DownloadRow, Downloads, Gauge, PoolRow};
 
 use crate::models::{Ledger, ModelService, pool_row};
 use crate::pool::Pool;
@@ -34,6 +34,8 @@ pub(crate) struct Service {
     pub(crate) downloads: Downloads,
     /// All pools together, once there was one.
     pub(crate) pool: Option<PoolRow>,
+    /// All actors that lead downloads, once there was one.
+    pub(crate) actors: Option<ActorRow>,
 }
 
 impl Serving {
@@ -46,6 +48,7 @@ impl Serving {
         Service {
             downloads: self.ledger.downloads(),
             pool: (self.pool.as_ref()).map(|pool| pool_row(&pool.statistics())),
+            actors: Some(self.ledger.actor()),
         }
     }
 }
@@ -67,18 +70,27 @@ impl Service {
         add(&mut downloads.ready, ready);
         add(&mut downloads.failed, failed);
         add(&mut downloads.bytes, bytes);
-        let Some(row) = other.pool else {
-            return;
-        };
-        let pool = self.pool.get_or_insert_default();
-        pool.running.add(row.running.get());
-        pool.idle.add(row.idle.get());
-        pool.queued.add(row.queued.get());
-        add(&mut pool.threads_started, row.threads_started);
-        add(&mut pool.threads_not_started, row.threads_not_started);
-        add(&mut pool.completed, row.completed);
-        add(&mut pool.panicked, row.panicked);
-        add(&mut pool.refused, row.refused);
+        if let Some(row) = other.pool {
+            let pool = self.pool.get_or_insert_default();
+            pool.running.add(row.running.get());
+            pool.idle.add(row.idle.get());
+            pool.queued.add(row.queued.get());
+            add(&mut pool.threads_started, row.threads_started);
+            add(&mut pool.threads_not_started, row.threads_not_started);
+            add(&mut pool.completed, row.completed);
+            add(&mut pool.panicked, row.panicked);
+            add(&mut pool.refused, row.refused);
+        }
+        if let Some(row) = other.actors {
+            let actors = (self.actors).get_or_insert_with(|| ActorRow::none(&row.actor));
+            actors.actors.add(row.actors.get());
+            actors.waiting.add(row.waiting.get());
+            add(&mut actors.sent, row.sent);
+            add(&mut actors.handled, row.handled);
+            add(&mut actors.returned, row.returned);
+            add(&mut actors.dead_lettered, row.dead_lettered);
+            add(&mut actors.rebuilt, row.rebuilt);
+        }
     }
 
     /// What stays of one that has ended: its counters.
@@ -87,6 +99,11 @@ impl Service {
         self.downloads.active = Gauge::default();
         if let Some(pool) = &mut self.pool {
             (pool.running, pool.idle, pool.queued) = Default::default();
+        }
+        if let Some(row) = &mut self.actors {
+            // Nobody takes what waited.
+            row.dead_lettered.add(row.waiting.get());
+            (row.actors, row.waiting) = Default::default();
         }
         self
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dataflow_ids::stats::Statistics;
+use dataflow_ids::stats::{ActorRow, Statistics};
 
 use super::figures::{About, Picture, RuntimeFigures, RuntimeKind, figures};
 use super::past::Past;
@@ -96,6 +96,8 @@ impl Board {
                     statistics.groups.clear();
                     statistics.nodes.clear();
                     statistics.edges.clear();
+                    let own = [ActorRow::PEER, ActorRow::DOWNLOAD];
+                    (statistics.actors).retain(|row| own.contains(&row.actor.as_str()));
                 }
                 known.past.push(*statistics);
                 known.error = None;

@@ -26,6 +26,28 @@ pub struct ActorRow {
     pub rebuilt: Counter,
 }
 
+impl ActorRow {
+    /// The kind of those that watch a peer each. Only an agent has some.
+    pub const PEER: &'static str = "peer";
+    /// The kind of those that fetch models: of a run, or of an agent for all its dataflows.
+    pub const DOWNLOAD: &'static str = "download";
+
+    /// There is none of this kind, and there never was.
+    #[must_use]
+    pub fn none(actor: &str) -> ActorRow {
+        ActorRow {
+            actor: actor.to_owned(),
+            actors: Gauge::default(),
+            sent: Counter::default(),
+            handled: Counter::default(),
+            returned: Counter::default(),
+            dead_lettered: Counter::default(),
+            waiting: Gauge::default(),
+            rebuilt: Counter::default(),
+        }
+    }
+}
+
 /// A peer at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRow {

@@ -5,6 +5,7 @@
 
 mod committed;
 mod dataflow;
+mod kind;
 mod node;
 mod peer;
 mod scheduler;
@@ -19,6 +20,7 @@ pub(crate) use dataflow::{
     ASKED_AHEAD, DataflowActor, DataflowCommand, DataflowMessage, Lead, WAITING_AGAIN,
     WAITING_FIRST,
 };
+pub(crate) use kind::{ActorKind, KindCounts};
 pub(crate) use node::{NodeActor, NodeMessage};
 pub(crate) use peer::{PeerActor, PeerMessage};
 pub(crate) use scheduler::{SchedulerActor, SchedulerCommand, SchedulerMessage};

@@ -136,7 +136,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AgentRunError> {
         on_beat();
         let (statistics, peers) = &told;
         statistics.source().beat.lives();
-        statistics.peers_are(peers.status());
+        statistics.peers_are(peers.status(), peers.actor_row());
     }));
     ready(&events, &this, address, metrics_at, others);
 

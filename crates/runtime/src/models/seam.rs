@@ -10,7 +10,7 @@ pub use dataflow_core::models::FetchEpoch;
 use dataflow_core::models::{Listing, ModelSpec};
 use dataflow_core::pool::PoolStatistics;
 use dataflow_descriptor::Model;
-use dataflow_ids::stats::Downloads;
+use dataflow_ids::stats::{ActorRow, Downloads};
 use dataflow_wire::status::{ModelState, ModelView};
 use tokio::sync::{mpsc, watch};
 
@@ -55,6 +55,11 @@ pub trait Models {
     fn downloads(&self) -> Downloads {
         Downloads::default()
     }
+
+    /// How the actor stands that leads all downloads, if there is one.
+    fn actor_row(&self) -> Option<ActorRow> {
+        None
+    }
 }
 
 impl<M: Models + ?Sized> Models for Arc<M> {
@@ -68,6 +73,10 @@ impl<M: Models + ?Sized> Models for Arc<M> {
 
     fn downloads(&self) -> Downloads {
         (**self).downloads()
+    }
+
+    fn actor_row(&self) -> Option<ActorRow> {
+        (**self).actor_row()
     }
 }
 

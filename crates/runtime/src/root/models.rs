@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use dataflow_descriptor::Model;
-use dataflow_ids::stats::{Downloads, PoolRow};
+use dataflow_ids::stats::{ActorRow, Downloads, PoolRow};
 use dataflow_ids::{ModelIndex, NodeIndex};
 use dataflow_wire::status::{ModelState, ModelStatus, ModelView};
 use dataflow_wire::waits::ModelWait;
@@ -71,6 +71,11 @@ impl ModelTable {
     /// What was counted of the downloads of everybody whom the same serves.
     pub(super) fn downloads(&self) -> Downloads {
         self.source.downloads()
+    }
+
+    /// How the actor stands that leads them, if there is one.
+    pub(super) fn actor_row(&self) -> Option<ActorRow> {
+        self.source.actor_row()
     }
 
     /// How a model stands.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use dataflow_core::stats::{Audited, ProcessFacts};
 use dataflow_ids::NodeIndex;
-use dataflow_ids::stats::{ActorRow, Counter, DownloadRow, Downloads, Gauge, PoolRow};
+use dataflow_ids::stats::{ActorRow, DownloadRow, Downloads, Gauge, PoolRow};
 
 use super::Root;
-use crate::actors::ActorName;
+use crate::actors::{ActorKind, ActorName, KindCounts};
 use crate::models::download_row;
 use crate::supervision::Counts;
 
@@ -27,38 +27,35 @@ pub(crate) struct Services {
 #[derive(Debug, Default)]
 pub(super) struct ServiceCounts {
     /// How often actors of each kind were built again after a panic.
-    rebuilt: RefCell<BTreeMap<&'static str, Counter>>,
+    rebuilt: RefCell<BTreeMap<ActorKind, KindCounts>>,
     /// What the auditor has found in all.
     found: Cell<Audited>,
     /// How much of that the statistics have taken.
     taken: Cell<Audited>,
 }
 
-/// How an actor's kind is called.
-fn kind(actor: ActorName) -> &'static str {
-    match actor {
-        ActorName::Dataflow => "dataflow",
-        ActorName::Node(_) => "node",
-        ActorName::Scheduler => "scheduler",
-        ActorName::Stats => "stats",
-    }
-}
-
 impl Root {
-    /// How everything stands that serves the dataflow.
+    /// How everything stands that serves the dataflow. What serves others on the same agent too is not its own, and is shown
+    /// by the agent.
     pub(super) fn services(&self) -> Services {
-        Services {
+        let mut services = Services {
             actors: self.actor_rows(),
-            downloads: self.downloads(),
-            pool: self.models.pool(),
+            downloads: Downloads::default(),
+            pool: None,
             processes: self.processes_used(),
+        };
+        if !self.is_hosted {
+            services.actors.extend(self.models.actor_row());
+            services.downloads = self.downloads();
+            services.pool = self.models.pool();
         }
+        services
     }
 
     /// An actor is built again after a panic.
     pub(super) fn count_rebuilt(&self, actor: ActorName) {
         let mut rebuilt = self.service_counts.rebuilt.borrow_mut();
-        rebuilt.entry(kind(actor)).or_default().add(1);
+        rebuilt.entry(actor.into()).or_default().was_rebuilt();
     }
 
     /// The auditor has found this. Gives what it has found in all: a total may be told twice.
@@ -85,45 +82,22 @@ impl Root {
 
     fn actor_rows(&self) -> Vec<ActorRow> {
         let handles = &self.handles;
-        let nodes = handles.nodes.iter().map(|node| node.counts());
-        let row = |actor, counts: &mut dyn Iterator<Item = Counts>| self.actor_row(actor, counts);
-        let one = |counts| std::iter::once(counts);
-        let mut rows = vec![
-            row("dataflow", &mut one(handles.dataflow.counts())),
-            row("scheduler", &mut one(handles.scheduler.counts())),
-            row("stats", &mut one(handles.stats.counts())),
-        ];
-        rows.push(row("node", &mut nodes.into_iter()));
-        rows
-    }
-
-    /// All actors of one kind.
-    fn actor_row(&self, actor: &'static str, counts: &mut dyn Iterator<Item = Counts>) -> ActorRow {
-        let mut row = ActorRow {
-            actor: actor.to_owned(),
-            actors: Gauge::default(),
-            sent: Counter::default(),
-            handled: Counter::default(),
-            returned: Counter::default(),
-            dead_lettered: Counter::default(),
-            waiting: Gauge::default(),
-            rebuilt: (self.service_counts.rebuilt.borrow().get(actor))
-                .copied()
-                .unwrap_or_default(),
+        let rebuilt = self.service_counts.rebuilt.borrow();
+        let row = |kind, counts: &mut dyn Iterator<Item = Counts>| {
+            let kept = rebuilt.get(&kind).copied().unwrap_or_default();
+            kept.row(kind, counts)
         };
-        for counts in counts {
-            row.actors.add(1);
-            row.sent.add(counts.sent);
-            row.handled.add(counts.handled);
-            row.returned.add(counts.returned);
-            row.dead_lettered.add(counts.dead_lettered);
-            row.waiting.add(counts.waiting);
-        }
-        row
+        let one = |counts| std::iter::once(counts);
+        let mut nodes = handles.nodes.iter().map(|node| node.counts());
+        vec![
+            row(ActorKind::Dataflow, &mut one(handles.dataflow.counts())),
+            row(ActorKind::Scheduler, &mut one(handles.scheduler.counts())),
+            row(ActorKind::Stats, &mut one(handles.stats.counts())),
+            row(ActorKind::Node, &mut nodes),
+        ]
     }
 
-    /// The models that this run wants, with what was counted where they are fetched: for all whom the same serves, if it is
-    /// one of several.
+    /// The models that this run wants, with what was counted where they are fetched.
     fn downloads(&self) -> Downloads {
         let mut downloads = Downloads {
             rows: Vec::new(),

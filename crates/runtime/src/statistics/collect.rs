@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Audited, Collector, GROUPS_MAX, Snapshot, Source as Collected};
-use dataflow_ids::stats::{Counter, Delta, Downloads, Keeper, PeerRow, Statistics};
+use dataflow_ids::stats::{ActorRow, Counter, Keeper, PeerRow};
 use dataflow_wire::peers::PeersStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -32,7 +32,14 @@ pub(crate) struct AgentStatistics {
     thread: Arc<StatisticsThread>,
     source: Source,
     begun: UnboundedSender<(Collected, Source)>,
-    peers: watch::Sender<Option<PeersStatus>>,
+    peers: watch::Sender<Option<PeersSeen>>,
+}
+
+/// How the peers of an agent stand, and the actors that watch them.
+#[derive(Debug, Clone)]
+struct PeersSeen {
+    status: PeersStatus,
+    actors: ActorRow,
 }
 
 impl AgentStatistics {
@@ -83,9 +90,9 @@ impl AgentStatistics {
         let _ = self.begun.send((run, source));
     }
 
-    /// The peers stand like this now.
-    pub(crate) fn peers_are(&self, peers: PeersStatus) {
-        self.peers.send_replace(Some(peers));
+    /// The peers stand like this now, and the actors that watch them.
+    pub(crate) fn peers_are(&self, status: PeersStatus, actors: ActorRow) {
+        self.peers.send_replace(Some(PeersSeen { status, actors }));
     }
 }
 
@@ -95,7 +102,7 @@ pub(super) struct Collecting {
     publisher: Publisher,
     begins: RefCell<UnboundedReceiver<(Collected, Source)>>,
     runs: RefCell<BTreeMap<Collected, Run>>,
-    peers: RefCell<watch::Receiver<Option<PeersStatus>>>,
+    peers: RefCell<watch::Receiver<Option<PeersSeen>>>,
     /// What serves all dataflows here: each of them knows of it, and it is one.
     served: Served,
     audits: RefCell<Audited>,
@@ -103,6 +110,8 @@ pub(super) struct Collecting {
     in_hand: RefCell<Option<Collected>>,
     /// What was taken last of what serves the dataflows.
     known_served: RefCell<Service>,
+    /// And of the actors that watch peers.
+    known_actors: RefCell<Option<ActorRow>>,
     #[cfg(test)]
     panics_over: RefCell<Option<Collected>>,
     #[cfg(test)]
@@ -123,7 +132,7 @@ impl Collecting {
     fn new(
         keeper: Keeper,
         begins: UnboundedReceiver<(Collected, Source)>,
-        peers: watch::Receiver<Option<PeersStatus>>,
+        peers: watch::Receiver<Option<PeersSeen>>,
         served: Served,
     ) -> Collecting {
         let mut collector = Collector::new(keeper, GROUPS_MAX);
@@ -137,6 +146,7 @@ impl Collecting {
             audits: RefCell::default(),
             in_hand: RefCell::default(),
             known_served: RefCell::default(),
+            known_actors: RefCell::default(),
             #[cfg(test)]
             panics_over: RefCell::default(),
             #[cfg(test)]
@@ -225,10 +235,17 @@ impl Collecting {
         let served = self.served.look();
         let news = self.news();
         let peers = self.news_of_peers();
+        let actors = self
+            .peers
+            .borrow()
+            .borrow()
+            .as_ref()
+            .map(|seen| seen.actors.clone());
         let audited = *self.audits.borrow();
         if news.is_empty()
             && peers.is_none()
             && audited == Audited::default()
+            && *self.known_actors.borrow() == actors
             && *self.known_served.borrow() == served
         {
             // As most turns are: nothing is copied, and time goes on.
@@ -243,6 +260,8 @@ impl Collecting {
             if let Some(peers) = peers {
                 collector.peers(peers);
             }
+            let own = actors.iter().chain(&served.actors).cloned();
+            collector.actors(&own.collect::<Vec<_>>());
             collector.downloads(&served.downloads);
             if let Some(pool) = served.pool {
                 collector.pool(pool);
@@ -254,6 +273,7 @@ impl Collecting {
         });
         self.audits.take();
         self.known_served.replace(served);
+        self.known_actors.replace(actors);
         self.publisher.publish(snapshot);
         let mut runs = self.runs.borrow_mut();
         for (name, latest) in taken {
@@ -293,7 +313,7 @@ impl Collecting {
 
     /// How the peers stand, if it is not known yet.
     fn news_of_peers(&self) -> Option<Vec<PeerRow>> {
-        let rows = self.rows((*self.peers.borrow_mut().borrow_and_update()).as_ref()?);
+        let rows = self.rows(&self.peers.borrow().borrow().as_ref()?.status);
         let last = Arc::clone(&self.publisher.source().snapshots.borrow());
         let is_known =
             rows.len() == last.peers().len() && rows.iter().all(|row| last.peers().contains(row));
@@ -345,21 +365,9 @@ impl Collecting {
         let is_last = run.source.snapshots.has_changed().is_err();
         let latest = Arc::clone(&run.source.snapshots.borrow_and_update());
         let known = run.known.as_ref();
-        let followed = known.map(|known| {
-            let delta = Delta {
-                downloads: None,
-                pool: None,
-                ..latest.since(known)
-            };
-            collector.delta(now, &name, delta)
-        });
-        let whole = || Statistics {
-            downloads: Downloads::default(),
-            pool: None,
-            ..latest.statistics()
-        };
+        let followed = known.map(|known| collector.delta(now, &name, latest.since(known)));
         if !matches!(followed, Some(Ok(())))
-            && let Err(error) = collector.whole(now, &name, whole())
+            && let Err(error) = collector.whole(now, &name, latest.statistics())
         {
             tracing::error!(run = ?name, %error, "statistics of a dataflow not taken");
         }

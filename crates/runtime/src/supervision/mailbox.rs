@@ -6,7 +6,7 @@
 //! dead-lettered, which the supervisor learns. Nothing is lost without being counted (I-10):
 //! `sent == handled + returned + dead_lettered + waiting`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
@@ -68,6 +68,9 @@ struct InHand<M> {
     is_taken: bool,
 }
 
+/// Is told what has become of the messages to an actor.
+type OnCount = Box<dyn Fn(Counts)>;
+
 /// The messages of one actor.
 pub struct Mailbox<M> {
     name: Rc<str>,
@@ -80,6 +83,8 @@ pub struct Mailbox<M> {
     room: Notify,
     has_ended: Cell<bool>,
     counts: Cell<Counts>,
+    /// Told whenever something was counted.
+    on_count: OnceCell<OnCount>,
     last_panic: RefCell<Option<String>>,
     /// Whether the last panic dead-lettered what was in hand.
     is_poisoned: Cell<bool>,
@@ -108,6 +113,7 @@ impl<M: Message> Mailbox<M> {
             room: Notify::new(),
             has_ended: Cell::new(false),
             counts: Cell::default(),
+            on_count: OnceCell::new(),
             last_panic: RefCell::default(),
             is_poisoned: Cell::new(false),
             #[cfg(any(test, feature = "faults"))]
@@ -119,6 +125,19 @@ impl<M: Message> Mailbox<M> {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
+        if let Some(on_count) = self.on_count.get() {
+            let settled = counts.handled + counts.returned + counts.dead_lettered;
+            on_count(Counts {
+                waiting: counts.sent.saturating_sub(settled),
+                ..counts
+            });
+        }
+    }
+
+    /// Whoever cannot look at it, since that is on another thread, is told of everything that is counted from now on. The first
+    /// who asks for it is.
+    pub(crate) fn on_count(&self, told: impl Fn(Counts) + 'static) {
+        let _ = self.on_count.set(Box::new(told));
     }
 
     /// Whose mailbox it is.

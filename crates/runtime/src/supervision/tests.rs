@@ -10,7 +10,7 @@ use dataflow_core::Time;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    ACTOR_POLICY, Behaviour, Down, Handle, Mailbox, Reply, Supervisor, TellError, Verdict,
+    ACTOR_POLICY, Behaviour, Counts, Down, Handle, Mailbox, Reply, Supervisor, TellError, Verdict,
 };
 
 const NAME: &str = "adder";
@@ -140,6 +140,35 @@ impl Stage {
 fn on_an_arbiter(test: impl AsyncFnOnce(Stage)) {
     actix_rt::System::new().block_on(async {
         test(Stage::new()).await;
+    });
+}
+
+#[test]
+fn whoever_is_told_what_was_counted_knows_what_whoever_looks_sees() {
+    on_an_arbiter(async |mut stage| {
+        let told = Rc::new(Cell::new(Counts::default()));
+        let hears = Rc::clone(&told);
+        stage.mailbox.on_count(move |counts| hears.set(counts));
+        let same = |stage: &Stage| assert_eq!(told.get(), stage.mailbox.counts());
+        for _ in 0..CAPACITY {
+            stage.handle.tell(Ask::Add(1)).unwrap();
+        }
+        stage.handle.tell(Ask::Add(1)).unwrap_err();
+        stage.handle.fact(Ask::Faulty(Cell::new(2), 2));
+        same(&stage);
+        assert_eq!((told.get().returned, told.get().waiting), (1, 5));
+        stage.rebuild().await;
+        same(&stage);
+        stage.rebuild().await;
+        let (answer, mut sum) = unbounded_channel();
+        stage.handle.deliver(Ask::Sum(answer)).await.unwrap();
+        assert_eq!(sum.recv().await, Some(4));
+        same(&stage);
+        assert_eq!(told.get().dead_lettered, 1);
+        stage.handle.tell(Ask::Add(1)).unwrap();
+        stage.supervisor.end();
+        same(&stage);
+        assert_eq!((told.get().dead_lettered, told.get().waiting), (2, 0));
     });
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dataflow_runtime::actor::{Fault, Injected, When};
+use dataflow_runtime::actor::{Counts, Fault, Injected, When};
 use dataflow_runtime::models::{
     ActorFault, FetchEpoch, FetchSink, Fetcher, Fetching, LocalModels, ModelError, ModelOrder,
     ModelService, Models,
@@ -125,6 +125,18 @@ struct Came {
     fetches: Vec<(String, Option<FetchEnd>)>,
 }
 
+/// What the statistics say of the messages to the actor.
+fn shown(models: &LocalModels) -> Counts {
+    let row = models.actor_row().expect("it has an actor");
+    Counts {
+        sent: row.sent.get(),
+        handled: row.handled.get(),
+        returned: row.returned.get(),
+        dead_lettered: row.dead_lettered.get(),
+        waiting: row.waiting.get(),
+    }
+}
+
 /// Two want one model, and somebody wants another and lets go of it.
 fn play(strike: impl FnOnce(&LocalModels) -> Option<Injected>) -> Came {
     virtual_time::run(async {
@@ -147,6 +159,10 @@ fn play(strike: impl FnOnce(&LocalModels) -> Option<Injected>) -> Came {
         assert!(injected.is_none_or(|fault| fault.struck() > 0));
         let counts = models.actor().counts();
         assert!(counts.balances(), "{counts:?}");
+        assert_eq!(shown(&models), counts, "who looks from another thread");
+        let row = models.actor_row().expect("it has an actor");
+        assert_eq!((row.actor.as_str(), row.actors.get()), ("download", 1));
+        assert_eq!(row.rebuilt.get(), 2, "it has panicked twice");
         let fetches = fetcher.fetches().into_iter();
         Came {
             view: one.view(),

@@ -39,26 +39,13 @@ fn replace(sum: &mut Gauge, known: &mut Gauge, now: Gauge) {
     *sum = Gauge::new(others + known.get());
 }
 
-fn no_actor(actor: &str) -> ActorRow {
-    ActorRow {
-        actor: actor.to_owned(),
-        actors: Gauge::default(),
-        sent: Counter::default(),
-        handled: Counter::default(),
-        returned: Counter::default(),
-        dead_lettered: Counter::default(),
-        waiting: Gauge::default(),
-        rebuilt: Counter::default(),
-    }
-}
-
 /// The row of a kind of actor in an ordered list; it comes in if it is new. `None` when there are too many.
 fn row_of<'a>(rows: &'a mut Vec<ActorRow>, actor: &str) -> Option<&'a mut ActorRow> {
     let place = match rows.binary_search_by(|row| row.actor.as_str().cmp(actor)) {
         Ok(place) => place,
         Err(_) if rows.len() >= ACTOR_KINDS_MAX => return None,
         Err(place) => {
-            rows.insert(place, no_actor(actor));
+            rows.insert(place, ActorRow::none(actor));
             place
         }
     };
@@ -72,7 +59,7 @@ pub(super) fn actors(book: &mut Book, known: &mut Services, now: &[ActorRow]) {
     for row in now {
         gone.remove(row.actor.as_str());
     }
-    let gone: Vec<ActorRow> = gone.into_iter().map(no_actor).collect();
+    let gone: Vec<ActorRow> = gone.into_iter().map(ActorRow::none).collect();
     for row in now.iter().chain(&gone) {
         let Some(sum) = row_of(&mut sums, &row.actor) else {
             continue;

@@ -27,6 +27,7 @@ impl PeerService {
         let standing = entry.standing().clone();
         *entry = self.watch(said, entry.health_check());
         entry.inherit(standing);
+        self.keeper.actor_is_rebuilt();
         self.keeper.set_entries(entries);
     }
 

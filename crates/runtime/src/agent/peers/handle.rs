@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use dataflow_descriptor::Peers;
+use dataflow_ids::stats::ActorRow;
 use dataflow_wire::peers::PeersStatus;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -42,6 +43,12 @@ impl PeersHandle {
     #[must_use]
     pub fn status(&self) -> PeersStatus {
         view::status(&self.keeper)
+    }
+
+    /// How the actors of all peers stand, with what those have counted that are no more.
+    #[must_use]
+    pub fn actor_row(&self) -> ActorRow {
+        self.keeper.actor_row()
     }
 
     /// The file of peers says this now, and this machine is in it. Only those peers are touched whose entry is another

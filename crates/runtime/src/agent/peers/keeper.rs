@@ -1,7 +1,7 @@
 //! What outlives a panic of every `PeerActor`: the peers, their connections, what was decided, and this process's own beat.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use dataflow_core::peers::{
     CloseCode, DialId, HealthCheck, PeerCommand, PeerCondition, Rejection, SelfCheck,
 };
 use dataflow_core::random::Random;
+use dataflow_ids::stats::{ActorRow, Gauge};
 use dataflow_ids::{BootId, ClusterName, Fingerprint, LinkId, PeerId, PeerState};
 use dataflow_wire::peers::Offer;
 use rustix::time::{ClockId, clock_gettime};
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use super::entry::{Entry, PeerKey};
 use super::remedy::remedy;
 use super::strangers::Strangers;
+use crate::actors::{ActorKind, KindCounts};
 use crate::agent::AgentEvent;
 use crate::network::{Network, Trust, Trusted};
 
@@ -74,6 +76,8 @@ pub(crate) struct Keeper {
     strangers: RefCell<Strangers>,
     /// Peers whose actor cannot go on.
     broken: RefCell<Vec<PeerKey>>,
+    /// What is counted of the actors of all peers.
+    actors: RefCell<KindCounts>,
     /// The loop has to look again at what it waits for.
     changed: Notify,
 }
@@ -100,6 +104,7 @@ impl Keeper {
             settings: RefCell::new(settings),
             strangers: RefCell::default(),
             broken: RefCell::default(),
+            actors: RefCell::default(),
             changed: Notify::new(),
         })
     }
@@ -144,8 +149,30 @@ impl Keeper {
         self.entries.borrow().clone()
     }
 
+    /// From now on these are the peers. What the actors of those have counted that are no more is kept.
     pub(super) fn set_entries(&self, entries: Vec<Rc<Entry>>) {
-        *self.entries.borrow_mut() = entries;
+        let before = self.entries.replace(entries);
+        let entries = self.entries.borrow();
+        let stays: BTreeSet<&PeerKey> = entries.iter().map(|entry| entry.key()).collect();
+        let gone = before.iter().filter(|entry| !stays.contains(entry.key()));
+        let mut actors = self.actors.borrow_mut();
+        gone.for_each(|entry| actors.has_gone(entry.handle().counts()));
+    }
+
+    /// The actor of a peer is built again after a panic.
+    pub(super) fn actor_is_rebuilt(&self) {
+        self.actors.borrow_mut().was_rebuilt();
+    }
+
+    /// How the actors of all peers stand.
+    pub(super) fn actor_row(&self) -> ActorRow {
+        let entries = self.entries.borrow();
+        let counts = entries.iter().map(|entry| entry.handle().counts());
+        let mut row = self.actors.borrow().row(ActorKind::Peer, counts);
+        // One that cannot go on is none, until it begins anew.
+        let lives = entries.iter().filter(|entry| !entry.is_retired()).count();
+        row.actors = Gauge::new(lives as u64);
+        row
     }
 
     pub(super) fn entry(&self, peer: &PeerId) -> Option<Rc<Entry>> {

@@ -258,6 +258,7 @@ impl PeerService {
                     // What was lost with the message stands in the keeper.
                     entry.handle().fact(PeerMessage::Adopt);
                 }
+                self.keeper.actor_is_rebuilt();
                 let at = Instant::now() + after;
                 self.rebuild_at.insert(down.actor.clone(), at);
             }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_core::models::{FetchEpoch, Job, JobState};
-use dataflow_ids::stats::{Counter, DownloadRow, Downloads};
+use dataflow_ids::stats::{ActorRow, Counter, DownloadRow, Downloads, Gauge};
 use dataflow_wire::status::ModelView;
 
+use crate::actors::{ActorKind, KindCounts};
 use crate::models::{ModelError, ModelOrder, download_row};
+use crate::supervision::Counts;
 
 /// What a service has counted of its downloads: each once, however many want it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +22,11 @@ struct Counted {
     bytes: Counter,
     /// How each job stands that somebody wants.
     jobs: BTreeMap<ModelOrder, Standing>,
+    /// What has become of the messages to the actor.
+    messages: Counts,
+    /// How often it was built again.
+    actors: KindCounts,
+    has_actor: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +88,34 @@ impl Ledger {
             }
         }
         downloads
+    }
+
+    /// There is an actor from now on.
+    pub(super) fn actor_begins(&self) {
+        self.counted().has_actor = true;
+    }
+
+    /// This has become of the messages to it.
+    pub(super) fn actor_has(&self, messages: Counts) {
+        self.counted().messages = messages;
+    }
+
+    /// It is built again after a panic.
+    pub(super) fn actor_is_rebuilt(&self) {
+        self.counted().actors.was_rebuilt();
+    }
+
+    /// There is none any more.
+    pub(super) fn actor_ends(&self) {
+        self.counted().has_actor = false;
+    }
+
+    /// How the actor stands.
+    pub(crate) fn actor(&self) -> ActorRow {
+        let counted = self.counted();
+        let mut row = (counted.actors).row(ActorKind::Download, std::iter::once(counted.messages));
+        row.actors = Gauge::new(u64::from(counted.has_actor));
+        row
     }
 
     /// Whether nobody else can change it any more.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use dataflow_ids::stats::Downloads;
+use dataflow_ids::stats::{ActorRow, Downloads};
 
 use super::door::Door;
 #[cfg(any(test, feature = "faults"))]
@@ -67,5 +67,9 @@ impl Models for LocalModels {
 
     fn downloads(&self) -> Downloads {
         self.door.ledger().downloads()
+    }
+
+    fn actor_row(&self) -> Option<ActorRow> {
+        Some(self.door.ledger().actor())
     }
 }

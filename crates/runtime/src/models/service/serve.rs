@@ -22,6 +22,8 @@ const MAILBOX_CAPACITY: usize = 16;
 /// A service on the current arbiter, before and while it runs. Dropping it ends it: every fetch is cancelled.
 pub(super) struct Service {
     keeper: Rc<Keeper>,
+    /// Where it is counted what becomes of its messages.
+    ledger: Ledger,
     handle: Handle<DownloadMessage>,
     supervisor: Supervisor<&'static str>,
     downs: UnboundedReceiver<Down<&'static str>>,
@@ -42,8 +44,11 @@ impl Service {
     ) -> Service {
         let (to_us, events) = unbounded_channel();
         let (to_owner, downs) = unbounded_channel();
-        let keeper = Keeper::new(fetcher, to_us, ledger);
+        let keeper = Keeper::new(fetcher, to_us, ledger.clone());
         let mailbox = Mailbox::new(NAME, MAILBOX_CAPACITY);
+        let counted = ledger.clone();
+        mailbox.on_count(move |counts| counted.actor_has(counts));
+        ledger.actor_begins();
         let handle = Handle::new(Rc::clone(&mailbox));
         let mut supervisor = Supervisor::new(ACTOR_POLICY, to_owner);
         let kept = Rc::clone(&keeper);
@@ -52,6 +57,7 @@ impl Service {
         });
         Service {
             keeper,
+            ledger,
             handle,
             supervisor,
             downs,
@@ -139,6 +145,7 @@ impl Service {
                     // What was lost with it stands in the keeper.
                     self.handle.fact(DownloadMessage::Adopt);
                 }
+                self.ledger.actor_is_rebuilt();
                 self.rebuild_at = Some(Instant::now() + after);
                 Ok(())
             }
@@ -158,6 +165,7 @@ impl Drop for Service {
             tracing::debug!(%actor, ?counts, "actor ended");
             debug_assert!(counts.balances(), "I-10: {actor} {counts:?}");
         }
+        self.ledger.actor_ends();
         self.keeper.end();
     }
 }

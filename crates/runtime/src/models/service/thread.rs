@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use dataflow_ids::stats::Downloads;
+use dataflow_ids::stats::{ActorRow, Downloads};
 
 #[cfg(any(test, feature = "faults"))]
 use super::door::ActorFault;
@@ -121,6 +121,10 @@ impl Models for ModelService {
 
     fn downloads(&self) -> Downloads {
         self.ledger().downloads()
+    }
+
+    fn actor_row(&self) -> Option<ActorRow> {
+        Some(self.ledger().actor())
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use dataflow_core::stats::Source as Collected;
 use dataflow_ids::PeerId;
-use dataflow_ids::stats::{Counter, Downloads, Gauge, Keeper, PoolRow, Statistics};
+use dataflow_ids::stats::{ActorRow, Keeper, PoolRow, Statistics};
 
 use super::support::{Kept, OFTEN, PATIENCE, Served};
 use crate::client::Watcher;
-use crate::models::{FetchLimits, HubSettings, ModelService};
+use crate::models::{ActorFault, FetchLimits, HubSettings, ModelService};
 use crate::served::Served as ServedBy;
 use crate::statistics::collect::{Collecting, STRIKES_MAX};
 use crate::statistics::{AgentStatistics, Publisher, StatisticsThread};
@@ -19,6 +19,22 @@ fn run(number: u32) -> Collected {
     Collected {
         peer: PeerId::new("here").unwrap(),
         run: Some(format!("flow-{number}")),
+    }
+}
+
+/// Looks again and again until it is so.
+fn wait_for(shown: &dyn Fn() -> ActorRow, is_so: impl Fn(&ActorRow) -> bool) -> ActorRow {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let row = shown();
+        if is_so(&row) {
+            return row;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "it never is: {row:?}"
+        );
+        std::thread::yield_now();
     }
 }
 
@@ -118,45 +134,34 @@ fn a_panic_while_something_is_taken_changes_nothing_of_what_was_collected() {
 }
 
 #[test]
-fn what_serves_several_dataflows_counts_once_and_not_once_for_each() {
+fn what_serves_several_dataflows_is_asked_where_it_is_and_its_counters_stay_when_it_has_ended() {
     let collecting = Collecting::of(Keeper(77));
-    let pool = PoolRow {
-        threads_started: Counter::new(3),
-        completed: Counter::new(40),
-        ..PoolRow::default()
-    };
-    let downloads = Downloads {
-        active: Gauge::new(1),
-        bytes: Counter::new(1000),
-        ..Downloads::default()
-    };
-    let mut kept = [Kept::kept_by(1, 1), Kept::kept_by(2, 1)];
-    let mut publishers = Vec::new();
-    for (number, kept) in (0..).zip(&mut kept) {
-        kept.served_by(pool, downloads.clone());
-        let publisher = Publisher::new(kept.publish());
+    let publishers = [1, 2].map(|number| Publisher::new(Kept::kept_by(number, 1).publish()));
+    for (number, publisher) in (0..).zip(&publishers) {
         collecting.add(run(number), publisher.source().clone());
-        publishers.push(publisher);
-    }
-    collecting.turn();
-    // What comes later is not taken from them either.
-    for (kept, publisher) in kept.iter_mut().zip(&publishers) {
-        let completed = Counter::new(50);
-        kept.served_by(PoolRow { completed, ..pool }, downloads.clone());
-        publisher.publish(kept.publish());
     }
     collecting.turn();
     let all = collecting.shown().statistics();
-    assert_eq!(all.total.nodes.get(), 2);
-    assert_eq!((all.pool, all.downloads), (None, Downloads::default()));
-    // It is asked where it is.
+    assert_eq!((all.pool, all.actors.len()), (None, 0));
     let served = collecting.served();
     let settings = HubSettings::from_variables(&BTreeMap::new()).unwrap();
     let service = Arc::new(ModelService::for_hub(settings, FetchLimits::default()).unwrap());
     served.by(&service);
-    collecting.turn();
-    let all = collecting.shown().statistics();
-    assert_eq!(all.pool, Some(PoolRow::default()));
+    let shown = || {
+        collecting.turn();
+        let all = collecting.shown().statistics();
+        assert_eq!(all.pool, Some(PoolRow::default()));
+        assert_eq!(all.actors.len(), 1);
+        all.actors[0].clone()
+    };
+    let row = wait_for(&shown, |row| row.actors.get() == 1);
+    assert_eq!((row.actor.as_str(), row.sent.get()), ("download", 0));
+    service.strike(ActorFault::Panic);
+    let row = wait_for(&shown, |row| row.waiting.get() == 0 && row.sent.get() > 0);
+    assert_eq!(row.rebuilt.get(), 1);
+    drop(service);
+    let last = wait_for(&shown, |row| row.actors.get() == 0);
+    assert_eq!((last.sent, last.rebuilt), (row.sent, row.rebuilt));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Book, GROUPS_MAX, Snapshot, Transition};
-use dataflow_ids::stats::{Downloads, Keeper, NodeKey, PoolRow, RunNumber, Statistics};
+use dataflow_ids::stats::{Keeper, NodeKey, RunNumber, Statistics};
 use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId, NodeIndex, PeerId};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 use dataflow_wire::frame::encode_frame;
@@ -83,12 +83,6 @@ impl Kept {
             _ => (LifeCycle::Backoff, round.div_ceil(2)),
         };
         self.transition(node, to, Epoch(epoch));
-    }
-
-    /// It is served by these, as others may be.
-    pub(super) fn served_by(&mut self, pool: PoolRow, downloads: Downloads) {
-        self.book.pool(pool);
-        self.book.downloads(downloads);
     }
 
     pub(super) fn publish(&mut self) -> Arc<Snapshot> {
