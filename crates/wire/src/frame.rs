@@ -10,7 +10,7 @@ mod reader;
 mod writer;
 
 pub use body::{DecodeError, EncodeError, decode, encode, encode_frame};
-pub(crate) use body::{decode_up_to, encode_up_to};
+pub(crate) use body::{counted_max, decode_up_to, encode_up_to};
 pub use reader::{FrameError, FrameReader, ReceiveError, Received};
 pub use writer::{EncodedFrame, EnqueueError, Flushed, FrameWriter, SendError, send};
 

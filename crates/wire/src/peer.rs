@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use closing::{Goodbye, Refusal};
 pub use hello::{Hello, HelloError, LABEL_BYTES_MAX, LABELS_MAX, VERSION_BYTES_MAX};
 
-use crate::frame::{DecodeError, EncodeError, decode_up_to, encode_up_to};
+use crate::frame::{DecodeError, EncodeError, counted_max, decode_up_to, encode_up_to};
 
 /// The version of the conversation. It changes whenever a message does.
 pub const PEER_PROTOCOL: u32 = 1;
@@ -146,7 +146,7 @@ impl Frame {
     ///
     /// [`DecodeError`] when the bytes are no frame.
     pub fn decode(body: &[u8]) -> Result<Frame, DecodeError> {
-        decode_up_to::<HELLO_BYTES_MAX, Frame>(body)
+        decode_up_to::<HELLO_BYTES_MAX, { counted_max(HELLO_BYTES_MAX) }, Frame>(body)
     }
 }
 

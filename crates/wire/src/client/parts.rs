@@ -2,7 +2,7 @@
 
 use super::ClientReply;
 use crate::frame::{
-    DecodeError, EncodeError, EncodedFrame, FRAME_BODY_BYTES_MAX, decode_up_to, encode_up_to,
+    DecodeError, EncodeError, EncodedFrame, counted_max, decode_up_to, encode_up_to,
 };
 
 /// The longest reply, all of its parts together, in bytes: ten times what the largest dataflow needs.
@@ -28,23 +28,19 @@ pub fn in_parts(reply: &ClientReply) -> Result<impl Iterator<Item = ClientReply>
     }))
 }
 
-/// The longest reply that goes in one frame when it consists of small numbers: whoever decodes a frame counts each number
-/// as long as it may be, so that a number of 128 bits counts for 16 although it takes one.
-const NUMBERS_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX / 16;
-
-/// The frames of a reply that consists of numbers, encoded once for all who get it: one, or one for each of its parts.
+/// The frames of a reply, encoded once for all who get it: one, or one for each of its parts.
 ///
 /// # Errors
 ///
 /// As [`in_parts`].
 pub fn in_frames(reply: &ClientReply) -> Result<Vec<EncodedFrame>, EncodeError> {
     match EncodedFrame::of(reply) {
-        Ok(frame) if frame.bytes() <= NUMBERS_BYTES_MAX => return Ok(vec![frame]),
-        Ok(_) | Err(EncodeError::TooLong { .. }) => {}
-        Err(error) => return Err(error),
+        Err(EncodeError::TooLong { .. }) => {
+            let parts = in_parts(reply)?;
+            parts.map(|part| EncodedFrame::of(&part)).collect()
+        }
+        frame => Ok(vec![frame?]),
     }
-    let parts = in_parts(reply)?;
-    parts.map(|part| EncodedFrame::of(&part)).collect()
 }
 
 /// Puts replies together that come in parts.
@@ -74,6 +70,7 @@ impl Parts {
         if !is_last {
             return Ok(None);
         }
-        decode_up_to::<REPLY_BYTES_MAX, _>(&std::mem::take(&mut self.so_far)).map(Some)
+        let whole = std::mem::take(&mut self.so_far);
+        decode_up_to::<REPLY_BYTES_MAX, { counted_max(REPLY_BYTES_MAX) }, _>(&whole).map(Some)
     }
 }

@@ -6,7 +6,17 @@ use serde::de::DeserializeOwned;
 
 use super::{FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES};
 
-/// The limit also bounds every length that a body claims for a text or a list inside it.
+/// For each byte of a body, bincode counts so many when it reads, at most: a number of 128 bits takes one byte when it is
+/// small, and is always counted as 16. Each other value is counted as less for each of its bytes, and what a text or a
+/// list says of its length is counted as it is said.
+const COUNTED_PER_BYTE_MAX: usize = 16;
+
+/// How much is counted at most of a body of so many bytes whose texts are as long as they say.
+pub(crate) const fn counted_max(bytes_max: usize) -> usize {
+    bytes_max * COUNTED_PER_BYTE_MAX
+}
+
+/// The limit is one of what bincode counts: it bounds every length that a body claims for a text or a list inside it.
 type Config<const MAX: usize> = Configuration<LittleEndian, Varint, Limit<MAX>>;
 
 const fn config<const MAX: usize>() -> Config<MAX> {
@@ -45,6 +55,15 @@ pub enum DecodeError {
     Garbled {
         /// What the decoder said.
         what: String,
+    },
+    /// Something in the message says that it is longer than a whole message may be.
+    #[error(
+        "a control message has a text or a list that claims to be longer than {bytes_max} bytes can hold: it was damaged, \
+         or is of no dataflow process"
+    )]
+    ClaimsTooMuch {
+        /// How long the message may be.
+        bytes_max: usize,
     },
     /// The message is followed by bytes that do not belong to it.
     #[error(
@@ -132,24 +151,29 @@ fn encode_into<const MAX: usize, T: Serialize>(
 ///
 /// [`DecodeError`] when the bytes are too many, too few, or not of this type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    decode_up_to::<FRAME_BODY_BYTES_MAX, T>(bytes)
+    decode_up_to::<FRAME_BODY_BYTES_MAX, { counted_max(FRAME_BODY_BYTES_MAX) }, T>(bytes)
 }
 
-/// As [`decode`], with another limit, for what came in several frames.
-pub(crate) fn decode_up_to<const MAX: usize, T: DeserializeOwned>(
+/// As [`decode`], with another limit, for what came in several frames. `COUNTED_MAX` is [`counted_max`] of `MAX`: so
+/// whatever can be encoded within a limit can be decoded within it.
+pub(crate) fn decode_up_to<const MAX: usize, const COUNTED_MAX: usize, T: DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
+    const { assert!(COUNTED_MAX == counted_max(MAX)) };
     if bytes.len() > MAX {
         return Err(DecodeError::TooLong {
             bytes: bytes.len(),
             bytes_max: MAX,
         });
     }
-    let (message, used) =
-        bincode::serde::decode_from_slice(bytes, config::<MAX>()).map_err(|error| {
-            DecodeError::Garbled {
-                what: error.to_string(),
+    let (message, used) = bincode::serde::decode_from_slice(bytes, config::<COUNTED_MAX>())
+        .map_err(|error| match error {
+            bincode::error::DecodeError::LimitExceeded => {
+                DecodeError::ClaimsTooMuch { bytes_max: MAX }
             }
+            error => DecodeError::Garbled {
+                what: error.to_string(),
+            },
         })?;
     match bytes.len() - used {
         0 => Ok(message),

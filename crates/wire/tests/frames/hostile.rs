@@ -178,7 +178,7 @@ fn a_list_that_claims_to_be_huge_is_refused_without_allocating_for_it() {
     body.extend((1u64 << 63).to_le_bytes());
     assert!(matches!(
         decode::<ToRuntime>(&body),
-        Err(DecodeError::Garbled { .. })
+        Err(DecodeError::ClaimsTooMuch { .. })
     ));
 }
 

@@ -4,5 +4,6 @@
 mod descriptors;
 mod hello;
 mod hostile;
+mod largest;
 mod round_trip;
 mod strategies;
