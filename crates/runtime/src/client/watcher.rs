@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dataflow_core::stats::apply;
-use dataflow_ids::stats::{Delta, Statistics};
+use dataflow_ids::stats::{Delta, EdgeHistograms, Statistics};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 
 use super::{Client, ClientError, OnSilence};
@@ -13,9 +13,9 @@ use crate::registry::{FoundAgent, FoundRun};
 /// the runtime is of another kind than it says.
 const GAPS_MAX: u32 = 8;
 
-/// No runtime has so many rows: the whole of them would be longer than a reply may be. Changes could lead there all the
-/// same.
-const ROWS_MAX: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
+/// No runtime has statistics that take so much memory, in bytes: some 400,000 edges. Changes could lead there all the
+/// same, and small ones: a row of zeros is short on its way, and as large as any here.
+const MEMORY_BYTES_MAX: usize = if cfg!(test) { 16 } else { 640 } * 1024 * 1024;
 
 /// Statistics that are kept up to date by what their keeper says has changed. Blocking; the keeper waits for nobody, so
 /// whoever is slow is told more at once.
@@ -101,7 +101,7 @@ impl Watcher {
             if self
                 .known
                 .as_ref()
-                .is_some_and(|known| rows(known) > ROWS_MAX)
+                .is_some_and(|known| memory_bytes(known) > MEMORY_BYTES_MAX)
             {
                 self.known = None;
                 return Err(ClientError::Unexpected);
@@ -137,12 +137,24 @@ impl Watcher {
     }
 }
 
-/// How many rows there are of whatever can be many.
-fn rows(known: &Statistics) -> usize {
-    known.dataflows.len()
-        + known.groups.len()
-        + known.nodes.len()
-        + known.edges.len()
-        + known.actors.len()
-        + known.peers.len()
+/// How much memory the rows take, of whatever can be many, and their texts. Names are short.
+fn memory_bytes(known: &Statistics) -> usize {
+    let histograms = known.edges.len() * size_of::<EdgeHistograms>();
+    let rows = size_of_val(&*known.dataflows)
+        + size_of_val(&*known.groups)
+        + size_of_val(&*known.nodes)
+        + size_of_val(&*known.edges)
+        + histograms
+        + size_of_val(&*known.actors)
+        + size_of_val(&*known.peers)
+        + size_of_val(&*known.downloads.rows);
+    let runs = known.dataflows.iter().map(|row| row.run.len());
+    let actors = known.actors.iter().map(|row| row.actor.len());
+    let peers = known.peers.iter().map(|row| row.because.len());
+    let downloads = (known.downloads.rows.iter()).map(|row| row.model.len() + row.state.len());
+    rows + runs
+        .chain(actors)
+        .chain(peers)
+        .chain(downloads)
+        .sum::<usize>()
 }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use dataflow_core::stats::Snapshot;
+use dataflow_ids::stats::Statistics;
 use dataflow_wire::client::{
     CLIENT_PROTOCOL, ClientReply, ClientRequest, Parts, in_frames, in_parts,
 };
@@ -210,12 +210,24 @@ fn changes_that_never_follow_are_an_error_and_not_a_conversation_without_an_end(
 
 #[test]
 fn more_rows_than_any_runtime_has_are_an_error_before_they_take_all_memory() {
-    let mut kept = Kept::with_nodes(3);
-    let first = kept.publish();
-    let more = Kept::with_nodes(10_000).publish();
-    let whole = |snapshot: &Snapshot| ClientReply::Statistics(Box::new(snapshot.statistics()));
+    let mut more = Kept::with_nodes(1).publish().statistics();
+    // Each is short on its way.
+    more.groups = vec![more.groups[0].clone(); 30_000];
+    is_too_much(more);
+}
+
+#[test]
+fn longer_texts_than_any_runtime_has_are_an_error_before_they_take_all_memory() {
+    let mut more = Kept::with_nodes(1).publish().statistics();
+    more.dataflows[0].run = "x".repeat(17 * 1024 * 1024);
+    is_too_much(more);
+}
+
+fn is_too_much(more: Statistics) {
+    let first = Kept::with_nodes(3).publish().statistics();
+    let whole = |statistics: &Statistics| ClientReply::Statistics(Box::new(statistics.clone()));
     let mut watcher = Watcher::new(runtime(vec![whole(&first), whole(&more)]), OFTEN).unwrap();
-    assert_eq!(watcher.next().unwrap(), Some(&first.statistics()));
+    assert_eq!(watcher.next().unwrap(), Some(&first));
     let error = watcher.next().expect_err("it says too much");
     assert!(matches!(error, ClientError::Unexpected), "{error:?}");
     assert_eq!(watcher.last(), None);
