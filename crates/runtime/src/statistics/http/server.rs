@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::answers::{Look, router};
 use super::listen::MetricsListener;
+use crate::statistics::beat::LISTENS_EVERY;
 
 /// What the thread is called.
 const THREAD: &str = "dataflow-http";
@@ -54,19 +55,24 @@ pub(crate) struct HttpServer {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Answers on a thread of its own what `look` gives.
+/// Answers on a thread of its own what `look` gives. `turn` is called there once in [`LISTENS_EVERY`].
 ///
 /// # Errors
 ///
 /// When the system gives no thread, or no event loop.
-pub(crate) fn serve(listener: MetricsListener, look: Look) -> io::Result<HttpServer> {
-    serve_within(listener, look, HttpLimits::default())
+pub(crate) fn serve(
+    listener: MetricsListener,
+    look: Look,
+    turn: impl Fn() + Send + 'static,
+) -> io::Result<HttpServer> {
+    serve_within(listener, look, turn, HttpLimits::default())
 }
 
 /// As [`serve`], with other limits.
 pub(super) fn serve_within(
     listener: MetricsListener,
     look: Look,
+    turn: impl Fn() + Send + 'static,
     limits: HttpLimits,
 ) -> io::Result<HttpServer> {
     let event_loop = tokio::runtime::Builder::new_current_thread()
@@ -79,7 +85,14 @@ pub(super) fn serve_within(
     let (stop, stopped) = oneshot::channel();
     let thread = thread::Builder::new()
         .name(THREAD.to_owned())
-        .spawn(move || event_loop.block_on(let_in(listener, router(look), limits, stopped)))?;
+        .spawn(move || {
+            event_loop.block_on(async {
+                tokio::select! {
+                    () = let_in(listener, router(look), limits, stopped) => {}
+                    () = take_turns(turn) => {}
+                }
+            })
+        })?;
     Ok(HttpServer {
         stop: Some(stop),
         thread: Some(thread),
@@ -95,6 +108,14 @@ impl Drop for HttpServer {
         {
             tracing::error!("thread that answers over HTTP panicked");
         }
+    }
+}
+
+/// Calls this again and again, without an end.
+async fn take_turns(turn: impl Fn()) {
+    loop {
+        turn();
+        tokio::time::sleep(LISTENS_EVERY).await;
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::answers::Look;
 use super::listen::MetricsListener;
 use super::server::{HttpServer, serve};
+use crate::statistics::beat::Listener;
 use crate::statistics::metrics::Facts;
 use crate::statistics::source::Source;
 
@@ -16,10 +17,12 @@ use crate::statistics::source::Source;
 /// When the system gives no thread, or no event loop.
 pub(crate) fn show_metrics(listener: MetricsListener, source: Source) -> io::Result<HttpServer> {
     source.readers.read_now_and_then();
+    let listens = Arc::new(Listener::new(source.beat.clone()));
+    let hears = Arc::clone(&listens);
     let look: Look = Arc::new(move || Facts {
         snapshot: Arc::clone(&source.snapshots.borrow()),
         uptime: source.began.elapsed(),
-        beat_age: source.beat.silence(),
+        beat_age: hears.silence(),
     });
-    serve(listener, look)
+    serve(listener, look, move || listens.listens())
 }

@@ -25,7 +25,7 @@ fn start(look: Look, limits: HttpLimits) -> Server {
     let address = listener.address();
     Server {
         address,
-        _server: serve_within(listener, look, limits).unwrap(),
+        _server: serve_within(listener, look, || {}, limits).unwrap(),
     }
 }
 
@@ -260,6 +260,17 @@ fn health_follows_the_control_loop_and_the_auditor() {
     let (code, body) = ask();
     assert_eq!(code, "503");
     assert_eq!(body["audit_mismatches"], 2);
+}
+
+#[test]
+fn the_thread_that_answers_says_again_and_again_that_it_is_there() {
+    let (says, hears) = std::sync::mpsc::channel();
+    let listener = MetricsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let turn = move || says.send(()).unwrap();
+    let _server = serve_within(listener, look(), turn, HttpLimits::default()).unwrap();
+    for _ in 0..2 {
+        hears.recv_timeout(AT_MOST).unwrap();
+    }
 }
 
 #[test]
