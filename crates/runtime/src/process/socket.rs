@@ -252,6 +252,16 @@ impl FramedSocket {
         }
     }
 
+    /// The process that has connected.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is none of this machine's.
+    pub(crate) fn other_pid(&self) -> io::Result<u32> {
+        let peer = rustix::net::sockopt::socket_peercred(self.fd.get_ref())?;
+        Ok(peer.pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
     /// How much waits to be sent, in bytes.
     fn queued_bytes(&self) -> usize {
         self.writer.borrow().queued_bytes()

@@ -24,6 +24,11 @@ impl Stat {
         Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
+    /// Whether a signal or a debugger has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
     /// What the bytes of the file say. The name of the program may hold anything, also brackets, and bytes that are no
     /// text: what counts begins after the last bracket, since only numbers follow it.
     fn parse(bytes: &[u8]) -> Option<Stat> {
@@ -125,6 +130,26 @@ mod tests {
         assert_eq!(time_of(12_345, 100), Duration::from_millis(123_450));
         assert_eq!(time_of(u64::MAX, 1).as_secs(), u64::MAX);
         assert_eq!(time_of(u64::MAX, 1024).as_secs(), u64::MAX / 1024);
+    }
+
+    #[test]
+    fn a_process_is_stopped_from_when_it_was_until_it_goes_on() {
+        use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+        let mut child = Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&child);
+        let is_stopped = || Stat::of(child.id()).unwrap().is_stopped();
+        assert!(!is_stopped());
+        kill_process(pid, Signal::STOP).unwrap();
+        waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED).unwrap();
+        assert!(is_stopped());
+        kill_process(pid, Signal::CONT).unwrap();
+        waitid(WaitId::Pid(pid), WaitIdOptions::CONTINUED).unwrap();
+        assert!(!is_stopped());
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod encoded;
 mod follow;
 mod http;
 mod metrics;
+mod places;
 mod processes;
 mod readers;
 mod source;

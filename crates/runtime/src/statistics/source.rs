@@ -5,19 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dataflow_core::stats::Snapshot;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::beat::Beat;
 use super::encoded::EncodedOnce;
+use super::places::Places;
 use super::readers::Readers;
 
 /// How often everything is folded in while somebody reads.
 pub(crate) const EVERY_WHILE_READ: Duration = Duration::from_millis(100);
 /// How often everything is folded in while nobody does.
 pub(crate) const EVERY_WHILE_UNREAD: Duration = Duration::from_secs(1);
-/// How many subscribers one source may have.
-pub(super) const SUBSCRIBERS_MAX: usize = 64;
 
 /// What a reader of statistics needs, on any thread. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,7 +32,7 @@ pub(crate) struct Source {
     /// What was encoded last, for several who are told the same.
     pub(super) encoded: Arc<Mutex<EncodedOnce>>,
     /// Places for subscribers.
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
 }
 
 /// Where snapshots are published, on the control thread.
@@ -56,7 +55,7 @@ impl Publisher {
                 beat: Beat::new(),
                 began: Instant::now(),
                 encoded: Arc::default(),
-                places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+                places: Arc::default(),
             },
         }
     }

@@ -10,11 +10,12 @@ use dataflow_wire::frame::{EncodeError, EnqueueError};
 use tokio::time::{Instant, sleep_until};
 
 use super::encoded::{EncodedOnce, Frames};
+use super::places::{AllTaken, Place};
 use super::readers::Reading;
-use super::source::{SUBSCRIBERS_MAX, Source};
+use super::source::Source;
 use super::thread::StatisticsThread;
 use crate::commands::say;
-use crate::process::{ControlError, FramedSocket, MovingSocket};
+use crate::process::{ControlError, FramedSocket, MovingSocket, Stat};
 
 /// Nobody is told more often.
 const EVERY_MIN: Duration = Duration::from_millis(100);
@@ -25,12 +26,15 @@ const FRAMES_WAITING_MAX: usize = 4;
 /// A subscriber that takes nothing for so long is no reader, and what was told last is not kept for it.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
+/// What is told to whose place somebody else has.
+const PLACE_TAKEN: &str = "it took nothing that it was told, and another command needed its place";
+
 /// Why the conversation of a command does not go on on the statistics thread.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotWatched {
     /// There are as many subscribers as may be.
-    #[error("{SUBSCRIBERS_MAX} commands watch its statistics already: end one of them")]
-    TooMany,
+    #[error(transparent)]
+    AllTaken(#[from] AllTaken),
     /// There is no descriptor left.
     #[error("the runtime has no descriptor left for it: {0}")]
     Descriptor(#[from] io::Error),
@@ -44,21 +48,22 @@ pub(crate) fn watch(
     socket: &FramedSocket,
     every: Duration,
 ) -> Result<(), NotWatched> {
-    let places = Arc::clone(&source.places);
-    let Ok(place) = places.try_acquire_owned() else {
-        return Err(NotWatched::TooMany);
-    };
+    let place = source.places.take(socket.other_pid()?, is_stopped)?;
     let moving = socket.leave()?;
     let source = source.clone();
     thread.run("conversation with a command", move || async move {
-        let _place = place;
-        converse(&source, moving, every).await;
+        converse(&source, moving, every, &place).await;
     });
     Ok(())
 }
 
+/// Whether a signal or a debugger has stopped a process.
+fn is_stopped(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.is_stopped())
+}
+
 /// Talks to a command until it goes, or nothing follows.
-async fn converse(source: &Source, moving: MovingSocket, every: Duration) {
+async fn converse(source: &Source, moving: MovingSocket, every: Duration, place: &Place) {
     let socket = match FramedSocket::arrive(moving) {
         Ok(socket) => socket,
         Err(error) => {
@@ -67,7 +72,7 @@ async fn converse(source: &Source, moving: MovingSocket, every: Duration) {
         }
     };
     let talk = async {
-        let over = Telling::new(source, &socket, every).tell().await;
+        let over = Telling::new(source, &socket, every, place).tell().await;
         if let Err(refused) = over {
             let reason = refused.to_string();
             say(&socket, &ClientReply::Refused { reason }).await;
@@ -79,6 +84,11 @@ async fn converse(source: &Source, moving: MovingSocket, every: Duration) {
         () = talk => {}
         // It cannot be told anything any more.
         _ = socket.write_queued() => {}
+        () = place.is_taken() => {
+            let reason = PLACE_TAKEN.to_owned();
+            // There may be no room for it: then it learns only that it is over.
+            let _ = socket.send(&ClientReply::Refused { reason }, Vec::new());
+        }
     }
     socket.close();
 }
@@ -109,6 +119,7 @@ struct Telling<'s> {
     source: &'s Source,
     socket: &'s FramedSocket,
     every: Duration,
+    place: &'s Place,
     /// What it knows, if that is worth anything.
     told: Option<Arc<Snapshot>>,
     /// Unless it takes nothing.
@@ -133,11 +144,17 @@ enum Next {
 }
 
 impl<'s> Telling<'s> {
-    fn new(source: &'s Source, socket: &'s FramedSocket, every: Duration) -> Telling<'s> {
+    fn new(
+        source: &'s Source,
+        socket: &'s FramedSocket,
+        every: Duration,
+        place: &'s Place,
+    ) -> Telling<'s> {
         Telling {
             source,
             socket,
             every: every.clamp(EVERY_MIN, EVERY_MAX),
+            place,
             told: None,
             reading: None,
             hears_from: Instant::now(),
@@ -179,10 +196,12 @@ impl<'s> Telling<'s> {
                 let flushed = self.socket.flushed();
                 if tokio::time::timeout(STALLED_AFTER, flushed).await.is_err() {
                     self.stops_reading();
+                    self.place.stalls();
                     self.told = None;
                     if self.reads_again(&snapshots).await == Next::Nothing {
                         return Ok(());
                     }
+                    self.place.reads();
                     self.begins_reading();
                 }
             }

@@ -150,7 +150,13 @@ fn more_than_may_watch_are_refused_and_a_place_that_is_left_is_given_again() {
     let mut watchers: Vec<Watcher> = (0..64).map(|_| served.watcher(OFTEN)).collect();
     served.wait_for_readers(64);
     match served.watcher(OFTEN).next() {
-        Err(ClientError::Refused { reason }) => assert!(reason.contains("64"), "{reason}"),
+        Err(ClientError::Refused { reason }) => {
+            let told = format!(
+                "64 commands watch its statistics already (pid {})",
+                std::process::id()
+            );
+            assert!(reason.contains(&told), "{reason}");
+        }
         other => panic!("{other:?}"),
     }
     watchers.pop();

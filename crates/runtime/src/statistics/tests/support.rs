@@ -150,15 +150,15 @@ impl Served {
 
     /// How many more may watch.
     pub(super) fn places(&self) -> usize {
-        self.source.places.available_permits()
+        self.source.places.free()
     }
 
     /// Waits until so many may watch.
-    pub(super) fn wait_for_places(&self, wanted: u32) {
+    pub(super) fn wait_for_places(&self, wanted: usize) {
         let places = Arc::clone(&self.source.places);
-        let waits = async { tokio::time::timeout(PATIENCE, places.acquire_many(wanted)).await };
-        let came = actix_rt::System::new().block_on(async { waits.await.map(|it| it.is_ok()) });
-        assert_eq!(came, Ok(true), "there never are {wanted} places");
+        let waits = async { tokio::time::timeout(PATIENCE, places.are_free(wanted)).await };
+        let came = actix_rt::System::new().block_on(waits);
+        came.unwrap_or_else(|_| panic!("there never are {wanted} places"));
     }
 
     /// Waits until so many read.

@@ -117,6 +117,24 @@ fn a_subscriber_that_never_takes_anything_is_let_go_of_once_nothing_follows() {
 }
 
 #[test]
+fn who_takes_nothing_keeps_its_place_only_until_somebody_else_wants_it() {
+    let mut kept = Kept::with_nodes(8000);
+    let publisher = Publisher::new(kept.publish());
+    let served = Served::new(&publisher);
+    let stalled: Vec<_> = (0..64).map(|_| served.watcher(OFTEN)).collect();
+    served.wait_for_places(0);
+    served.wait_for_readers(64);
+    served.wait_for_readers(0);
+    let mut comes = served.watcher(OFTEN);
+    assert_eq!(comes.next().unwrap().unwrap().nodes.len(), 8000);
+    assert_eq!(served.places(), 0);
+    drop(stalled);
+    served.wait_for_places(63);
+    drop(comes);
+    served.wait_for_places(64);
+}
+
+#[test]
 fn a_subscriber_that_goes_is_no_reader_any_more_and_the_others_go_on() {
     let mut kept = Kept::with_nodes(10);
     let publisher = Publisher::new(kept.publish());
