@@ -1,6 +1,6 @@
 //! How a run ended, as people read it.
 
-use dataflow_ids::{End, QueuePolicy};
+use dataflow_ids::{DropReason, End, QueuePolicy};
 use dataflow_wire::status::{EdgeStatus, NodeReport, Outcome, Report};
 
 use crate::error::Exit;
@@ -104,26 +104,20 @@ fn unconsumed(edge: &EdgeStatus) -> Option<String> {
         return None;
     }
     let counts = &edge.counts;
-    let queue = match edge.policy {
-        QueuePolicy::Latest => "the queue keeps the latest only".to_owned(),
-        _ => format!("the queue of {} was full", edge.queue_size),
-    };
-    let causes = [
-        (counts.dropped_full, format!("dropped ({queue})")),
-        (
-            counts.dropped_receiver_closed,
-            "dropped (the receiver had ended)".to_owned(),
-        ),
-        (
-            counts.dropped_memory,
-            "dropped (the sender's memory was full)".to_owned(),
-        ),
+    let dropped = DropReason::ALL.map(|reason| {
+        let because = match (reason, edge.policy) {
+            (DropReason::Full, QueuePolicy::Latest) => "the queue keeps the latest only".to_owned(),
+            (DropReason::Full, _) => format!("the queue of {} was full", edge.queue_size),
+            (reason, _) => reason.because().to_owned(),
+        };
+        (counts.dropped_for(reason), format!("dropped ({because})"))
+    });
+    let left = [
         (counts.lost, "lost (the receiver died with them)".to_owned()),
         (counts.queued, "left unread".to_owned()),
         (counts.held, "still held".to_owned()),
     ];
-    let said: Vec<String> = causes
-        .into_iter()
+    let said: Vec<String> = (dropped.into_iter().chain(left))
         .filter(|(count, _)| *count > 0)
         .map(|(count, cause)| format!("{} {cause}", text::count(count)))
         .collect();

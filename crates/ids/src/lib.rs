@@ -2,6 +2,7 @@
 //!
 //! Every other room speaks in these types; this room depends on none of them.
 
+mod drop_reason;
 mod hub;
 mod life_cycle;
 mod model;
@@ -11,6 +12,7 @@ mod peer;
 mod policy;
 pub mod stats;
 
+pub use drop_reason::DropReason;
 pub use hub::{
     PATTERN_LENGTH_MAX, PatternError, REPO_PART_LENGTH_MAX, REVISION_LENGTH_MAX, RepoError,
     RevisionError, check_pattern, check_repo, check_revision,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::Histogram;
 use super::number::{Counter, Gauge, RunNumber};
-use crate::{EdgeId, InputId, NodeIndex, OutputId, QueuePolicy};
+use crate::{DropReason, EdgeId, InputId, NodeIndex, OutputId, QueuePolicy};
 
 /// Counters of an edge, or sums of such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,6 +27,17 @@ pub struct EdgeCounters {
     pub bytes: Counter,
     /// How long the sender has waited.
     pub blocked_ns: Counter,
+}
+
+impl EdgeCounters {
+    /// Messages that were dropped for this reason.
+    pub fn dropped(&self, reason: DropReason) -> Counter {
+        match reason {
+            DropReason::Full => self.dropped_full,
+            DropReason::ReceiverClosed => self.dropped_receiver_closed,
+            DropReason::Memory => self.dropped_memory,
+        }
+    }
 }
 
 /// Gauges of an edge, or sums of such.

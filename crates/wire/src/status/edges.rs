@@ -1,6 +1,6 @@
 //! How an edge stands, and what was counted there.
 
-use dataflow_ids::{EdgeId, InputId, NodeId, OutputId, QueuePolicy};
+use dataflow_ids::{DropReason, EdgeId, InputId, NodeId, OutputId, QueuePolicy};
 use serde::{Deserialize, Serialize};
 
 /// An edge at one moment.
@@ -64,9 +64,17 @@ impl EdgeCounts {
     /// Every message that was not delivered and will not be. A faulty process can write any counts into an edge,
     /// so the sum stops at the greatest number there is.
     pub fn dropped(&self) -> u64 {
-        self.dropped_full
-            .saturating_add(self.dropped_receiver_closed)
-            .saturating_add(self.dropped_memory)
+        let reasons = DropReason::ALL.into_iter();
+        reasons.fold(0, |sum, reason| sum.saturating_add(self.dropped_for(reason)))
+    }
+
+    /// Messages that were dropped for this reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        match reason {
+            DropReason::Full => self.dropped_full,
+            DropReason::ReceiverClosed => self.dropped_receiver_closed,
+            DropReason::Memory => self.dropped_memory,
+        }
     }
 
     /// Whether the two sums of I-2 hold, whatever the counts are.

@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{DataflowRow, EdgeCounters, GroupRow, Level};
+use dataflow_ids::{DropReason, LifeCycle};
 use serde::Serialize;
 
 use super::node::Used;
 use super::span::{Known, SpanFigures, seconds};
 
 /// Messages that were not delivered and will not be, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub(in crate::top) struct Dropped {
-    /// Because the queue was full.
-    pub(in crate::top) full: u64,
-    /// Because the receiver has ended for good.
-    pub(in crate::top) receiver_closed: u64,
-    /// To make room in the sender's memory.
-    pub(in crate::top) memory: u64,
-}
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(in crate::top) struct Dropped(BTreeMap<DropReason, u64>);
 
 impl Dropped {
     pub(super) fn of(counters: &EdgeCounters) -> Dropped {
-        Dropped {
-            full: counters.dropped_full.get(),
-            receiver_closed: counters.dropped_receiver_closed.get(),
-            memory: counters.dropped_memory.get(),
-        }
+        let reasons = DropReason::ALL.into_iter();
+        Dropped(
+            reasons
+                .map(|reason| (reason, counters.dropped(reason).get()))
+                .collect(),
+        )
+    }
+
+    /// How many for this reason.
+    pub(in crate::top) fn because(&self, reason: DropReason) -> u64 {
+        self.0.get(&reason).copied().unwrap_or_default()
     }
 }
 

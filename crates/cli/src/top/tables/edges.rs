@@ -1,6 +1,6 @@
 //! The table of edges.
 
-use dataflow_ids::QueuePolicy;
+use dataflow_ids::{DropReason, QueuePolicy};
 
 use crate::top::figures::{EdgeFigures, Picture};
 use crate::top::line::Look;
@@ -37,6 +37,10 @@ fn policy(edge: &EdgeFigures) -> Cell {
         QueuePolicy::Latest => format!("{}{closed}", edge.policy),
         policy => format!("{policy} {}{closed}", edge.queue_size),
     })
+}
+
+fn dropped(edge: &EdgeFigures, reason: DropReason) -> Cell {
+    Cell::count(edge.dropped.because(reason)).if_any(Look::Doubtful)
 }
 
 pub(super) const COLUMNS: &[Column<EdgeFigures>] = &[
@@ -101,22 +105,22 @@ pub(super) const COLUMNS: &[Column<EdgeFigures>] = &[
         |row| Cell::rate(row.of.dropped_per_s).if_any(Look::Doubtful),
     ),
     number(
-        ("FULL", "full"),
+        ("FULL", DropReason::Full.as_str()),
         "dropped because the queue was full",
         5,
-        |row| Cell::count(row.of.dropped.full).if_any(Look::Doubtful),
+        |row| dropped(row.of, DropReason::Full),
     ),
     number(
-        ("CLOSED", "closed"),
-        "dropped because the receiver has ended",
+        ("CLOSED", DropReason::ReceiverClosed.as_str()),
+        "dropped because the receiver had ended",
         7,
-        |row| Cell::count(row.of.dropped.receiver_closed).if_any(Look::Doubtful),
+        |row| dropped(row.of, DropReason::ReceiverClosed),
     ),
     number(
-        ("NO ROOM", "noroom"),
-        "dropped to make room in the sender's memory",
+        ("MEMORY", DropReason::Memory.as_str()),
+        "dropped because the sender's memory was full",
         7,
-        |row| Cell::count(row.of.dropped.memory).if_any(Look::Doubtful),
+        |row| dropped(row.of, DropReason::Memory),
     ),
     number(
         ("LOST", "lost"),
@@ -143,3 +147,22 @@ pub(super) const COLUMNS: &[Column<EdgeFigures>] = &[
     .stretching()
     .when(When::NotEmpty),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_of_drops_has_a_column_with_its_words() {
+        for reason in DropReason::ALL {
+            let column = COLUMNS
+                .iter()
+                .find(|column| column.heading.name == reason.as_str());
+            let about = column.map(|column| column.heading.about);
+            assert_eq!(
+                about,
+                Some(&*format!("dropped because {}", reason.because()))
+            );
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! The families of a level: of everything, of each run, of each group.
 
 use dataflow_core::stats::time_in_state_ns;
-use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{Counter, EdgeCounters, Level};
+use dataflow_ids::{DropReason, LifeCycle};
 
 use super::family::{Family, Number, Reading, Several, bytes, plain, seconds};
 
@@ -121,11 +121,10 @@ pub(super) fn span(counter: Counter) -> Number {
 
 /// Messages that were not delivered, by why.
 pub(super) fn by_reason(counters: &EdgeCounters) -> Several {
-    vec![
-        ("queue-full", whole(counters.dropped_full)),
-        ("receiver-closed", whole(counters.dropped_receiver_closed)),
-        ("memory-full", whole(counters.dropped_memory)),
-    ]
+    let reasons = DropReason::ALL.iter();
+    reasons
+        .map(|reason| (reason.as_str(), whole(counters.dropped(*reason))))
+        .collect()
 }
 
 /// A number for each state.

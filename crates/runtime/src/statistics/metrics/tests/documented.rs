@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dataflow_core::Time;
-use dataflow_ids::EdgeId;
 use dataflow_ids::stats::EdgeKey;
+use dataflow_ids::{DropReason, EdgeId};
 
 use super::{book, counted, facts, page};
 
@@ -67,4 +67,15 @@ fn every_metric_is_documented_and_nothing_else() {
         return;
     }
     assert_eq!(documented, found, "UPDATE_EXPECT=1 renews the table");
+}
+
+#[test]
+fn the_words_for_why_a_message_was_dropped_are_documented_with_their_meaning() {
+    let words = DropReason::ALL.map(|reason| format!("`{reason}` ({})", reason.because()));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/METRICS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let [full, closed, memory] = words;
+    let documented = format!("{full}, {closed} and {memory}");
+    assert!(text.contains(&documented), "not there: {documented}");
 }

@@ -40,7 +40,7 @@ fn a_page_says_what_the_rows_say() {
         ),
         (format!("dataflow_edge_messages_sent_total{{{edge}}}"), 5.0),
         (
-            format!(r#"dataflow_edge_messages_dropped_total{{{edge},reason="queue-full"}}"#),
+            format!(r#"dataflow_edge_messages_dropped_total{{{edge},reason="full"}}"#),
             0.0,
         ),
         (
