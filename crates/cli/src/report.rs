@@ -1,6 +1,6 @@
 //! How a run ended, as people read it.
 
-use dataflow_ids::{DropReason, End, QueuePolicy};
+use dataflow_ids::{DropReason, End, QueuePolicy, span};
 use dataflow_wire::status::{EdgeStatus, NodeReport, Outcome, Report};
 
 use crate::error::Exit;
@@ -19,13 +19,13 @@ pub(crate) fn exit(report: &Report) -> Exit {
 pub(crate) fn lines(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     let stop = match report.stop_took {
-        Some(took) => format!("; the stop took {}", text::duration(took)),
+        Some(took) => format!("; the stop took {}", span::plain(took)),
         None => String::new(),
     };
     lines.push(format!(
         "{} ended after {}: {}{stop}",
         report.name,
-        text::duration(report.up_for),
+        span::plain(report.up_for),
         report.because
     ));
     let unconsumed: Vec<String> = report.edges.iter().filter_map(unconsumed).collect();

@@ -1,33 +1,7 @@
-//! Numbers, times and tables as people read them.
-
-use std::time::Duration;
+//! Numbers and tables as people read them. Spans of time are written by `dataflow_ids::span`.
 
 use dataflow_ids::NodeId;
 use dataflow_wire::status::LogLosses;
-
-/// A time with the precision that matters: `340 ms`, `12.3 s`, `3 m 12 s`, `2 h 05 m`.
-pub(crate) fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    if seconds == 0 {
-        format!("{} ms", time.as_millis())
-    } else if seconds < 60 {
-        format!("{:.1} s", (time.as_millis() / 100) as f64 / 10.0)
-    } else if seconds < 3600 {
-        format!("{} m {:02} s", seconds / 60, seconds % 60)
-    } else {
-        format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60)
-    }
-}
-
-/// A time of which only the order matters, as one that is left: `48 s`, `3 m 12 s`, `2 h 05 m`, `3 days`.
-pub(crate) fn rough_duration(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..86_400 => duration(Duration::from_secs(seconds)),
-        _ => counted(seconds / 86_400, "day"),
-    }
-}
 
 /// A count with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
@@ -115,21 +89,6 @@ pub(crate) fn table(sides: &[Side], rows: &[Vec<String>]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_the_precision_that_matters() {
-        for (ms, text) in [
-            (0, "0 ms"),
-            (340, "340 ms"),
-            (999, "999 ms"),
-            (12_340, "12.3 s"),
-            (59_999, "59.9 s"),
-            (192_000, "3 m 12 s"),
-            (7_500_000, "2 h 05 m"),
-        ] {
-            assert_eq!(duration(Duration::from_millis(ms)), text);
-        }
-    }
 
     #[test]
     fn thousands_stand_apart() {

@@ -10,6 +10,7 @@ mod names;
 mod numbers;
 mod peer;
 mod policy;
+pub mod span;
 pub mod stats;
 
 pub use drop_reason::DropReason;

@@ -30,14 +30,19 @@ fn said_of(project: &Project, id: &str) -> String {
     said.to_owned()
 }
 
-/// A span of time in the form of `3.2 s` becomes `…`.
+/// A span of time in the form of `3.2 s` or `340 ms` becomes `… s`.
 fn without_times(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let is_time = |place: usize| {
         let unit = words.get(place + 1).copied().unwrap_or_default();
-        words[place].parse::<f64>().is_ok() && unit.trim_end_matches([',', ')', ';']) == "s"
+        let unit = unit.trim_end_matches([',', ')', ';']);
+        words[place].parse::<f64>().is_ok() && matches!(unit, "s" | "ms")
     };
-    let masked = (0..words.len()).map(|place| if is_time(place) { "…" } else { words[place] });
+    let masked = (0..words.len()).map(|place| match place.checked_sub(1) {
+        _ if is_time(place) => "…".to_owned(),
+        Some(before) if is_time(before) => words[place].replace("ms", "s"),
+        _ => words[place].to_owned(),
+    });
     masked.collect::<Vec<_>>().join(" ")
 }
 

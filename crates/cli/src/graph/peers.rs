@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use dataflow_descriptor::{Peers, harmless_text};
-use dataflow_ids::PeerState;
+use dataflow_ids::{PeerState, span};
 use dataflow_wire::peers::{Offer, PeersStatus};
 use serde_json::json;
 
 use crate::arguments::GraphFormat;
 use crate::json::plain;
 use crate::peers::offer;
-use crate::text::{self, counted};
+use crate::text::counted;
 
 /// What is drawn.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Machine {
 #[derive(Debug)]
 struct Seen {
     state: PeerState,
-    /// `healthy, 0.31 ms` or `unreachable (3 m 12 s: connection refused)`.
+    /// `healthy, 310.0 µs` or `unreachable (3 m 12 s: connection refused)`.
     text: String,
 }
 
@@ -57,13 +57,13 @@ impl Machines {
                 state: peer.state,
                 text: match (peer.state, peer.round_trip) {
                     (PeerState::Healthy, Some(time)) => {
-                        format!("{}, {:.2} ms", peer.state, time.as_secs_f64() * 1e3)
+                        format!("{}, {}", peer.state, span::fine(time))
                     }
                     (PeerState::Healthy, None) => peer.state.to_string(),
                     _ => format!(
                         "{} ({}: {})",
                         peer.state,
-                        text::duration(peer.state_for),
+                        span::plain(peer.state_for),
                         harmless_text(&peer.because)
                     ),
                 },
@@ -319,7 +319,7 @@ cluster lab: 3 machines, seen from gpu-a
 +-------+
 | gpu-a |  10.0.0.1:50051, -
 +-------+
-  |---> node1  10.0.0.2:50051  gpu  healthy, 0.31 ms
+  |---> node1  10.0.0.2:50051  gpu  healthy, 310.0 µs
   |- x  n2     10.0.0.2:50051  gpu  unreachable (3 m 12 s: connection \"refused\")
 "
         );
@@ -330,7 +330,7 @@ graph LR
     m0[\"gpu-a<br>10.0.0.1:50051<br>-\"]
     m1[\"node1<br>10.0.0.2:50051<br>gpu\"]
     m2[\"n2<br>10.0.0.2:50051<br>gpu\"]
-    m0 ---|\"healthy, 0.31 ms\"| m1
+    m0 ---|\"healthy, 310.0 µs\"| m1
     m0 -.-|\"unreachable (3 m 12 s: connection &quot;refused&quot;)\"| m2
 "
         );

@@ -4,6 +4,7 @@ use std::io::stdout;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dataflow_descriptor::harmless_text;
+use dataflow_ids::span;
 use dataflow_runtime::models::cache::{CacheScan, CachedCommit, CachedRepo};
 use serde_json::{Value, json};
 
@@ -88,9 +89,7 @@ fn lines(scan: &CacheScan, now: SystemTime, style: Style) -> Vec<String> {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for repo in &scan.repos {
         let used = repo.last_used.and_then(|at| now.duration_since(at).ok());
-        let used = used.map_or("–".to_owned(), |ago| {
-            format!("{} ago", text::rough_duration(ago))
-        });
+        let used = used.map_or("–".to_owned(), |ago| format!("{} ago", span::rough(ago)));
         let row = |revision: String, commit: String, files: u64, size_bytes: u64| {
             vec![
                 harmless_text(&repo.repo),

@@ -1,6 +1,7 @@
 //! How a model stands, in a line for people.
 
 use dataflow_descriptor::harmless_text;
+use dataflow_ids::span;
 use dataflow_wire::status::{ModelFile, ModelState, ModelView};
 
 use crate::text;
@@ -81,7 +82,7 @@ fn fetching(view: &ModelView, amount: Option<String>) -> String {
         parts.push(format!("{}/s", text::bytes(rate)));
     }
     if let Some(left) = view.time_left {
-        parts.push(format!("{} left", text::rough_duration(left)));
+        parts.push(format!("{} left", span::rough(left)));
     }
     parts.extend(amount);
     parts.join(", ")

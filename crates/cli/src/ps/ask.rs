@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use dataflow_ids::span;
 use dataflow_runtime::client::{Client, ClientError, Silence};
 use dataflow_runtime::registry::{self, FoundRun};
 use dataflow_wire::client::{ClientReply, ClientRequest};
@@ -10,7 +11,7 @@ use dataflow_wire::status::DataflowStatus;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::{json, silence, text};
+use crate::{json, silence};
 
 /// How long runtimes are waited for, all together.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -62,7 +63,7 @@ pub(super) fn ask(found: Vec<FoundRun>) -> Result<Vec<Answer>, CliError> {
     let silent = |run: &FoundRun| Answer::Silent {
         run: run.clone(),
         why: {
-            let nothing = format!("it said nothing for {}", text::duration(ANSWER_WAIT_MAX));
+            let nothing = format!("it said nothing for {}", span::plain(ANSWER_WAIT_MAX));
             match silence::remedy(&Silence::of(run.pid)) {
                 Some(remedy) => format!("{nothing}: {remedy}"),
                 None => nothing,

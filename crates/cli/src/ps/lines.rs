@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dataflow_descriptor::harmless_text;
-use dataflow_ids::QueuePolicy;
+use dataflow_ids::{QueuePolicy, span};
 use dataflow_wire::status::{DataflowStatus, EdgeStatus, ModelStatus, NodeStatus};
 
 use super::ask::Answer;
@@ -37,7 +37,7 @@ fn lines(status: &DataflowStatus, here: &Path, style: Style) -> Vec<String> {
         "{} {} for {} (pid {}, run {}, {})",
         style.strong(status.name.as_str()),
         status.phase,
-        text::duration(status.up_for),
+        span::plain(status.up_for),
         status.pid,
         status.run,
         file.display()
@@ -92,7 +92,7 @@ fn nodes(nodes: &[NodeStatus]) -> Vec<String> {
         rows.push(vec![
             node.node.to_string(),
             node.state.to_string(),
-            text::duration(node.state_for),
+            span::plain(node.state_for),
             node.pid.map_or("–".to_owned(), |pid| pid.to_string()),
             node.restarts.to_string(),
             count(node.sent),
@@ -145,7 +145,7 @@ fn models(models: &[ModelStatus]) -> Vec<String> {
             known(text::bytes(view.bytes_total)),
             view.bytes_per_second
                 .map_or_else(none, |rate| format!("{}/s", text::bytes(rate))),
-            view.time_left.map_or_else(none, text::rough_duration),
+            view.time_left.map_or_else(none, span::rough),
             harmless_text(&format!("{}@{}", model.repo, model.revision)),
             view.commit.as_deref().map_or_else(none, view::commit),
         ]);

@@ -8,12 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use dataflow_descriptor::Dataflow;
+use dataflow_ids::span;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::error::CliError;
+use crate::output;
 use crate::signals::Signals;
-use crate::{output, text};
 
 /// Runs the commands in the order of the nodes, each once, however many nodes share it. What they say, and what
 /// is said about them, goes to standard error: standard output may be for programs.
@@ -59,7 +60,7 @@ pub(super) fn all(dataflow: &Dataflow, signals: &Signals) -> Result<(), CliError
                 command: command.clone(),
             });
         }
-        let took = text::duration(began.elapsed());
+        let took = span::plain(began.elapsed());
         output::note(&format!("built {} in {took}", node.id));
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dataflow_ids::{LifeCycle, NodeId};
+use dataflow_ids::{LifeCycle, NodeId, span};
 use dataflow_runtime::RunEvent;
 use dataflow_wire::status::{ModelStatus, Phase, Report, Waiting};
 use serde_json::json;
@@ -16,7 +16,7 @@ use super::speaker::Said;
 use super::started::Started;
 use crate::arguments::UpArguments;
 use crate::style::Style;
-use crate::text::{self, counted};
+use crate::text::counted;
 use crate::{json, report, say};
 
 /// Who reads.
@@ -241,7 +241,7 @@ impl Show {
             }
             RunEvent::Phase(Phase::Running) => {
                 if let Some(started) = &self.started {
-                    let took = text::duration(started.at.elapsed());
+                    let took = span::plain(started.at.elapsed());
                     self.own(&format!("up: every node is ready, after {took}"));
                 }
             }

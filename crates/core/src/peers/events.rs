@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dataflow_ids::{BootId, ClusterName, Fingerprint, HealthCheck, LinkId, PeerId, PeerState};
+use dataflow_ids::{
+    BootId, ClusterName, Fingerprint, HealthCheck, LinkId, PeerId, PeerState, span,
+};
 
 use crate::Time;
 
@@ -318,8 +320,8 @@ impl fmt::Display for Reason {
             Reason::SlowControl { silent_for } => {
                 write!(
                     f,
-                    "its control loop has been silent for {:.1} s",
-                    silent_for.as_secs_f64()
+                    "its control loop has been silent for {}",
+                    span::plain(*silent_for)
                 )
             }
             Reason::Rejected(rejection) => rejection.fmt(f),

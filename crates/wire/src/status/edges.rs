@@ -65,7 +65,9 @@ impl EdgeCounts {
     /// so the sum stops at the greatest number there is.
     pub fn dropped(&self) -> u64 {
         let reasons = DropReason::ALL.into_iter();
-        reasons.fold(0, |sum, reason| sum.saturating_add(self.dropped_for(reason)))
+        reasons.fold(0, |sum, reason| {
+            sum.saturating_add(self.dropped_for(reason))
+        })
     }
 
     /// Messages that were dropped for this reason.

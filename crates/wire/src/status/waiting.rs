@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dataflow_ids::{NodeId, OutputId};
+use dataflow_ids::{NodeId, OutputId, span};
 use serde::{Deserialize, Serialize};
 
 /// Somebody that a stop waits for.
@@ -50,7 +50,7 @@ impl fmt::Display for Waiting {
             facts.push(format!("pid {pid}, alive"));
         }
         if let Some(busy_for) = self.busy_for.filter(|busy_for| !busy_for.is_zero()) {
-            facts.push(format!("in user code for {:.1} s", busy_for.as_secs_f64()));
+            facts.push(format!("in user code for {}", span::plain(busy_for)));
         }
         if !facts.is_empty() {
             write!(f, " ({})", facts.join(", "))?;

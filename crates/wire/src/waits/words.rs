@@ -1,9 +1,8 @@
 //! What a node waits for in one line, as people read it.
 
 use std::fmt;
-use std::time::Duration;
 
-use dataflow_ids::LifeCycle;
+use dataflow_ids::{LifeCycle, span};
 
 use super::{Blocker, Lacks, ModelWait, NodeWait, Owed};
 use crate::status::ModelState;
@@ -36,13 +35,13 @@ impl fmt::Display for NodeWait {
             NodeWait::Exit { busy_for } => {
                 f.write_str("waiting for its process to end")?;
                 match busy_for {
-                    Some(busy_for) => write!(f, " (in user code for {})", span(*busy_for)),
+                    Some(busy_for) => write!(f, " (in user code for {})", span::plain(*busy_for)),
                     None => Ok(()),
                 }
             }
             NodeWait::Tokens { owed } => write_owed(f, owed),
             NodeWait::Backoff { starts_in } => {
-                write!(f, "in backoff, starts again in {}", span(*starts_in))
+                write!(f, "in backoff, starts again in {}", span::plain(*starts_in))
             }
             NodeWait::Person {} => f.write_str("parked until `dataflow restart` starts it again"),
             NodeWait::Peer { peer: Some(peer) } => write!(f, "waiting for peer {peer}"),
@@ -147,7 +146,7 @@ impl fmt::Display for Blocker {
             }
         }
         match self.oldest {
-            Some(oldest) => write!(f, ", oldest {}", span(oldest)),
+            Some(oldest) => write!(f, ", oldest {}", span::plain(oldest)),
             None => Ok(()),
         }
     }
@@ -174,18 +173,10 @@ fn messages(count: u64) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
 }
 
-/// A span of time with the precision that matters: `3.2 s`, `3 m 12 s`, `2 h 05 m`.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{:.1} s", (time.as_millis() / 100) as f64 / 10.0),
-        60..3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use dataflow_ids::{InputId, ModelName, NodeId, OutputId};
 
     use super::*;
@@ -339,17 +330,5 @@ mod tests {
             "draining, 1 message held by n0, 1 message held by n1, 1 message held by n2, 1 message held by n3, and 2 \
              more receivers have some"
         );
-    }
-
-    #[test]
-    fn spans_are_said_with_the_precision_that_matters() {
-        let says = |seconds: f64| {
-            let starts_in = Duration::from_secs_f64(seconds);
-            NodeWait::Backoff { starts_in }.to_string()
-        };
-        assert_eq!(says(0.04), "in backoff, starts again in 0.0 s");
-        assert_eq!(says(59.99), "in backoff, starts again in 59.9 s");
-        assert_eq!(says(192.0), "in backoff, starts again in 3 m 12 s");
-        assert_eq!(says(7500.0), "in backoff, starts again in 2 h 05 m");
     }
 }

@@ -1,7 +1,8 @@
 //! The table of downloads.
 
+use dataflow_ids::span;
+
 use crate::models::view;
-use crate::text;
 use crate::top::figures::{DownloadFigures, Picture};
 use crate::top::numbers;
 
@@ -74,7 +75,7 @@ pub(super) const COLUMNS: &[Column<DownloadFigures>] = &[
         |row| {
             Cell::perhaps(left_s(row.of), |left_s| {
                 let left = std::time::Duration::try_from_secs_f64(left_s);
-                left.map_or_else(|_| numbers::NONE.to_owned(), text::rough_duration)
+                left.map_or_else(|_| numbers::NONE.to_owned(), span::rough)
             })
         },
     ),

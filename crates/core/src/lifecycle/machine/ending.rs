@@ -1,6 +1,6 @@
 //! What follows when a node's process is gone: a restart, a pause, or the end.
 
-use dataflow_ids::{End, Epoch, LifeCycle};
+use dataflow_ids::{End, Epoch, LifeCycle, span};
 
 use super::super::events::NodeCommand;
 use super::super::exit::Exit;
@@ -106,7 +106,7 @@ impl NodeMachine {
                 if is_broken(Rule::InputsCloseAtACrash) {
                     commands.push(NodeCommand::CloseInputs);
                 }
-                let because = format!("{what}; starts again in {:.1} s", after.as_secs_f64());
+                let because = format!("{what}; starts again in {}", span::plain(after));
                 self.again_at = Some(now.after(after));
                 self.go(LifeCycle::Backoff, Some(because), commands);
                 commands.push(NodeCommand::ArmBackoff {

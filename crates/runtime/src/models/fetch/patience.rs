@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dataflow_core::models::{Attempts, NextAttempt, RetryRules};
 use dataflow_core::random::Random;
+use dataflow_ids::span;
 
 use super::progress::Because;
 use crate::models::error::ModelError;
@@ -132,10 +133,10 @@ impl<'a> Patience<'a> {
             NextAttempt::After(wait) => {
                 tracing::debug!(host = %setback.host, why = %setback.why, ?wait, attempts, "fetch set back");
                 let _told = self.because.told(format!(
-                    "{}: {} (attempt {attempts}, next in {:.1} s)",
+                    "{}: {} (attempt {attempts}, next in {})",
                     setback.host,
                     setback.why,
-                    wait.as_secs_f64()
+                    span::plain(wait)
                 ));
                 tokio::time::sleep(wait).await;
                 Ok(())
