@@ -102,9 +102,12 @@ impl Line {
 
     /// As a command that ends by itself writes it.
     pub(super) fn styled(&self, style: Style) -> String {
-        let last = self.pieces.len().saturating_sub(1);
+        // Cells that have nothing in them end no line.
+        let is_blank = |piece: &&Piece| piece.text.trim_end().is_empty();
+        let blank = self.pieces.iter().rev().take_while(is_blank).count();
+        let last = (self.pieces.len() - blank).saturating_sub(1);
         let pieces = self.pieces.iter().enumerate().map(|(place, piece)| {
-            let text = match place == last {
+            let text = match place >= last {
                 true => piece.text.trim_end(),
                 false => &piece.text,
             };
@@ -157,6 +160,14 @@ mod tests {
         ] {
             assert_eq!(line().cut(width).text(), text, "{width}");
         }
+    }
+
+    #[test]
+    fn what_is_written_as_text_has_no_spaces_at_its_end() {
+        let line = Line::of("abc  ", Look::Strong);
+        let line = line.and("  ", Look::Plain).and("", Look::Doubtful);
+        assert_eq!(line.styled(Style::PLAIN), "abc");
+        assert_eq!(Line::default().styled(Style::PLAIN), "");
     }
 
     #[cfg(feature = "top")]

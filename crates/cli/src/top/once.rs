@@ -138,7 +138,7 @@ fn json(picture: &Picture) -> Result<String, CliError> {
 /// Every table that has rows, as wide as it is.
 fn text(picture: &Picture, wishes: &dyn Fn(Tab) -> Wishes) -> Vec<Line> {
     let mut lines = vec![Line::of(summary::who(picture), Look::Strong)];
-    lines.push(summary::totals(picture));
+    lines.push(summary::totals(picture, usize::MAX));
     for runtime in &picture.runtimes {
         let about = &runtime.about;
         let what = match about.kind {

@@ -41,8 +41,38 @@ fn nobody(picture: &Picture) -> String {
     }
 }
 
-/// The sums over all dataflows.
-pub(super) fn totals(picture: &Picture) -> Line {
+/// A part of the line of sums.
+#[derive(Debug)]
+struct Part {
+    text: String,
+    look: Look,
+    /// Who leaves first when there is no room: the highest. 0 never does.
+    leaves: u8,
+}
+
+/// The sums over all dataflows, as many as there is room for; the last ones of the least important leave first.
+pub(super) fn totals(picture: &Picture, width_max: usize) -> Line {
+    let mut parts = parts(picture);
+    loop {
+        let mut line = Line::default();
+        for part in &parts {
+            let between = if line.pieces.is_empty() { "" } else { " · " };
+            line = line
+                .and(between, Look::Plain)
+                .and(part.text.clone(), part.look);
+        }
+        let first = (parts.iter().enumerate()).max_by_key(|(place, part)| (part.leaves, *place));
+        match first {
+            Some((place, part)) if line.width() > width_max && part.leaves > 0 => {
+                parts.remove(place);
+            }
+            _ => return line,
+        }
+    }
+}
+
+/// The sums in their order.
+fn parts(picture: &Picture) -> Vec<Part> {
     let levels = || {
         let of_dataflows = picture
             .runtimes
@@ -67,47 +97,44 @@ pub(super) fn totals(picture: &Picture) -> Line {
         false => format!("{nodes}: {}", states.join(", ")),
     };
     let dropped = rate(|level| level.dropped_per_s);
+    let (dropped_look, dropped_leaves) = match dropped > 0.0 {
+        true => (Look::Doubtful, 1),
+        false => (Look::Plain, 6),
+    };
     let blocked = sum(|level| level.blocked_senders);
-    let unknown = || numbers::NONE.to_owned();
     let cpu = levels().filter_map(|level| level.cpu_percent);
     let cpu = cpu.reduce(|sum, percent| sum + percent);
     let memory = levels().filter_map(|level| level.memory_bytes);
     let memory = memory.reduce(u64::saturating_add);
-    let mut line = Line::of(nodes, Look::Plain)
-        .and(
-            format!(
-                " · {} msg/s · {}/s",
-                numbers::rate(rate(|level| level.sent_per_s)),
-                numbers::bytes_rate(rate(|level| level.sent_bytes_per_s))
-            ),
+    let known = |text: Option<String>| text.unwrap_or_else(|| numbers::NONE.to_owned());
+    let part = |text: String, look, leaves| Part { text, look, leaves };
+    let mut parts = vec![
+        part(nodes, Look::Plain, 0),
+        part(
+            format!("{} msg/s", numbers::rate(rate(|level| level.sent_per_s))),
             Look::Plain,
-        )
-        .and(" · ", Look::Plain)
-        .and(
-            format!("{} dropped/s", numbers::rate(dropped)),
-            if dropped > 0.0 {
-                Look::Doubtful
-            } else {
-                Look::Plain
-            },
-        );
-    if blocked > 0 {
-        line = line.and(" · ", Look::Plain).and(
-            format!("{} blocked", counted(blocked, "sender")),
-            Look::Doubtful,
-        );
-    }
-    line.and(
-        format!(
-            " · CPU {} · memory {}",
-            cpu.map_or(unknown(), |percent| format!(
-                "{} %",
-                numbers::percent(percent)
-            )),
-            memory.map_or(unknown(), numbers::bytes)
+            2,
         ),
-        Look::Plain,
-    )
+        part(
+            numbers::bytes_rate(rate(|level| level.sent_bytes_per_s)) + "/s",
+            Look::Plain,
+            5,
+        ),
+        part(
+            format!("{} dropped/s", numbers::rate(dropped)),
+            dropped_look,
+            dropped_leaves,
+        ),
+    ];
+    if blocked > 0 {
+        let text = format!("{} blocked", counted(blocked, "sender"));
+        parts.push(part(text, Look::Doubtful, 1));
+    }
+    let cpu = known(cpu.map(|percent| format!("{} %", numbers::percent(percent))));
+    parts.push(part(format!("CPU {cpu}"), Look::Plain, 3));
+    let memory = known(memory.map(numbers::bytes));
+    parts.push(part(format!("memory {memory}"), Look::Plain, 4));
+    parts
 }
 
 #[cfg(test)]
@@ -144,7 +171,19 @@ mod tests {
             number,
             Said::Statistics(Box::new(statistics)),
         );
-        let totals = totals(&board.picture()).text();
+        let totals = totals(&board.picture(), 100).text();
         assert!(totals.ends_with(" · CPU – · memory –"), "{totals}");
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_all_sums_whole_ones_leave_the_least_important_first() {
+        let picture = example::picture(&[10, 11]);
+        let in_width = |width| totals(&picture, width).text();
+        let all = in_width(200);
+        assert!(all.contains(" dropped/s"), "{all}");
+        let some = in_width(70);
+        assert!(some.contains("1 sender blocked · CPU 60 %"), "{some}");
+        assert!(!some.contains("dropped/s"), "{some}");
+        assert_eq!(in_width(0), "3 nodes: 3 running");
     }
 }

@@ -6,7 +6,7 @@ mod body;
 mod tests;
 
 use super::figures::{Picture, RuntimeKind};
-use super::line::{Line, Look};
+use super::line::{Line, Look, width};
 use super::numbers;
 use super::summary;
 use super::tables::Tab;
@@ -49,7 +49,7 @@ pub(super) fn screen(view: &mut View, scene: &Scene<'_>, size: Size) -> Vec<Line
         lines.push(title(view, scene, size.width));
     }
     if parts.totals {
-        lines.push(summary::totals(scene.picture));
+        lines.push(summary::totals(scene.picture, size.width));
     }
     lines.extend(notes.into_iter().take(parts.notes));
     if parts.tabs {
@@ -144,9 +144,9 @@ fn title(view: &View, scene: &Scene<'_>, width: usize) -> Line {
     left.cut(room).with_right(right, width)
 }
 
-/// The names of the tables, with how many rows each has; in a narrow terminal without, or only where one is.
+/// The names of the tables, with how many rows each has; in a narrow terminal without, closer together, or only where one is.
 fn tabs(chosen: Tab, picture: &Picture, width_max: usize) -> Line {
-    let all = |has_counts: bool| {
+    let all = |(has_counts, end): (bool, &str)| {
         let mut all = Line::default();
         for (number, tab) in (1..).zip(Tab::ALL) {
             let (rows, is_chosen) = (tab.rows(picture), tab == chosen);
@@ -159,11 +159,13 @@ fn tabs(chosen: Tab, picture: &Picture, width_max: usize) -> Line {
                 (false, _) | (_, 0) => String::new(),
                 (true, rows) => format!("{} ", count(rows as u64)),
             };
-            all = all.and(format!(" {number} {} {rows}", tab.title()), look);
+            all = all.and(format!(" {number} {}{end}{rows}", tab.title()), look);
         }
         all
     };
-    let mut fitting = [true, false].map(all).into_iter();
+    let mut fitting = [(true, " "), (false, " "), (false, "")]
+        .map(all)
+        .into_iter();
     if let Some(all) = fitting.find(|all| all.width() <= width_max) {
         return all;
     }
@@ -176,26 +178,50 @@ fn tabs(chosen: Tab, picture: &Picture, width_max: usize) -> Line {
         )
 }
 
+/// What the keys are while a table is seen, the most important first.
+const TABLE_KEYS: [&str; 7] = [
+    "? help",
+    "q quit",
+    "/ filter",
+    "< > sort",
+    "r reverse",
+    "space pause",
+    "Enter details",
+];
+
 /// The last line: what the keys are, or the filter that is typed.
 fn keys(view: &View, place: &str, width_max: usize) -> Line {
-    let left = match view.mode {
-        Mode::Filtering => Line::of("filter: ", Look::Strong)
-            .and(&view.filter, Look::Plain)
-            .and("▏", Look::Plain)
-            .and("  Enter keeps it, Esc takes it away", Look::Faint),
-        Mode::Help => Line::of("Esc back  ↑ ↓ scroll", Look::Faint),
-        Mode::Details => Line::of("Esc back  ↑ ↓ other rows  space pause", Look::Faint),
-        Mode::Table => Line::of(
-            "? help  q quit  / filter  < > sort  r reverse  space pause  Enter details",
-            Look::Faint,
-        ),
-    };
     let right = Line::of(place, Look::Plain);
     let room = match right.width() {
         0 => width_max,
         taken => width_max.saturating_sub(taken + 2),
     };
+    let left = match view.mode {
+        Mode::Filtering => Line::of("filter: ", Look::Strong)
+            .and(&view.filter, Look::Plain)
+            .and("▏", Look::Plain)
+            .and("  Enter keeps it, Esc takes it away", Look::Faint),
+        Mode::Help => Line::of(fitting(&["Esc back", "↑ ↓ scroll"], room), Look::Faint),
+        Mode::Details => {
+            let keys = ["Esc back", "↑ ↓ other rows", "space pause"];
+            Line::of(fitting(&keys, room), Look::Faint)
+        }
+        Mode::Table => Line::of(fitting(&TABLE_KEYS, room), Look::Faint),
+    };
     left.cut(room).with_right(right, width_max)
+}
+
+/// As many of these as there is room for, from the first on.
+fn fitting(texts: &[&str], room: usize) -> String {
+    let mut line = String::new();
+    for text in texts {
+        let between = if line.is_empty() { "" } else { "  " };
+        if width(&line) + between.len() + width(text) > room {
+            break;
+        }
+        line = line + between + text;
+    }
+    line
 }
 
 /// How often something changes, in words.
