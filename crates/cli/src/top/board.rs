@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataflow_ids::stats::{ActorRow, Statistics};
 
-use super::figures::{About, Picture, RuntimeFigures, RuntimeKind, figures};
+use super::figures::{About, Picture, RuntimeFigures, RuntimeKind, Trouble, figures};
 use super::past::Past;
 
 /// How long it is said that a runtime has ended.
@@ -19,8 +19,8 @@ const QUIET_AFTER_MIN: Duration = Duration::from_secs(2);
 pub(super) enum Said {
     /// Its statistics.
     Statistics(Box<Statistics>),
-    /// Nothing that can be used, for this reason.
-    Nothing(String),
+    /// Nothing that can be used.
+    Nothing(Trouble),
     /// It has ended.
     Ended,
 }
@@ -39,7 +39,7 @@ struct Known {
     number: u64,
     about: About,
     past: Past,
-    error: Option<String>,
+    error: Option<Trouble>,
     heard_at: Duration,
 }
 
@@ -60,7 +60,7 @@ impl Board {
         self.runtimes.push(Known {
             number: self.came,
             about,
-            past: Past::default(),
+            past: Past::over(self.every),
             error: None,
             heard_at: at,
         });
@@ -103,7 +103,7 @@ impl Board {
                 known.error = None;
                 known.heard_at = at;
             }
-            Said::Nothing(why) => known.error = Some(why),
+            Said::Nothing(trouble) => known.error = Some(trouble),
             Said::Ended => {
                 let about = self.runtimes.remove(place).about;
                 let what = match (about.kind, about.run) {
@@ -131,6 +131,12 @@ impl Board {
         self.runtimes.is_empty()
     }
 
+    /// Whether no dataflow is left: only an agent, which stays.
+    pub(super) fn has_no_dataflow(&self) -> bool {
+        let mut runtimes = self.runtimes.iter();
+        !runtimes.any(|known| known.about.kind == RuntimeKind::Dataflow)
+    }
+
     /// Whether each has answered, or cannot.
     pub(super) fn is_complete(&self, has_enough: impl Fn(&Past) -> bool) -> bool {
         let mut known = self.runtimes.iter();
@@ -141,18 +147,19 @@ impl Board {
     pub(super) fn missing(&mut self, why: impl Fn(u32) -> String) {
         for known in &mut self.runtimes {
             if known.past.now().is_none() && known.error.is_none() {
-                known.error = Some(why(known.about.pid));
+                known.error = Some(Trouble::Silent(why(known.about.pid)));
             }
         }
     }
 
-    /// Everything that is known.
-    pub(super) fn picture(&self) -> Picture {
+    /// Everything that is known at this moment.
+    pub(super) fn picture(&self, at: Duration) -> Picture {
         let runtimes = self.runtimes.iter().map(|known| RuntimeFigures {
             number: known.number,
             about: known.about.clone(),
             error: known.error.clone(),
-            answer: figures(&known.past),
+            age_s: at.saturating_sub(known.heard_at).as_secs_f64(),
+            answer: figures(known.about.kind, &known.past),
         });
         Picture {
             runtimes: runtimes.collect(),

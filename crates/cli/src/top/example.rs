@@ -207,7 +207,7 @@ pub(super) fn picture(seconds: &[u64]) -> Picture {
         let said = Said::Statistics(Box::new(statistics_at(at)));
         board.said(at, number, said);
     }
-    board.picture()
+    board.picture(Duration::from_secs(seconds.last().copied().unwrap_or(0)))
 }
 
 /// A runtime of so many nodes, each of its own name.
@@ -225,5 +225,5 @@ pub(super) fn many(nodes: u32) -> Picture {
     let mut board = Board::new(Duration::from_secs(1));
     let number = board.came(Duration::ZERO, about());
     board.said(at, number, Said::Statistics(Box::new(statistics)));
-    board.picture()
+    board.picture(at)
 }

@@ -63,7 +63,7 @@ pub(super) fn run(
         ),
     };
     let nobody = dataflow_descriptor::harmless_text(&nobody);
-    let mut picture = board.picture();
+    let mut picture = board.picture(sources.now());
     let mut trouble = None;
     loop {
         let mut notes = board.ended(sources.now());
@@ -83,6 +83,14 @@ pub(super) fn run(
         let mut has_news = false;
         // What has come together is drawn together.
         for event in std::iter::once(first).chain(events.try_iter()) {
+            let event = match event.said() {
+                Ok((number, said)) => {
+                    board.said(sources.now(), number, said);
+                    has_news = true;
+                    continue;
+                }
+                Err(event) => event,
+            };
             match event {
                 Event::Leave | Event::Terminal(FromTerminal::Gone) => return Ok(Exit::Done),
                 Event::Terminal(FromTerminal::Resized) => {}
@@ -96,10 +104,8 @@ pub(super) fn run(
                         shown.open_again()?;
                     }
                 },
-                Event::Said(number, said) => {
-                    board.said(sources.now(), number, said);
-                    has_news = true;
-                }
+                // It was there: it is taken above.
+                Event::Said(..) | Event::Statistics(..) => {}
                 Event::Found(Ok(found)) => {
                     sources.found(found, &mut board)?;
                     trouble = None;
@@ -111,7 +117,7 @@ pub(super) fn run(
             }
         }
         if has_news && !view.is_paused {
-            picture = board.picture();
+            picture = board.picture(sources.now());
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn once(
     events: &Receiver<Event>,
 ) -> Result<Exit, CliError> {
     gather(board, sources, events, arguments.interval)?;
-    let picture = board.picture();
+    let picture = board.picture(sources.now());
     let text = match arguments.json {
         true => json(&picture)? + "\n",
         false if picture.runtimes.is_empty() => {
@@ -53,7 +53,11 @@ pub(super) fn once(
         }
     };
     output::write(&text)?;
-    let is_silent = |runtime: &super::figures::RuntimeFigures| runtime.error.is_some();
+    // Who has named a dataflow has asked for no agent.
+    let is_asked = |kind| arguments.dataflow.is_none() || kind == RuntimeKind::Dataflow;
+    let is_silent = |runtime: &super::figures::RuntimeFigures| {
+        runtime.error.is_some() && is_asked(runtime.about.kind)
+    };
     Ok(match picture.runtimes.iter().any(is_silent) {
         true => Exit::Failed,
         false => Exit::Done,
@@ -67,13 +71,14 @@ fn gather(
     events: &Receiver<Event>,
     interval: Duration,
 ) -> Result<(), CliError> {
-    let deadline = Instant::now() + interval + ANSWER_WAIT_MAX;
+    // A runtime says what it has at once, then at the end of an interval that has begun, and then of a whole one.
+    let deadline = Instant::now() + 2 * interval + ANSWER_WAIT_MAX;
     while !board.is_complete(Past::has_rates) {
         let left = deadline.saturating_duration_since(Instant::now());
-        match events.recv_timeout(left) {
-            Ok(Event::Said(number, said)) => board.said(sources.now(), number, said),
-            Ok(Event::Leave) => return Err(CliError::Interrupted),
-            Ok(_) => {}
+        match events.recv_timeout(left).map(Event::said) {
+            Ok(Ok((number, said))) => board.said(sources.now(), number, said),
+            Ok(Err(Event::Leave)) => return Err(CliError::Interrupted),
+            Ok(Err(_)) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
@@ -94,25 +99,30 @@ pub(super) fn lines(
     events: &Receiver<Event>,
 ) -> Result<Exit, CliError> {
     let mut due = Instant::now() + arguments.interval;
-    while !board.is_empty() {
+    // Who has named a dataflow does not wait for the end of the agent that runs it.
+    let is_over = |board: &Board| match arguments.dataflow {
+        Some(_) => board.has_no_dataflow(),
+        None => board.is_empty(),
+    };
+    while !is_over(board) {
         let left = due.saturating_duration_since(Instant::now());
-        match events.recv_timeout(left) {
-            Ok(Event::Said(number, said)) => {
+        match events.recv_timeout(left).map(Event::said) {
+            Ok(Ok((number, said))) => {
                 // What it has said at last would be in no line: how it ended.
-                let is_read = !matches!(said, Said::Ended) || write_line(&board.picture())?;
-                if !is_read {
+                let is_end = matches!(said, Said::Ended);
+                if is_end && !write_line(&board.picture(sources.now()))? {
                     return Ok(Exit::Done);
                 }
                 board.said(sources.now(), number, said);
             }
-            Ok(Event::Found(Ok(found))) => sources.found(found, board)?,
-            Ok(Event::Found(Err(why))) => output::note(&why),
-            Ok(Event::Leave) => return Ok(Exit::Done),
-            #[cfg(feature = "top")]
-            Ok(Event::Terminal(_)) => {}
+            Ok(Err(Event::Found(Ok(found)))) => sources.found(found, board)?,
+            Ok(Err(Event::Found(Err(why)))) => output::note(&why),
+            Ok(Err(Event::Leave)) => return Ok(Exit::Done),
+            Ok(Err(_)) => {}
             Err(_) => {
-                due += arguments.interval;
-                if !write_line(&board.picture())? {
+                // What was due while this process was stopped, or nobody read, is not written at once.
+                due = (due + arguments.interval).max(Instant::now());
+                if !write_line(&board.picture(sources.now()))? {
                     return Ok(Exit::Done);
                 }
             }
@@ -138,7 +148,8 @@ fn json(picture: &Picture) -> Result<String, CliError> {
 /// Every table that has rows, as wide as it is.
 fn text(picture: &Picture, wishes: &dyn Fn(Tab) -> Wishes) -> Vec<Line> {
     let mut lines = vec![Line::of(summary::who(picture), Look::Strong)];
-    lines.push(summary::totals(picture, usize::MAX));
+    let totals = summary::totals(picture, usize::MAX);
+    lines.extend(Some(totals).filter(|line| line.width() > 0));
     for runtime in &picture.runtimes {
         let about = &runtime.about;
         let what = match about.kind {
@@ -154,7 +165,7 @@ fn text(picture: &Picture, wishes: &dyn Fn(Tab) -> Wishes) -> Vec<Line> {
             Look::Faint,
         );
         lines.push(match &runtime.error {
-            Some(why) => line.and(format!(": does not answer: {why}"), Look::Wrong),
+            Some(trouble) => line.and(format!(": {trouble}"), Look::Wrong),
             None => line,
         });
     }

@@ -18,34 +18,37 @@ const SPANS_OVER_MIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Past {
     now: Option<Arc<Statistics>>,
+    every: Duration,
     rates: Base,
     processes: Base,
     spans: Base,
 }
 
-impl Default for Past {
-    fn default() -> Past {
+impl Past {
+    /// Nothing is known of a runtime that is to say something once in `every`: rates are over that time. It says it now
+    /// a little sooner, now a little later.
+    pub(super) fn over(every: Duration) -> Past {
+        let nearly = every.mul_f64(0.9);
         Past {
             now: None,
-            rates: Base::at_least(RATE_OVER_MIN),
-            processes: Base::at_least(PROCESSES_OVER_MIN),
+            every,
+            rates: Base::at_least(nearly.max(RATE_OVER_MIN)),
+            processes: Base::at_least(nearly.max(PROCESSES_OVER_MIN)),
             spans: Base::at_least(SPANS_OVER_MIN),
         }
     }
-}
 
-impl Past {
     /// These are the statistics now. Those of another keeper, or of an earlier moment than what is known, begin anew.
     pub(super) fn push(&mut self, now: Statistics) {
         let is_other = |known: &Statistics| now.keeper != known.keeper || now.at_ns < known.at_ns;
         if self.now().is_some_and(is_other) {
-            *self = Past::default();
+            *self = Past::over(self.every);
         }
         let now = Arc::new(now);
         self.rates.push(&now);
         let mut known = self.processes.base.iter();
         if known.any(|base| !are_processes_read(base)) {
-            self.processes = Base::at_least(PROCESSES_OVER_MIN);
+            self.processes = Base::at_least(self.processes.over_min);
         }
         self.processes.push(&now);
         self.spans.push(&now);
@@ -67,7 +70,7 @@ impl Past {
         self.before(&self.processes)
     }
 
-    /// Whether there is enough for rates, also for those of processes, if there are any.
+    /// Whether there is enough for rates over the whole interval, also for those of processes, if there are any.
     pub(super) fn has_rates(&self) -> bool {
         let Some(now) = self.now() else { return false };
         let has_processes = now.nodes.iter().any(|row| row.pid.is_some());
@@ -79,7 +82,9 @@ impl Past {
             let before = self.for_processes().and_then(read_last);
             before.is_some() && read_last(now) > before
         };
-        self.for_rates().is_some() && (!has_processes || is_read_again())
+        let over_ns = |base: &Statistics| u128::from(now.at_ns.saturating_sub(base.at_ns));
+        let is_over_all = |base| over_ns(base) >= self.every.mul_f64(0.9).as_nanos();
+        self.for_rates().is_some_and(is_over_all) && (!has_processes || is_read_again())
     }
 
     /// Those that recent spans of time are counted from.
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn rates_are_over_the_last_interval_and_never_over_less_than_a_good_part_of_a_second() {
-        let mut past = Past::default();
+        let mut past = Past::over(Duration::from_millis(100));
         let mut bases = Vec::new();
         for tenth in 0..40 {
             past.push(statistics_at(Duration::from_millis(100 * tenth)));
@@ -159,7 +164,7 @@ mod tests {
                 .all(|over| over.is_some_and(|over| (900..1_900).contains(&over))),
             "{bases:?}"
         );
-        let mut past = Past::default();
+        let mut past = Past::over(Duration::from_millis(100));
         past.push(statistics_at(Duration::from_secs(1)));
         past.push(statistics_at(Duration::from_secs(2)));
         past.push(statistics_at(Duration::from_secs(3)));
@@ -168,8 +173,24 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_over_the_whole_interval_however_soon_something_was_said_after_the_first() {
+        let mut past = Past::over(Duration::from_secs(3));
+        let mut has_rates = Vec::new();
+        for second in [10, 11, 14] {
+            let mut statistics = statistics_at(Duration::from_secs(second));
+            for row in &mut statistics.nodes {
+                row.pid = None;
+            }
+            past.push(statistics);
+            has_rates.push(past.has_rates());
+        }
+        assert_eq!(has_rates, [false, false, true]);
+        assert_eq!(past.for_rates().unwrap().at_ns, 10_000_000_000);
+    }
+
+    #[test]
     fn the_same_moment_twice_keeps_the_rates_and_an_earlier_one_begins_anew() {
-        let mut past = Past::default();
+        let mut past = Past::over(Duration::from_millis(100));
         for second in [1, 2, 2] {
             past.push(statistics_at(Duration::from_secs(second)));
         }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dataflow_descriptor::harmless_text;
+use dataflow_ids::stats::Statistics;
 use dataflow_runtime::client::{ClientError, Silence, Watcher};
 use dataflow_runtime::registry::{self, FoundAgent, FoundRun};
 
 use super::board::{Board, Said};
-use super::figures::{About, RuntimeKind};
+use super::figures::{About, RuntimeKind, Trouble};
 use crate::error::CliError;
 use crate::{running, silence};
 
@@ -24,11 +27,44 @@ pub(super) enum Event {
     Found(Result<Vec<Found>, String>),
     /// A runtime has said something.
     Said(u64, Said),
+    /// Its last statistics lie here, until they are taken.
+    Statistics(u64, Latest),
     /// A key was pressed, or the terminal has changed.
     #[cfg(feature = "top")]
     Terminal(super::live::FromTerminal),
     /// Somebody has asked this process to end.
     Leave,
+}
+
+/// What a runtime has said last: whoever is slow to take it finds what is newest, and nothing that is older.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Latest(Arc<Mutex<Option<Box<Statistics>>>>);
+
+impl Latest {
+    /// Puts it there; gives whether nothing was there, so that somebody has to be told.
+    fn put(&self, statistics: Box<Statistics>) -> bool {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.replace(statistics).is_none()
+    }
+
+    fn take(&self) -> Option<Box<Statistics>> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.take()
+    }
+}
+
+impl Event {
+    /// What the runtime of this number has said, if that is the event.
+    pub(super) fn said(self) -> Result<(u64, Said), Event> {
+        match self {
+            Event::Statistics(number, latest) => match latest.take() {
+                Some(statistics) => Ok((number, Said::Statistics(statistics))),
+                None => Err(Event::Statistics(number, latest)),
+            },
+            Event::Said(number, said) => Ok((number, said)),
+            event => Err(event),
+        }
+    }
 }
 
 /// A runtime that is there.
@@ -161,7 +197,8 @@ impl Sources {
         // Those that are not found any more say so themselves, with their last word.
         self.known = known;
         for (number, pid) in board.quiet(self.now()) {
-            board.said(self.now(), number, Said::Nothing(why_silent(pid)));
+            let silent = Trouble::Silent(why_silent(pid));
+            board.said(self.now(), number, Said::Nothing(silent));
         }
         Ok(())
     }
@@ -176,12 +213,14 @@ fn listen(found: &Found, number: u64, every: Duration, to: &Sender<Event>) {
             let _ = to.send(Event::Said(number, Said::Ended));
             return;
         }
-        let why = match error {
-            ClientError::Refused { reason } => reason,
-            error => error.to_string(),
+        let trouble = match error {
+            ClientError::Refused { reason } => Trouble::Refuses(harmless_text(&reason)),
+            error => Trouble::Silent(harmless_text(&error.to_string())),
         };
-        let why = dataflow_descriptor::harmless_text(&why);
-        if to.send(Event::Said(number, Said::Nothing(why))).is_err() {
+        if to
+            .send(Event::Said(number, Said::Nothing(trouble)))
+            .is_err()
+        {
             return;
         }
         std::thread::sleep(ASK_AGAIN_PAUSE);
@@ -205,11 +244,13 @@ fn listen_once(
         Ok(watcher) => watcher,
         Err(error) => return Some(error),
     };
+    let latest = Latest::default();
     loop {
         match watcher.next() {
             Ok(Some(statistics)) => {
-                let said = Said::Statistics(Box::new(statistics.clone()));
-                to.send(Event::Said(number, said)).ok()?;
+                if latest.put(Box::new(statistics.clone())) {
+                    to.send(Event::Statistics(number, latest.clone())).ok()?;
+                }
             }
             Ok(None) => return Some(ClientError::Ended),
             Err(error) => return Some(error),
@@ -229,4 +270,29 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CliErro
 /// Why a process says nothing, as far as the system knows.
 pub(super) fn why_silent(pid: u32) -> String {
     silence::remedy(&Silence::of(pid)).unwrap_or_else(|| "it says nothing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::example::statistics_at;
+    use super::*;
+
+    #[test]
+    fn who_takes_nothing_for_long_finds_one_event_with_the_last_statistics() {
+        let (to, events) = mpsc::channel();
+        let latest = Latest::default();
+        for second in 1..=100 {
+            let statistics = statistics_at(Duration::from_secs(second));
+            if latest.put(Box::new(statistics)) {
+                to.send(Event::Statistics(7, latest.clone())).unwrap();
+            }
+        }
+        let mut events = events.try_iter();
+        let (number, said) = events.next().unwrap().said().unwrap();
+        assert_eq!(number, 7);
+        assert!(matches!(said, Said::Statistics(it) if it.at_ns == 100_000_000_000));
+        assert!(events.next().is_none());
+    }
 }

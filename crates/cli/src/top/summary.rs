@@ -78,8 +78,18 @@ fn parts(picture: &Picture) -> Vec<Part> {
             .runtimes
             .iter()
             .filter(|runtime| runtime.about.kind == RuntimeKind::Dataflow);
-        of_dataflows.filter_map(|runtime| Some(&runtime.answer.as_ref()?.total))
+        // What was long ago is no part of what is now.
+        let answering = of_dataflows.filter(|runtime| runtime.error.is_none());
+        answering.filter_map(|runtime| Some(&runtime.answer.as_ref()?.total))
     };
+    let silent = picture.runtimes.iter();
+    let silent = silent
+        .filter(|runtime| runtime.about.kind == RuntimeKind::Dataflow && runtime.error.is_some());
+    let silent = silent.count() as u64;
+    if silent > 0 && levels().next().is_none() {
+        // Nothing is known, and nothing is not 0.
+        return Vec::new();
+    }
     let sum = |of: fn(&LevelFigures) -> u64| levels().map(of).fold(0, u64::saturating_add);
     let rate = |of: fn(&LevelFigures) -> Option<f64>| levels().filter_map(of).sum::<f64>();
     let mut states = BTreeMap::new();
@@ -130,6 +140,10 @@ fn parts(picture: &Picture) -> Vec<Part> {
         let text = format!("{} blocked", counted(blocked, "sender"));
         parts.push(part(text, Look::Doubtful, 1));
     }
+    if silent > 0 {
+        let text = format!("without {} that says nothing", counted(silent, "runtime"));
+        parts.push(part(text, Look::Wrong, 1));
+    }
     let cpu = known(cpu.map(|percent| format!("{} %", numbers::percent(percent))));
     parts.push(part(format!("CPU {cpu}"), Look::Plain, 3));
     let memory = known(memory.map(numbers::bytes));
@@ -143,19 +157,60 @@ mod tests {
 
     use super::super::board::{Board, Said};
     use super::super::example;
+    use super::super::figures::Trouble;
     use super::*;
 
     #[test]
     fn a_runtime_that_does_not_answer_is_not_said_to_be_nothing() {
         let mut board = Board::new(Duration::from_secs(1));
-        assert_eq!(who(&board.picture()), "nothing runs");
+        assert_eq!(who(&board.picture(Duration::from_secs(1))), "nothing runs");
         let first = board.came(Duration::ZERO, example::about());
-        assert_eq!(who(&board.picture()), "nothing has answered yet");
-        board.said(Duration::ZERO, first, Said::Nothing("it stands".to_owned()));
-        assert_eq!(who(&board.picture()), "1 does not answer");
+        assert_eq!(
+            who(&board.picture(Duration::from_secs(1))),
+            "nothing has answered yet"
+        );
+        board.said(
+            Duration::ZERO,
+            first,
+            Said::Nothing(Trouble::Silent("it stands".to_owned())),
+        );
+        assert_eq!(
+            who(&board.picture(Duration::from_secs(1))),
+            "1 does not answer"
+        );
         let second = board.came(Duration::ZERO, example::about());
-        board.said(Duration::ZERO, second, Said::Nothing("too".to_owned()));
-        assert_eq!(who(&board.picture()), "2 do not answer");
+        board.said(
+            Duration::ZERO,
+            second,
+            Said::Nothing(Trouble::Refuses("too".to_owned())),
+        );
+        assert_eq!(
+            who(&board.picture(Duration::from_secs(1))),
+            "2 do not answer"
+        );
+    }
+
+    #[test]
+    fn who_says_nothing_any_more_is_in_no_sum_and_nothing_at_all_is_not_0() {
+        let mut board = Board::new(Duration::from_secs(1));
+        let at = Duration::from_secs(1);
+        let silent = board.came(Duration::ZERO, example::about());
+        let statistics = || Said::Statistics(Box::new(example::statistics_at(at)));
+        board.said(at, silent, statistics());
+        board.said(
+            at,
+            silent,
+            Said::Nothing(Trouble::Silent("it stands".to_owned())),
+        );
+        assert_eq!(totals(&board.picture(at), 200).text(), "");
+        let other = board.came(Duration::ZERO, example::about());
+        board.said(at, other, statistics());
+        let totals = totals(&board.picture(at), 200).text();
+        assert!(totals.starts_with("3 nodes: 3 running · "), "{totals}");
+        assert!(
+            totals.contains("without 1 runtime that says nothing"),
+            "{totals}"
+        );
     }
 
     #[test]
@@ -171,7 +226,7 @@ mod tests {
             number,
             Said::Statistics(Box::new(statistics)),
         );
-        let totals = totals(&board.picture(), 100).text();
+        let totals = totals(&board.picture(Duration::from_secs(1)), 100).text();
         assert!(totals.ends_with(" · CPU – · memory –"), "{totals}");
     }
 

@@ -7,34 +7,57 @@ use dataflow_ids::stats::{EdgeRow, NodeKey};
 /// How long a chain of nodes that wait for each other is said.
 const CHAIN_MAX: usize = 8;
 
-/// For each node that waits, the one for which it does.
+/// For each node that waits, those for which it does: first the one whose message has waited for the longest time.
 #[derive(Debug, Default)]
-pub(super) struct Waits(BTreeMap<NodeKey, NodeKey>);
+pub(super) struct Waits(BTreeMap<NodeKey, Vec<NodeKey>>);
 
 impl Waits {
-    /// What these edges say. A node sends one message at a time, and so waits on one edge.
+    /// What these edges say. A message goes to all edges of an output, and its sender waits on each that has no room: `ps`
+    /// follows the same one of them (`dataflow_core::waiting::why`).
     pub(super) fn of(edges: &[EdgeRow]) -> Waits {
-        let blocked = edges.iter().filter(|edge| edge.gauges.blocked.get() > 0);
+        let mut blocked: BTreeMap<NodeKey, Vec<&EdgeRow>> = BTreeMap::new();
+        for edge in edges.iter().filter(|edge| edge.gauges.blocked.get() > 0) {
+            let key = NodeKey {
+                run: edge.key.run,
+                node: edge.source,
+            };
+            blocked.entry(key).or_default().push(edge);
+        }
+        let targets = |mut edges: Vec<&EdgeRow>| {
+            let is_owed = |edge: &&EdgeRow| edge.gauges.queued.get() + edge.gauges.held.get() > 0;
+            // Who waits for memory sleeps on all of its edges, also on those that have nothing to give back.
+            if edges.iter().any(is_owed) {
+                edges.retain(is_owed);
+            }
+            edges.sort_by_key(|edge| edge.oldest_ns.unwrap_or(u64::MAX));
+            let mut seen = BTreeSet::new();
+            let targets = edges.into_iter().map(|edge| NodeKey {
+                run: edge.key.run,
+                node: edge.target,
+            });
+            targets.filter(|target| seen.insert(*target)).collect()
+        };
+        let blocked = blocked.into_iter();
         Waits(
             blocked
-                .map(|edge| {
-                    let key = |node| NodeKey {
-                        run: edge.key.run,
-                        node,
-                    };
-                    (key(edge.source), key(edge.target))
-                })
+                .map(|(node, edges)| (node, targets(edges)))
                 .collect(),
         )
     }
 
+    /// The chain from a node ([`Waits::chain`]), and for whom it waits beside the first of that.
+    pub(super) fn of_node(&self, node: NodeKey) -> (Vec<NodeKey>, Vec<NodeKey>) {
+        let others = self.0.get(&node).into_iter().flatten().skip(1);
+        (self.chain(node), others.copied().collect())
+    }
+
     /// The node for which this one waits, then that for which that one does, and so on: the last is the root, or, in a
     /// circle, the one that was said before.
-    pub(super) fn chain(&self, node: NodeKey) -> Vec<NodeKey> {
+    fn chain(&self, node: NodeKey) -> Vec<NodeKey> {
         let mut chain = Vec::new();
         let mut seen = BTreeSet::from([node]);
         let mut waits = node;
-        while let Some(next) = self.0.get(&waits).copied()
+        while let Some(next) = self.0.get(&waits).and_then(|all| all.first().copied())
             && chain.len() < CHAIN_MAX
         {
             chain.push(next);
@@ -87,6 +110,28 @@ mod tests {
         let waits = waits(&[(0, 1), (1, 2), (2, 1)]);
         assert_eq!(waits.chain(node(0)), [node(1), node(2), node(1)]);
         assert_eq!(waits.chain(node(1)), [node(2), node(1)]);
+    }
+
+    #[test]
+    fn who_waits_for_several_waits_first_for_the_one_whose_message_is_oldest() {
+        let mut edges = [
+            example::edge(0, 0, 1),
+            example::edge(1, 0, 2),
+            example::edge(2, 0, 3),
+            example::edge(3, 2, 4),
+        ];
+        for (edge, sent_ns) in edges.iter_mut().zip([Some(20), Some(10), None, Some(30)]) {
+            edge.gauges.blocked.add(1);
+            edge.oldest_ns = sent_ns;
+            // Nobody waits for the one that has nothing to give back.
+            edge.gauges.queued.add(u64::from(sent_ns.is_some()));
+        }
+        let waits = Waits::of(&edges);
+        assert_eq!(
+            waits.of_node(node(0)),
+            (vec![node(2), node(4)], vec![node(1)])
+        );
+        assert_eq!(waits.of_node(node(2)), (vec![node(4)], vec![]));
     }
 
     #[test]

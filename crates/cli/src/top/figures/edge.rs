@@ -110,7 +110,7 @@ impl EdgeFigures {
             held: row.gauges.held.get(),
             oldest_s: row.oldest_ns.map(|sent_ns| known.since_s(sent_ns)),
             is_blocked: row.gauges.blocked.get() > 0,
-            blocked_percent: rates.map(|rates| rates.blocked * 100.0),
+            blocked_percent: rates.map(|rates| (rates.blocked * 100.0).min(100.0)),
             blocked_s: seconds(counters.blocked_ns.get()),
             is_closed: row.is_closed,
             latency: known.spans(spans.map(|spans| &spans.latency), &row.histograms.latency),

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) use edge::EdgeFigures;
 pub(super) use level::{DataflowFigures, GroupFigures, LevelFigures};
 pub(super) use node::NodeFigures;
-pub(super) use runtime::{About, Answer, RuntimeFigures, RuntimeKind, figures};
+pub(super) use runtime::{About, Answer, RuntimeFigures, RuntimeKind, Trouble, figures};
 pub(super) use service::{ActorFigures, DownloadFigures, PeerFigures, PoolFigures};
 pub(super) use span::SpanFigures;
 

@@ -55,6 +55,8 @@ pub(in crate::top) struct NodeFigures {
     pub(in crate::top) handling: Option<SpanFigures>,
     /// Which node it waits for with a message, and which that one waits for, and so on.
     pub(in crate::top) blocked_by: Vec<String>,
+    /// For which nodes it waits as well: one send goes to all of them.
+    pub(in crate::top) also_blocked_by: Vec<String>,
 }
 
 /// What the edges say of the nodes that they end in.
@@ -90,7 +92,7 @@ impl NodeFigures {
         row: &NodeRow,
         dataflow: String,
         inputs: (Option<&Inputs>, Option<&Inputs>),
-        blocked_by: Vec<String>,
+        (blocked_by, also_blocked_by): (Vec<String>, Vec<String>),
     ) -> NodeFigures {
         let numbers = &row.numbers;
         let process = &numbers.process;
@@ -125,6 +127,7 @@ impl NodeFigures {
             handling: now
                 .and_then(|now| known.spans(then.map(|then| &then.handling), &now.handling)),
             blocked_by,
+            also_blocked_by,
         }
     }
 }
@@ -175,7 +178,7 @@ mod tests {
 
     use dataflow_ids::stats::{Counter, Statistics};
 
-    use super::super::runtime::{Answer, figures};
+    use super::super::runtime::{Answer, RuntimeKind, figures};
     use crate::top::example::statistics_at;
     use crate::top::past::Past;
 
@@ -190,11 +193,11 @@ mod tests {
     }
 
     fn answer(known: impl IntoIterator<Item = Statistics>) -> Answer {
-        let mut past = Past::default();
+        let mut past = Past::over(Duration::from_millis(100));
         for statistics in known {
             past.push(statistics);
         }
-        figures(&past).unwrap()
+        figures(RuntimeKind::Dataflow, &past).unwrap()
     }
 
     #[test]

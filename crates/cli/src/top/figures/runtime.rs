@@ -1,9 +1,10 @@
 //! The figures of one runtime: of a dataflow's own, or of an agent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use dataflow_ids::stats::{NodeKey, RunNumber, Statistics};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::edge::EdgeFigures;
 use super::level::{DataflowFigures, GroupFigures, LevelFigures};
@@ -38,6 +39,37 @@ pub(in crate::top) struct About {
     pub(in crate::top) pid: u32,
 }
 
+/// What is wrong with a runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::top) enum Trouble {
+    /// It does not answer as it should, for this reason.
+    Silent(String),
+    /// It has answered that it tells nothing, for this reason.
+    Refuses(String),
+}
+
+impl Trouble {
+    /// Why.
+    fn why(&self) -> &str {
+        match self {
+            Trouble::Silent(why) | Trouble::Refuses(why) => why,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Silent(why) => write!(f, "does not answer: {why}"),
+            Trouble::Refuses(why) => write!(f, "refuses: {why}"),
+        }
+    }
+}
+
+fn why<S: Serializer>(trouble: &Option<Trouble>, to: S) -> Result<S::Ok, S::Error> {
+    trouble.as_ref().map(Trouble::why).serialize(to)
+}
+
 /// The figures of a runtime.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(in crate::top) struct RuntimeFigures {
@@ -47,8 +79,11 @@ pub(in crate::top) struct RuntimeFigures {
     /// Which one.
     #[serde(flatten)]
     pub(in crate::top) about: About,
-    /// Why it does not answer at this moment, if it does not.
-    pub(in crate::top) error: Option<String>,
+    /// Why it says nothing at this moment, if it does not.
+    #[serde(serialize_with = "why")]
+    pub(in crate::top) error: Option<Trouble>,
+    /// How long ago it has said what stands here, in seconds.
+    pub(in crate::top) age_s: f64,
     /// What it has answered last.
     #[serde(flatten)]
     pub(in crate::top) answer: Option<Answer>,
@@ -59,8 +94,8 @@ pub(in crate::top) struct RuntimeFigures {
 pub(in crate::top) struct Answer {
     /// Grows with every change.
     pub(in crate::top) revision: u64,
-    /// For how long its statistics have been kept, in seconds.
-    pub(in crate::top) at_s: f64,
+    /// For how long its statistics have been kept, in seconds; `None` of an agent, which puts together what others keep.
+    pub(in crate::top) at_s: Option<f64>,
     /// Over which time rates are, in seconds.
     pub(in crate::top) rates_over_s: Option<f64>,
     /// Sums over everything.
@@ -86,7 +121,7 @@ pub(in crate::top) struct Answer {
 }
 
 /// The figures of what one runtime has said; `None` before it has said anything.
-pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
+pub(in crate::top) fn figures(kind: RuntimeKind, past: &Past) -> Option<Answer> {
     let known = &Known {
         now: past.now()?,
         for_rates: past.for_rates(),
@@ -111,14 +146,17 @@ pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
     let rows = now.nodes.iter();
     let node_figures: Vec<NodeFigures> = rows
         .map(|row| {
-            let chain = waits.chain(row.key);
-            let blocked_by = chain.into_iter().map(|key| node(key.run, key.node));
+            let names = |keys: Vec<NodeKey>| {
+                let names = keys.into_iter().map(|key| node(key.run, key.node));
+                names.collect::<Vec<String>>()
+            };
+            let (chain, others) = waits.of_node(row.key);
             NodeFigures::of(
                 known,
                 row,
                 dataflow(row.key.run),
                 (inputs.get(&row.key), inputs_before.get(&row.key)),
-                blocked_by.collect(),
+                (names(chain), names(others)),
             )
         })
         .collect();
@@ -137,7 +175,7 @@ pub(in crate::top) fn figures(past: &Past) -> Option<Answer> {
     let used = |nodes: Option<&Vec<&NodeFigures>>| Used::by(nodes.into_iter().flatten().copied());
     Some(Answer {
         revision: now.revision,
-        at_s: seconds(now.at_ns),
+        at_s: (kind == RuntimeKind::Dataflow).then(|| seconds(now.at_ns)),
         rates_over_s: known.rates_over_s(),
         total: LevelFigures::of(
             known,

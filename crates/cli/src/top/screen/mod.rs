@@ -117,12 +117,12 @@ impl Parts {
 fn notes(scene: &Scene<'_>) -> Vec<Line> {
     let silent = scene.picture.runtimes.iter().filter_map(|runtime| {
         let about = &runtime.about;
-        let why = runtime.error.as_ref()?;
+        let trouble = runtime.error.as_ref()?;
         let what = match about.kind {
             RuntimeKind::Dataflow => about.name.clone(),
             RuntimeKind::Agent => format!("the agent {}", about.name),
         };
-        let text = format!("{what} (pid {}) does not answer: {why}", about.pid);
+        let text = format!("{what} (pid {}) {trouble}", about.pid);
         Some(Line::of(text, Look::Wrong))
     });
     let said = scene.notes.iter();

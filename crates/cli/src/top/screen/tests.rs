@@ -160,7 +160,7 @@ fn names_that_a_terminal_would_obey_are_harmless() {
     for tab in ["1", "5", "6", "7"] {
         let mut view = view();
         view.press(Key::Character(tab.chars().next().unwrap()));
-        let text = shown(&mut view, &board.picture(), (300, 12));
+        let text = shown(&mut view, &board.picture(at), (300, 12));
         let harmful = |character: char| character.is_control() && character != '\n';
         assert!(
             !text.contains(harmful) && !text.contains('\u{202e}'),

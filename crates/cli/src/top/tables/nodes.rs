@@ -109,7 +109,12 @@ pub(super) const COLUMNS: &[Column<NodeFigures>] = &[
         ("BLOCKED BY", "blocked"),
         "whose queue is full, and whose that one waits for",
         1,
-        |row| Cell::text(row.of.blocked_by.join(" → ")).looking(Look::Doubtful),
+        |row| {
+            let first = [row.of.blocked_by.join(" → ")];
+            let all = first.iter().chain(&row.of.also_blocked_by);
+            let all: Vec<&str> = all.map(String::as_str).collect();
+            Cell::text(all.join(", ")).looking(Look::Doubtful)
+        },
     )
     .stretching()
     .when(When::NotEmpty),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::top::figures::Picture;
+use crate::top::line::Look;
 
 use super::column::{Cell, Column, Heading, Key, Row, When};
 use super::tab::Tab;
@@ -85,7 +86,19 @@ pub(super) fn sheet<F>(
     }
     let ids: Vec<RowId> = rows.iter().map(|row| row.id).collect();
     let seen = seen(&ids);
-    let cells = |row: &Row<'_, F>| columns.iter().map(|column| (column.cell)(row)).collect();
+    let cells = |row: &Row<'_, F>| {
+        let is_old = row.runtime.error.is_some();
+        let cells = columns.iter().map(|column| (column.cell)(row));
+        cells
+            .map(|cell| {
+                if is_old {
+                    cell.looking(Look::Faint)
+                } else {
+                    cell
+                }
+            })
+            .collect()
+    };
     let mut cells: Vec<Vec<Cell>> = rows
         .get(seen.clone())
         .unwrap_or_default()

@@ -107,7 +107,7 @@ fn json_ends_with_what_a_runtime_has_said_at_last() {
     let ground = Ground::new();
     let mut played = Played::begin(&ground);
     // Nothing is due before it has ended.
-    let mut command = ground.dataflow(["top", "--json", "--interval", "1h"]);
+    let mut command = ground.dataflow(["top", "--json", "--interval", "60s"]);
     let top = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let top = top.spawn().unwrap();
     played.wait_until_heard();
