@@ -161,9 +161,7 @@ impl Board {
             age_s: at.saturating_sub(known.heard_at).as_secs_f64(),
             answer: figures(known.about.kind, &known.past),
         });
-        Picture {
-            runtimes: runtimes.collect(),
-        }
+        Picture::of(runtimes.collect())
     }
 
     /// Who has ended a moment ago, one a line.

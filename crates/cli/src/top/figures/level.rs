@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dataflow_ids::stats::{DataflowRow, EdgeCounters, GroupRow, Level};
+use dataflow_ids::stats::{DataflowRow, EdgeCounters, Level};
 use dataflow_ids::{DropReason, LifeCycle};
 use serde::Serialize;
 
@@ -22,6 +22,13 @@ impl Dropped {
                 .map(|reason| (reason, counters.dropped(reason).get()))
                 .collect(),
         )
+    }
+
+    fn add(&mut self, more: &Dropped) {
+        for (reason, more) in &more.0 {
+            let sum = self.0.entry(*reason).or_default();
+            *sum = sum.saturating_add(*more);
+        }
     }
 
     /// How many for this reason.
@@ -125,6 +132,53 @@ impl LevelFigures {
     }
 }
 
+/// A sum of what is known of two; what is known of neither is not known.
+fn sum<N>(one: Option<N>, other: Option<N>, add: fn(N, N) -> N) -> Option<N> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(add(one, other)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl LevelFigures {
+    /// Adds the figures of other members. Spans of time cannot be added: they stay as they are.
+    pub(super) fn add(&mut self, more: &LevelFigures) {
+        let counts = [
+            (&mut self.nodes, more.nodes),
+            (&mut self.edges, more.edges),
+            (&mut self.transitions, more.transitions),
+            (&mut self.restarts, more.restarts),
+            (&mut self.sent, more.sent),
+            (&mut self.received, more.received),
+            (&mut self.sent_bytes, more.sent_bytes),
+            (&mut self.lost, more.lost),
+            (&mut self.queued, more.queued),
+            (&mut self.held, more.held),
+            (&mut self.blocked_senders, more.blocked_senders),
+        ];
+        for (sum, more) in counts {
+            *sum = sum.saturating_add(more);
+        }
+        let rates = [
+            (&mut self.sent_per_s, more.sent_per_s),
+            (&mut self.received_per_s, more.received_per_s),
+            (&mut self.sent_bytes_per_s, more.sent_bytes_per_s),
+            (&mut self.dropped_per_s, more.dropped_per_s),
+            (&mut self.cpu_percent, more.cpu_percent),
+        ];
+        for (one, more) in rates {
+            *one = sum(*one, more, |one, more| one + more);
+        }
+        self.cpu_s += more.cpu_s;
+        self.memory_bytes = sum(self.memory_bytes, more.memory_bytes, u64::saturating_add);
+        self.dropped.add(&more.dropped);
+        for (state, more) in &more.states {
+            let sum = self.states.entry(*state).or_default();
+            *sum = sum.saturating_add(*more);
+        }
+    }
+}
+
 /// The figures of a dataflow.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(in crate::top) struct DataflowFigures {
@@ -156,40 +210,6 @@ impl DataflowFigures {
             run: super::service::line(&row.run),
             peer: row.peer.to_string(),
             up_for_s: known.since_s(row.added_ns),
-            level: LevelFigures::of(
-                known,
-                known.for_rates.and_then(level).as_ref(),
-                known.for_spans.and_then(level).as_ref(),
-                &row.level,
-                used,
-            ),
-        }
-    }
-}
-
-/// The figures of all nodes of one name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in crate::top) struct GroupFigures {
-    /// The name; `None` for those whose names came after there were as many groups as there may be.
-    pub(in crate::top) group: Option<String>,
-    /// Their figures.
-    #[serde(flatten)]
-    pub(in crate::top) level: LevelFigures,
-}
-
-impl GroupFigures {
-    pub(super) fn of(known: &Known<'_>, row: &GroupRow, used: Used) -> GroupFigures {
-        let level = |statistics: &'_ dataflow_ids::stats::Statistics| {
-            let rows = &statistics.groups;
-            // The one without a name is the last.
-            let place = rows.binary_search_by(|other| {
-                let order = |row: &GroupRow| (row.name.is_none(), row.name.clone());
-                order(other).cmp(&order(row))
-            });
-            place.ok().map(|place| rows[place].level)
-        };
-        GroupFigures {
-            group: row.name.as_ref().map(ToString::to_string),
             level: LevelFigures::of(
                 known,
                 known.for_rates.and_then(level).as_ref(),

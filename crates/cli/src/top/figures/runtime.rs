@@ -7,7 +7,8 @@ use dataflow_ids::stats::{NodeKey, RunNumber, Statistics};
 use serde::{Serialize, Serializer};
 
 use super::edge::EdgeFigures;
-use super::level::{DataflowFigures, GroupFigures, LevelFigures};
+use super::group::GroupFigures;
+use super::level::{DataflowFigures, LevelFigures};
 use super::node::{Inputs, NodeFigures, Used};
 use super::service::{ActorFigures, AuditFigures, DownloadsFigures, PeerFigures, PoolFigures};
 use super::span::{Known, seconds};

@@ -62,14 +62,48 @@ impl Known<'_> {
 
     /// How long something took lately, or else since the beginning; `None` when it never was.
     pub(super) fn spans(&self, before: Option<&Histogram>, now: &Histogram) -> Option<SpanFigures> {
-        let over_s = self.over_s(self.for_spans);
-        let lately = before.and_then(|before| of(&grown(before, now), over_s));
-        lately.or_else(|| of(now, None))
+        self.all_spans(before, now).figures()
+    }
+
+    /// What the figures of [`Known::spans`] are made of.
+    pub(super) fn all_spans(&self, before: Option<&Histogram>, now: &Histogram) -> Spans {
+        Spans {
+            lately: before.map(|before| grown(before, now)).unwrap_or_default(),
+            over_s: self.over_s(self.for_spans),
+            all: *now,
+        }
     }
 
     /// For how long something has been so, in seconds.
     pub(super) fn since_s(&self, moment_ns: u64) -> f64 {
         seconds(self.now.at_ns.saturating_sub(moment_ns))
+    }
+}
+
+/// How long something took, in a form that can be added.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Spans {
+    lately: Histogram,
+    /// Over which time `lately` is, in seconds.
+    over_s: Option<f64>,
+    all: Histogram,
+}
+
+impl Spans {
+    /// The figures of what was lately, or else since the beginning; `None` when it never was.
+    pub(super) fn figures(&self) -> Option<SpanFigures> {
+        of(&self.lately, self.over_s).or_else(|| of(&self.all, None))
+    }
+
+    /// Adds what took its time elsewhere.
+    pub(super) fn add(&mut self, more: &Spans) {
+        add(&mut self.lately, &more.lately);
+        add(&mut self.all, &more.all);
+        // What is longer covers both.
+        self.over_s = match (self.over_s, more.over_s) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
     }
 }
 

@@ -1,13 +1,28 @@
-//! The table of groups: all nodes of one name, in all dataflows of a runtime.
+//! The table of groups: all nodes of one name, in all dataflows of all runtimes.
 
 use crate::top::figures::{GroupFigures, Picture};
 use crate::top::line::Look;
 
-use super::column::{Cell, Column, Row, When, number, text};
+use super::column::{Cell, Column, Row, number, text};
+use super::sheet::RowId;
 use super::{levels, tab};
 
 pub(super) fn rows(picture: &Picture) -> Vec<Row<'_, GroupFigures>> {
-    tab::rows(picture, |answer| tab::placed(&answer.groups))
+    // They are of no runtime alone; any that answers stands for all.
+    let mut runtimes = picture.runtimes.iter();
+    let Some(runtime) = runtimes.find(|runtime| runtime.error.is_none()) else {
+        return Vec::new();
+    };
+    let rows = tab::placed(&picture.groups).into_iter();
+    rows.map(|(numbers, of)| Row {
+        id: RowId {
+            runtime: 0,
+            numbers,
+        },
+        runtime,
+        of,
+    })
+    .collect()
 }
 
 pub(super) const COLUMNS: &[Column<GroupFigures>] = &[
@@ -21,13 +36,6 @@ pub(super) const COLUMNS: &[Column<GroupFigures>] = &[
         },
     )
     .stretching(),
-    text::<GroupFigures>(
-        ("RUNTIME", "runtime"),
-        "the runtime that has them",
-        4,
-        |row| Cell::text(&row.runtime.about.name),
-    )
-    .when(When::SeveralRuntimes),
     number(("COUNT", "count"), "how many nodes there are", 4, |row| {
         levels::nodes(&row.of.level)
     }),
