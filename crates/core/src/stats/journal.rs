@@ -16,18 +16,20 @@ const WEIGHT_MAX: usize = 65_536;
 /// How much room an edge's facts take, beside a transition.
 const EDGE_WEIGHT: usize = 32;
 
-/// One thing that a book was told.
+/// One thing that a book was told. Most are transitions, and none takes more room than they do.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     Transition(RunNumber, Transition),
     EdgeRead(EdgeKey, Box<EdgeFacts>),
-    ProcessRead(NodeKey, ProcessFacts),
+    ProcessRead(NodeKey, Box<ProcessFacts>),
     Actors(Vec<ActorRow>),
     Peers(Vec<PeerRow>),
-    Downloads(Downloads),
-    Pool(PoolRow),
+    Downloads(Box<Downloads>),
+    Pool(Box<PoolRow>),
     Audited(u64, u64),
 }
+
+const _: () = assert!(size_of::<Fact>() <= size_of::<(RunNumber, Transition)>());
 
 /// What a book was told since its last changes were taken.
 #[derive(Debug, Default)]
@@ -78,6 +80,19 @@ impl Journal {
 pub struct Changes {
     what: What,
     at: Option<Time>,
+    /// The book's revision after them.
+    revision: u64,
+}
+
+/// A copy was told all that its book was, and is not what the book is: something was lost on the way, or was not written
+/// down, which is a fault in ours. It has to be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the copy has revision {copy} where the book has {book}: it has to be told the whole")]
+pub struct Strayed {
+    /// The copy's revision.
+    pub copy: u64,
+    /// The book's.
+    pub book: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -115,23 +130,31 @@ impl Book {
         if let Some(at) = at {
             self.moment(at);
         }
-        let journal = std::mem::replace(
-            &mut self.journal,
-            Journal {
-                is_kept: true,
-                ..Journal::default()
-            },
-        );
+        let next = Journal {
+            is_kept: true,
+            // The next are likely to be about as many.
+            facts: Vec::with_capacity(self.journal.facts.len()),
+            ..Journal::default()
+        };
+        let journal = std::mem::replace(&mut self.journal, next);
         let what = if is_lost || journal.has_gap || !journal.is_kept {
             What::Whole(Box::new(self.fork()))
         } else {
             What::Facts(journal.facts)
         };
-        Changes { what, at }
+        Changes {
+            what,
+            at,
+            revision: self.revision(),
+        }
     }
 
     /// Makes this copy what the book was when the changes were taken.
-    pub fn follow(&mut self, changes: Changes) {
+    ///
+    /// # Errors
+    ///
+    /// [`Strayed`] when it is something else then: it is good for nothing until it has followed the whole.
+    pub fn follow(&mut self, changes: Changes) -> Result<(), Strayed> {
         match changes.what {
             What::Whole(book) => *self = *book,
             What::Facts(facts) => {
@@ -143,6 +166,8 @@ impl Book {
         if let Some(at) = changes.at {
             self.moment(at);
         }
+        let (copy, book) = (self.revision(), changes.revision);
+        (copy == book).then_some(()).ok_or(Strayed { copy, book })
     }
 
     /// What the book has refused, its copy refuses too.
@@ -159,8 +184,8 @@ impl Book {
             }
             Fact::Actors(rows) => self.actors(rows),
             Fact::Peers(rows) => self.peers(rows),
-            Fact::Downloads(downloads) => self.downloads(downloads),
-            Fact::Pool(row) => self.pool(row),
+            Fact::Downloads(downloads) => self.downloads(*downloads),
+            Fact::Pool(row) => self.pool(*row),
             Fact::Audited(recounted, mismatches) => self.audited(recounted, mismatches),
         }
     }
@@ -177,5 +202,56 @@ impl Changes {
     #[must_use]
     pub fn are_whole(&self) -> bool {
         matches!(self.what, What::Whole(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dataflow_ids::stats::Keeper;
+    use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId, NodeIndex};
+
+    use super::super::GROUPS_MAX;
+    use super::*;
+
+    #[test]
+    fn a_copy_that_was_not_told_everything_says_so_and_the_whole_mends_it() {
+        let peer = "here".parse().expect("a name");
+        let flow = DataflowName::new("flow").expect("a name");
+        let name = NodeId::new("worker").expect("a name");
+        let at = |ms| Time(Duration::from_millis(ms));
+        let mut book = Book::new(Keeper(1), GROUPS_MAX);
+        let run = book.add_dataflow(at(0), peer, "a run".to_owned(), flow);
+        for node in (0..3).map(NodeIndex) {
+            let key = NodeKey { run, node };
+            book.add_node(at(0), key, &name).expect("its run is there");
+        }
+        let mut copy = book.begin_copy();
+        for node in (0..3).map(NodeIndex) {
+            let placed = Transition {
+                node,
+                to: LifeCycle::Placed,
+                epoch: Epoch::NONE,
+                at: at(1),
+            };
+            book.transition(run, placed).expect("it is allowed");
+        }
+        let mut changes = book.changes(Some(at(2)), false);
+        let What::Facts(facts) = &mut changes.what else {
+            panic!("nothing was lost: {changes:?}");
+        };
+        assert_eq!(facts.len(), 3);
+        facts.remove(1);
+        let strayed = Strayed {
+            copy: book.revision() - 1,
+            book: book.revision(),
+        };
+        assert_eq!(copy.follow(changes), Err(strayed));
+        // What comes next does not make up for it.
+        assert_eq!(copy.follow(book.changes(None, false)), Err(strayed));
+        assert_eq!(copy.follow(book.changes(None, true)), Ok(()));
+        let [copied, kept] = [&mut copy, &mut book].map(|book| book.publish(at(3)).statistics());
+        assert_eq!(copied, kept);
     }
 }

@@ -32,7 +32,7 @@ pub use delta::{Gap, apply};
 pub use facts::{EdgeFacts, EdgeSpec, NotThere, ProcessFacts, RefusedTransition, Transition};
 pub use groups::GROUPS_MAX;
 pub use histogram::{count, quantile};
-pub use journal::Changes;
+pub use journal::{Changes, Strayed};
 pub use levels::time_in_state_ns;
 pub use rates::{EdgeRates, rate, rates};
 pub use recount::{AuditMismatch, Whose};

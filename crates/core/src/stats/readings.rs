@@ -144,7 +144,7 @@ impl Book {
     ///
     /// [`NotThere`] when the node is not there.
     pub fn process_read(&mut self, key: NodeKey, facts: &ProcessFacts) -> Result<(), NotThere> {
-        (self.journal).write(1, || Fact::ProcessRead(key, *facts));
+        (self.journal).write(1, || Fact::ProcessRead(key, Box::new(*facts)));
         let node = u64::from(key.node.0);
         let run = self.now.runs.get(key.run.0).ok_or(NotThere::Run(key.run))?;
         let (Some(life), Some(known)) = (run.lives.get(node), run.traffic.get(node)) else {

@@ -31,7 +31,7 @@ impl Book {
     /// Takes how all downloads stand now.
     pub fn downloads(&mut self, downloads: Downloads) {
         let weight = downloads.rows.len();
-        (self.journal).write(weight, || Fact::Downloads(downloads.clone()));
+        (self.journal).write(weight, || Fact::Downloads(Box::new(downloads.clone())));
         if *self.now.downloads != downloads {
             self.now.downloads = Arc::new(downloads);
             self.changed();
@@ -40,7 +40,7 @@ impl Book {
 
     /// Takes how the pool stands now.
     pub fn pool(&mut self, row: PoolRow) {
-        self.journal.write(1, || Fact::Pool(row));
+        self.journal.write(1, || Fact::Pool(Box::new(row)));
         if self.now.pool != Some(row) {
             self.now.pool = Some(row);
             self.changed();

@@ -2,7 +2,7 @@
 //! snapshots are published of it. So a reader does not make the keeper copy what it changes next.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Book, Changes};
@@ -20,21 +20,29 @@ const UNTOLD_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct CopyOfStatistics {
     changes: mpsc::Sender<Changes>,
+    lost: Arc<Lost>,
+}
+
+/// What the copy tells the keeper.
+#[derive(Debug, Default)]
+struct Lost {
     /// The copy was lost, with what it was told last.
-    is_lost: Arc<AtomicBool>,
+    is_lost: AtomicBool,
+    /// How often it was not what the keeper is, although it was told all: a fault in ours.
+    strayed: AtomicU64,
 }
 
 /// What the copy's task has, also when it begins anew.
 struct Following {
     copy: Mutex<Copy>,
-    is_lost: Arc<AtomicBool>,
+    lost: Arc<Lost>,
 }
 
 struct Copy {
     book: Book,
     received: mpsc::Receiver<Changes>,
     publisher: Publisher,
-    /// A panic has left it somewhere between two changes.
+    /// A panic has left it somewhere between two changes, or it is not what it should be.
     is_broken: bool,
 }
 
@@ -47,7 +55,7 @@ impl CopyOfStatistics {
         publisher: Publisher,
     ) -> CopyOfStatistics {
         let (changes, received) = mpsc::channel(WAITING_MAX);
-        let is_lost = Arc::new(AtomicBool::new(false));
+        let lost = Arc::new(Lost::default());
         let following = Arc::new(Following {
             copy: Mutex::new(Copy {
                 book: book.begin_copy(),
@@ -55,12 +63,12 @@ impl CopyOfStatistics {
                 publisher,
                 is_broken: false,
             }),
-            is_lost: Arc::clone(&is_lost),
+            lost: Arc::clone(&lost),
         });
         thread.keep("copy of a run's statistics", move || {
             follow(Arc::clone(&following))
         });
-        CopyOfStatistics { changes, is_lost }
+        CopyOfStatistics { changes, lost }
     }
 
     /// Tells the copy what it has not been told, to be published as of this moment. When there is no room for it now, the
@@ -86,13 +94,18 @@ impl CopyOfStatistics {
         let Ok(room) = self.changes.try_reserve() else {
             return;
         };
-        let is_lost = self.is_lost.swap(false, Ordering::AcqRel);
+        let is_lost = self.lost.is_lost.swap(false, Ordering::AcqRel);
+        let strayed = self.lost.strayed.swap(0, Ordering::AcqRel);
+        if strayed > 0 {
+            // Whoever looks has seen, or would have seen, what is wrong.
+            book.audited(0, strayed);
+        }
         room.send(book.changes(at, is_lost));
     }
 }
 
-/// Follows until nothing more is told. A panic leaves a copy that cannot be relied on: it waits for the whole then, and
-/// nothing is published before.
+/// Follows until nothing more is told. A panic leaves a copy that cannot be relied on, and one that is not what the keeper is
+/// cannot be either: it waits for the whole then, and nothing is published before.
 async fn follow(following: Arc<Following>) {
     let mut copy = following.copy.lock().await;
     let Copy {
@@ -102,7 +115,7 @@ async fn follow(following: Arc<Following>) {
         is_broken,
     } = &mut *copy;
     if *is_broken {
-        following.is_lost.store(true, Ordering::Release);
+        following.lost.is_lost.store(true, Ordering::Release);
     }
     while let Some(changes) = received.recv().await {
         if *is_broken && !changes.are_whole() {
@@ -110,7 +123,13 @@ async fn follow(following: Arc<Following>) {
         }
         *is_broken = true;
         let published_at = changes.published_at();
-        book.follow(changes);
+        let followed = book.follow(changes);
+        if let Err(strayed) = followed {
+            tracing::error!(%strayed, "statistics: a copy is not what it was told");
+            following.lost.strayed.fetch_add(1, Ordering::AcqRel);
+            following.lost.is_lost.store(true, Ordering::Release);
+            continue;
+        }
         *is_broken = false;
         if let Some(at) = published_at {
             publisher.publish(book.publish(at));
@@ -221,11 +240,31 @@ mod tests {
         change(&mut book, run, 1, 1);
         // As after a panic between two changes.
         drop(book.changes(None, false));
-        copy.is_lost.store(true, Ordering::Release);
+        copy.lost.is_lost.store(true, Ordering::Release);
         change(&mut book, run, 2, 2);
         copy.publish(&mut book, at(1));
         wait_for(&book, &source);
         let seen = source.snapshots.borrow().statistics();
         assert_eq!(seen, book.publish(Time::START).statistics());
+    }
+
+    #[test]
+    fn a_copy_that_something_was_not_told_counts_as_a_mismatch_and_is_made_anew() {
+        let thread = StatisticsThread::start().unwrap();
+        let (mut book, run) = book();
+        let publisher = Publisher::new(book.publish(Time::START));
+        let source = publisher.source().clone();
+        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        change(&mut book, run, 1, 1);
+        // As if it had not been written down.
+        drop(book.changes(None, false));
+        change(&mut book, run, 2, 2);
+        while source.snapshots.borrow().revision() < book.revision() {
+            copy.publish(&mut book, at(1));
+            std::thread::yield_now();
+        }
+        let seen = source.snapshots.borrow().statistics();
+        assert_eq!(seen, book.publish(Time::START).statistics());
+        assert_eq!(seen.audit.mismatches.get(), 1);
     }
 }

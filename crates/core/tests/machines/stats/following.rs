@@ -34,7 +34,8 @@ fn a_copy_that_is_told_the_changes_is_the_book_at_each_of_them() {
                 lost += 1;
             }
             let now = play.moment();
-            copy.follow(play.book.changes(Some(now), is_lost));
+            let followed = copy.follow(play.book.changes(Some(now), is_lost));
+            assert_eq!(followed, Ok(()));
             told += 1;
             assert_eq!(play.book.untold(), 0);
             is_the_same(&mut copy, &mut play);
@@ -67,7 +68,8 @@ fn what_a_copy_is_not_told_for_long_takes_a_bounded_room() {
         most = most.max(book.untold());
     }
     assert!((1000..100_000).contains(&most), "{most}");
-    copy.follow(book.changes(Some(Time::START), false));
+    copy.follow(book.changes(Some(Time::START), false))
+        .expect("nothing was lost");
     let published = [&mut book, &mut copy].map(|book| book.publish(Time::START).statistics());
     assert_eq!(published[0], published[1]);
 }
