@@ -13,8 +13,8 @@ pub(super) fn shifted(at: Time) -> Time {
     at.after(Duration::from_nanos(BEGAN_NS))
 }
 
-/// How a keeper's moments become a collector's: the clocks may run on different machines, so what is said first fixes
-/// how far they are apart.
+/// How a keeper's moments become a collector's: the clocks may run on different machines. What is said was true a while ago,
+/// and how long ago nobody knows; so of all that was said, what came soonest says best how far they are apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offset(i128);
 
@@ -22,6 +22,11 @@ impl Offset {
     /// `theirs` is now, which is `ours`.
     pub(super) fn new(theirs: u64, ours: u64) -> Offset {
         Offset(i128::from(ours) - i128::from(theirs))
+    }
+
+    /// Learns of something said at `theirs`, and heard at `ours`.
+    pub(super) fn learn(&mut self, theirs: u64, ours: u64) {
+        self.0 = self.0.min(Offset::new(theirs, ours).0);
     }
 
     /// A moment of theirs as one of ours.

@@ -42,8 +42,9 @@ fn counters_followed(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
     followed
 }
 
-/// Since when a node is in its state, and how long it was in each before.
+/// Since when a node is there and in its state, and how long it was in each before.
 ///
+/// Moments may come out earlier than before, since one learns how far the clocks are apart: then it is older than was known.
 /// A row may say that the node has left a state at a moment up to which somebody has seen it in that state here. What was
 /// seen stays, so it has left it at that moment, and was as much shorter in another state: it is in one state at a time, and
 /// its times add up to its age.
@@ -52,14 +53,18 @@ fn followed_times(
     old: &Life,
     is_new: bool,
     numbers: &NodeNumbers,
-) -> (u64, StatesNs<u64>) {
+) -> (u64, u64, StatesNs<u64>) {
+    let added_ns = put.offset.ours(numbers.added_ns).min(old.added_ns);
     let said_ns = put.offset.ours(numbers.since_ns);
     let is_in_it_still = !is_new && old.state == numbers.state && said_ns <= old.since_ns;
     let mut seen_ns = old.time_in_state_ns;
     let since_ns = if is_new {
         said_ns.min(put.now_ns)
     } else if is_in_it_still {
-        old.since_ns
+        // There is room for what was seen before.
+        let before_ns = LifeCycle::ALL.map(|state| seen_ns[state]);
+        let before_ns = before_ns.into_iter().fold(added_ns, u64::saturating_add);
+        said_ns.max(before_ns).min(old.since_ns)
     } else {
         let seen = &mut seen_ns[old.state];
         *seen = seen.saturating_add(put.published_ns.saturating_sub(old.since_ns));
@@ -71,14 +76,14 @@ fn followed_times(
         times_ns[state] = numbers.time_in_state_ns[state].max(seen_ns[state]);
         all_ns += u128::from(times_ns[state]);
     }
-    let age_ns = u128::from(since_ns.saturating_sub(old.added_ns));
+    let age_ns = u128::from(since_ns.saturating_sub(added_ns));
     for state in LifeCycle::ALL {
         let excess_ns = u64::try_from(all_ns.saturating_sub(age_ns)).unwrap_or(u64::MAX);
         let fewer_ns = (times_ns[state] - seen_ns[state]).min(excess_ns);
         times_ns[state] -= fewer_ns;
         all_ns -= u128::from(fewer_ns);
     }
-    (since_ns, times_ns)
+    (added_ns, since_ns, times_ns)
 }
 
 /// Takes a node's row: of one that is there, of a new one, or of one that has the key of another that has gone.
@@ -131,8 +136,9 @@ pub(super) fn take_node(
         (life, Traffic::default())
     });
     let is_new = known.is_none();
-    let (since_ns, time_in_state_ns) = followed_times(put, &old, is_new, numbers);
+    let (added_ns, since_ns, time_in_state_ns) = followed_times(put, &old, is_new, numbers);
     let life = Life {
+        added_ns,
         since_ns,
         time_in_state_ns,
         transitions: followed(old.transitions, numbers.transitions),

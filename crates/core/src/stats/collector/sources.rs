@@ -237,6 +237,7 @@ impl Collector {
             return;
         };
         known.revision = delta.to;
+        known.offset.learn(delta.at_ns, now_ns);
         let book = &mut self.book;
         // What goes, went when the source said so, and not when the network has brought it; but not before a moment at
         // which somebody has seen it here.

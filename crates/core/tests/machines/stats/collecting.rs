@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{
-    Book, Collector, Ended, Gap, Resync, Snapshot, Source, Transition, apply,
+    Book, Collector, Ended, Gap, ProcessFacts, Resync, Snapshot, Source, Transition, apply,
 };
 use dataflow_ids::stats::{Counter, EdgeKey, Keeper, NodeKey, PeerRow};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex, PeerState};
@@ -323,4 +323,53 @@ fn an_audit_that_has_found_nothing_changes_nothing() {
     assert_eq!(all.book().revision(), revision);
     all.audited(2, 0);
     assert_eq!(all.book().revision(), revision + 1);
+}
+
+#[test]
+fn times_are_those_of_the_keeper_also_when_the_first_that_was_heard_of_it_was_old() {
+    // What it published at 0 s is heard at 0.9 s; from then on it is heard at once.
+    let mut all = collector();
+    let (mut book, run) = two_nodes_of(Keeper(1));
+    let mut told = book.publish(milliseconds(0));
+    all.whole(milliseconds(900), &source("a"), told.statistics())
+        .unwrap();
+    all.publish(milliseconds(900));
+    let placed = Transition {
+        node: NodeIndex(0),
+        to: LifeCycle::Placed,
+        epoch: Epoch(0),
+        at: milliseconds(1_000),
+    };
+    book.transition(run, placed).unwrap();
+    let key = NodeKey {
+        run,
+        node: NodeIndex(0),
+    };
+    let read = ProcessFacts {
+        epoch: Epoch(0),
+        pid: Some(1),
+        cpu_ns: 5,
+        memory_bytes: 1,
+        read_at: Some(milliseconds(1_000)),
+    };
+    book.process_read(key, &read).unwrap();
+    for moment in [1_000, 1_300, 1_600, 1_700, 2_500] {
+        send(&mut book, moment);
+        let now = book.publish(milliseconds(moment));
+        all.delta(milliseconds(moment), &source("a"), now.since(&told))
+            .unwrap();
+        told = now;
+        let later = milliseconds(moment + 200);
+        let (shown, kept) = (all.publish(later), book.publish(later));
+        assert_eq!(times(&shown), times(&kept), "at {moment} ms");
+        let rows = shown.nodes().zip(kept.nodes());
+        let apart_ns = shown.at_ns() - kept.at_ns();
+        for (shown, kept) in rows {
+            let (shown, kept) = (shown.numbers, kept.numbers);
+            assert_eq!(shown.added_ns, kept.added_ns + apart_ns);
+            assert_eq!(shown.since_ns, kept.since_ns + apart_ns);
+            let read_at_ns = kept.process.read_at_ns.map(|at_ns| at_ns + apart_ns);
+            assert_eq!(shown.process.read_at_ns, read_at_ns);
+        }
+    }
 }
