@@ -1,4 +1,5 @@
-//! What the benches share: the clock, the figures, the controls, one measured dataflow, what a process takes, and the pools.
+//! What the benches share: the clock, the figures, the controls, one measured dataflow, what a process takes, on which
+//! processors it runs, and the pools.
 
 pub mod arguments;
 pub mod clock;
@@ -7,3 +8,4 @@ pub mod figures;
 pub mod measured;
 pub mod pools;
 pub mod processes;
+pub mod processors;

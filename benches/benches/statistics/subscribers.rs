@@ -19,10 +19,12 @@ use std::time::Duration;
 
 use dataflow_benches::clock::{now_ns, sleep_until, thread_ns};
 use dataflow_benches::figures::median;
+use dataflow_benches::processors::{apart, stay_on};
 use dataflow_core::Time;
 use dataflow_core::stats::{Book, Changes, Snapshot};
 use dataflow_wire::client::{ClientReply, in_parts};
 use dataflow_wire::frame::encode_frame;
+use rustix::thread::CpuSet;
 
 use crate::Effort;
 use crate::filled::{Filled, make};
@@ -56,6 +58,35 @@ enum Pace {
     Paced,
 }
 
+/// Who watches.
+#[derive(Debug, Clone, Copy)]
+struct Watching {
+    subscribers: usize,
+    /// Between two snapshots.
+    every_ns: u64,
+    name: &'static str,
+}
+
+/// The first is what the others are compared with. The second shows what it costs to publish more often, and the third what
+/// telling costs beside that.
+const WATCHING: [Watching; 3] = [
+    Watching {
+        subscribers: 0,
+        every_ns: UNWATCHED_NS,
+        name: "nobody",
+    },
+    Watching {
+        subscribers: 0,
+        every_ns: WATCHED_NS,
+        name: "nobody, but at 10 Hz",
+    },
+    Watching {
+        subscribers: SUBSCRIBERS,
+        every_ns: WATCHED_NS,
+        name: "50",
+    },
+];
+
 /// What a transition costs, in nanoseconds, with its part of the publishing.
 #[derive(Debug, Default)]
 struct Costs {
@@ -65,77 +96,103 @@ struct Costs {
     told_hz: Vec<f64>,
 }
 
+/// Where the threads run.
+#[derive(Debug, Clone)]
+struct Threads {
+    /// That which makes the transitions, and all others, unless they run anywhere.
+    apart: Option<(CpuSet, CpuSet)>,
+    name: &'static str,
+}
+
 /// Prints the costs.
 pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
-    let span_ns = if effort.is_quick {
-        2_000_000_000
-    } else {
-        5_000_000_000
+    let (rounds, span_ns) = match effort.is_quick {
+        true => (effort.rounds, 2_000_000_000),
+        false => (5, 5_000_000_000),
     };
     println!(
-        "\na transition with {NODES} nodes, while nobody watches and while {SUBSCRIBERS} do at 10 Hz, medians of {} \
-         rounds of {} s (goal: < 2 %)\n               watched by   processor       clock   each is told",
-        effort.rounds,
+        "\na transition with {NODES} nodes, while nobody watches and while {SUBSCRIBERS} do at 10 Hz, medians of {rounds} \
+         rounds of {} s (goal: < 2 %)\n                    threads           watched by              processor              clock   each is told",
         span_ns / 1_000_000_000
     );
     let mut filled = Filled::new(NODES);
     let folder = tempfile::tempdir()?;
-    for (name, pace) in [
+    let anywhere = Threads {
+        apart: None,
+        name: "anywhere",
+    };
+    let apart = apart()?.map(|apart| Threads {
+        apart: Some(apart),
+        name: "apart",
+    });
+    for (pace_name, pace) in [
         ("flat out", Pace::FlatOut),
         ("10,000 a second", Pace::Paced),
     ] {
-        let (mut alone, mut watched) = (Costs::default(), Costs::default());
-        for round in 0..=effort.rounds {
-            // The first round warms.
-            let mut unused = Costs::default();
-            for (subscribers, costs) in [(0, &mut alone), (SUBSCRIBERS, &mut watched)] {
-                let costs = if round == 0 { &mut unused } else { costs };
-                one_round(
-                    &mut filled,
-                    folder.path(),
-                    pace,
-                    subscribers,
-                    span_ns,
-                    costs,
-                )?;
+        for threads in [Some(&anywhere), apart.as_ref()].into_iter().flatten() {
+            let mut all = WATCHING.map(|_| Costs::default());
+            // What is warm at first is not at last.
+            let warming = Watching {
+                every_ns: WATCHED_NS,
+                ..WATCHING[0]
+            };
+            one_round(
+                &mut filled,
+                folder.path(),
+                (pace, warming, threads),
+                span_ns / 2,
+            )?;
+            for _ in 0..rounds {
+                for (watching, costs) in WATCHING.iter().zip(&mut all) {
+                    let round = (pace, *watching, threads);
+                    costs.take(one_round(&mut filled, folder.path(), round, span_ns)?);
+                }
+            }
+            let all = all.map(Costs::medians);
+            let more = |now: f64, before: f64| 100.0 * (now / before - 1.0);
+            for (watching, [processor, clock, told]) in WATCHING.iter().zip(all) {
+                println!(
+                    "  {pace_name:<16}  {:<8}  {:<20}   {processor:>6.0} ns {:>+6.1} %   {clock:>6.0} ns {:>+6.1} %   {told:>6.1} Hz",
+                    threads.name,
+                    watching.name,
+                    more(processor, all[0][0]),
+                    more(clock, all[0][1]),
+                );
             }
         }
-        let [alone, watched] = [alone, watched].map(Costs::medians);
-        for (subscribers, [processor, clock, told]) in [(0, alone), (SUBSCRIBERS, watched)] {
-            println!(
-                "  {name:<16}  {subscribers:>6}   {processor:>6.1} ns   {clock:>6.1} ns   {told:>6.1} Hz"
-            );
-        }
-        println!(
-            "  {:<16}          {:>+7.2} %   {:>+7.2} %",
-            "",
-            100.0 * (watched[0] / alone[0] - 1.0),
-            100.0 * (watched[1] / alone[1] - 1.0)
-        );
     }
     Ok(())
 }
 
 impl Costs {
+    fn take(&mut self, [processor_ns, clock_ns, told_hz]: [f64; 3]) {
+        self.processor_ns.push(processor_ns);
+        self.clock_ns.push(clock_ns);
+        self.told_hz.push(told_hz);
+    }
+
     fn medians(self) -> [f64; 3] {
         [self.processor_ns, self.clock_ns, self.told_hz].map(median)
     }
 }
 
+/// What a transition costs of the processor and by the clock, and how often each was told.
 fn one_round(
     filled: &mut Filled,
     folder: &Path,
-    pace: Pace,
-    subscribers: usize,
+    (pace, watching, threads): (Pace, Watching, &Threads),
     span_ns: u64,
-    costs: &mut Costs,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<[f64; 3], Box<dyn Error>> {
+    let subscribers = watching.subscribers;
+    // Threads and processes run where the one does that starts them.
+    let others = threads.apart.as_ref().map(|(_, others)| stay_on(others));
+    let others = others.transpose()?;
     let mut copy = filled.book.begin_copy();
     let published = Mutex::new(copy.publish(filled.now()));
     let (is_over, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
     let sockets = Sockets::connect(folder, subscribers)?;
     let (to_copy, received) = mpsc::channel::<Changes>();
-    let (processor_ns, clock_ns, made, told) = thread::scope(|scope| {
+    let (costs, told) = thread::scope(|scope| {
         scope.spawn(|| follow(copy, received, &waiting, &published));
         let telling = scope
             .spawn(|| tell(&sockets.here, &published, &is_over).map_err(|why| why.to_string()));
@@ -143,17 +200,22 @@ fn one_round(
             to_copy,
             waiting: &waiting,
         };
-        let (processor_ns, clock_ns, made) =
-            transitions(filled, copying, pace, subscribers > 0, span_ns);
+        let mine = threads.apart.as_ref().map(|(mine, _)| stay_on(mine));
+        part_with_copy(filled, &copying);
+        let costs = transitions(filled, copying, pace, watching.every_ns, span_ns);
+        drop(mine);
         is_over.store(true, Ordering::Relaxed);
-        (processor_ns, clock_ns, made, telling.join())
+        (costs, telling.join())
     });
+    drop(others);
+    let (processor_ns, clock_ns, made) = costs;
     let told = told.map_err(|_| "the thread that tells panicked")??;
-    costs.processor_ns.push(processor_ns as f64 / made as f64);
-    costs.clock_ns.push(clock_ns as f64 / made as f64);
     let each = told as f64 / subscribers.max(1) as f64;
-    costs.told_hz.push(each / (span_ns as f64 / 1e9));
-    Ok(())
+    Ok([
+        processor_ns as f64 / made as f64,
+        clock_ns as f64 / made as f64,
+        each / (span_ns as f64 / 1e9),
+    ])
 }
 
 /// Where the thread that makes transitions says which they were.
@@ -173,6 +235,19 @@ impl Copying<'_> {
     }
 }
 
+/// Goes through all rows, which the copy that was made just now shares: whoever is the first to change one copies it, and a
+/// copy in the runtime is made only once.
+fn part_with_copy(filled: &mut Filled, copying: &Copying<'_>) {
+    for _ in 0..4 * NODES / TRANSITIONS {
+        let transitions = filled.transitions(TRANSITIONS);
+        make(&mut filled.book, &transitions);
+        while copying.waiting.load(Ordering::Acquire) > 0 {
+            thread::yield_now();
+        }
+        copying.tell(&mut filled.book, None);
+    }
+}
+
 /// Follows until nothing more is told.
 fn follow(
     mut copy: Book,
@@ -183,7 +258,7 @@ fn follow(
     for changes in received {
         waiting.fetch_sub(1, Ordering::AcqRel);
         let published_at = changes.published_at();
-        copy.follow(changes);
+        copy.follow(changes).expect("nothing is lost");
         if let Some(at) = published_at {
             let before = std::mem::replace(&mut *lock(published), copy.publish(at));
             drop(before);
@@ -197,11 +272,10 @@ fn transitions(
     filled: &mut Filled,
     copying: Copying<'_>,
     pace: Pace,
-    is_watched: bool,
+    every_ns: u64,
     span_ns: u64,
 ) -> (u64, u64, u64) {
     let (mut processor, mut clock, mut made) = (0, 0, 0);
-    let every_ns = if is_watched { WATCHED_NS } else { UNWATCHED_NS };
     let began_ns = now_ns();
     let (mut next_ns, mut publish_ns) = (began_ns, began_ns + every_ns);
     while now_ns() < began_ns + span_ns {
