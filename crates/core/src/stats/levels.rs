@@ -59,6 +59,13 @@ pub(super) fn zip(
     each(&mut one.blocked_ns, other.blocked_ns);
 }
 
+/// All counters of an edge at this.
+pub(super) fn each_counter(count: u64) -> EdgeCounters {
+    let mut all = EdgeCounters::default();
+    zip(&mut all, &EdgeCounters::default(), |_, _| count);
+    all
+}
+
 pub(super) fn add_counters(sum: &mut EdgeCounters, grown: &EdgeCounters) {
     zip(sum, grown, u64::saturating_add);
 }

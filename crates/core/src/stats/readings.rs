@@ -18,12 +18,47 @@ use super::levels::{self, Faults};
 use super::rows::EdgeNumbers;
 use crate::broken::{Rule, is_broken};
 
-/// More than any edge counts of anything: as nanoseconds or as bytes at a gigabyte a second, 36 years.
+/// More than anything counts, of which nothing better is known: as nanoseconds, 36 years.
 pub(super) const COUNTER_MAX: u64 = 1 << 60;
+/// More messages than an edge carries in its life: a million a second for nine years.
+const MESSAGES_MAX: u64 = 1 << 48;
+/// More bytes than an edge carries in a nanosecond: payloads that nobody copies may be more than a memory carries.
+const BYTES_PER_NS_MAX: u64 = 1 << 10;
+/// How much more time than the book knows of there may have been, since it is told of moments now and then only.
+const UNTOLD_MAX_NS: u64 = 10_000_000_000;
 /// More messages than any edge has slots.
 pub(super) const GAUGE_MAX: u64 = u32::MAX as u64;
 /// More memory than a machine has: 8 TiB.
 pub(super) const MEMORY_MAX_BYTES: u64 = 1 << 43;
+
+/// What is believed of what an edge says it has counted until a moment: a program may write anything there, and the sums of
+/// all others must have room beside it.
+fn believed(said: &EdgeCounters, at_ns: u64) -> EdgeCounters {
+    let span_ns = at_ns.saturating_add(UNTOLD_MAX_NS);
+    let max = EdgeCounters {
+        bytes: Counter::new(span_ns.saturating_mul(BYTES_PER_NS_MAX)),
+        blocked_ns: Counter::new(span_ns),
+        ..levels::each_counter(MESSAGES_MAX)
+    };
+    let mut believed = *said;
+    levels::zip(&mut believed, &max, u64::min);
+    believed
+}
+
+/// As [`believed`], of how long messages took.
+fn believed_histograms(said: &EdgeHistograms) -> EdgeHistograms {
+    let mut believed = *said;
+    for histogram in [
+        &mut believed.latency,
+        &mut believed.queue_wait,
+        &mut believed.handling,
+    ] {
+        for bucket in &mut histogram.buckets {
+            *bucket = (*bucket).min(MESSAGES_MAX);
+        }
+    }
+    believed
+}
 
 /// By how much a counter grows that stands at `known` when `now` was read.
 pub(super) fn growth(known: u64, now: u64) -> u64 {
@@ -73,11 +108,15 @@ impl Book {
         let (source, target) = (u64::from(spec.source.0), u64::from(spec.target.0));
         let known = *known;
         let total = &*self.now.total;
-        let grown = counters_growth(&known.counters, &facts.counters);
+        let said = believed(&facts.counters, self.now.at_ns);
+        let grown = counters_growth(&known.counters, &said);
         let nothing = EdgeHistograms::default();
         let known_histograms = run.histograms.get(edge).map_or(&nothing, |there| &**there);
         let timed = (*known_histograms != facts.histograms)
-            .then(|| histograms_growth(known_histograms, &facts.histograms))
+            .then(|| {
+                let said = believed_histograms(&facts.histograms);
+                histograms_growth(known_histograms, &said)
+            })
             .filter(|timed| *timed != nothing);
         let mut counters = known.counters;
         if !is_broken(Rule::EdgesForgetWhatTheyCount) {

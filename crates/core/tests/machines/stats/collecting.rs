@@ -174,7 +174,7 @@ fn a_peer_stands_as_long_as_its_keeper_says() {
 
 /// How long the members of a level were in each state at the moment of a snapshot.
 fn times(snapshot: &Snapshot) -> [u128; LifeCycle::ALL.len()] {
-    super::naive::times_at(snapshot.total(), snapshot.at_ns())
+    super::flat::times_at(snapshot.total(), snapshot.at_ns())
 }
 
 fn milliseconds(milliseconds: u64) -> Time {

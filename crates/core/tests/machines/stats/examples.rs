@@ -6,7 +6,9 @@ use dataflow_core::Time;
 use dataflow_core::stats::{
     Book, EdgeFacts, EdgeSpec, ProcessFacts, RefusedTransition, Transition, apply, time_in_state_ns,
 };
-use dataflow_ids::stats::{Counter, EdgeKey, Gauge, Keeper, NodeKey, RunNumber};
+use dataflow_ids::stats::{
+    Counter, EdgeCounters, EdgeKey, Gauge, Keeper, Level, NodeKey, RunNumber,
+};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
 
 /// So many seconds after the start.
@@ -262,4 +264,69 @@ fn a_name_that_came_too_late_is_counted_by_the_group_without_a_name() {
     assert_eq!(nodes(Some(&name("camera"))), Some(1));
     assert_eq!(nodes(Some(&name("late"))), Some(2));
     assert_eq!(nodes(None), Some(2));
+}
+
+#[test]
+fn what_programs_scribble_over_their_counters_leaves_room_for_all_others() {
+    let mut book = Book::new(Keeper(1), 10);
+    let runs: Vec<RunNumber> = (0..100)
+        .map(|_| {
+            let peer = "here".parse().expect("a name");
+            let vision = "vision".parse().expect("a name");
+            let run = book.add_dataflow(at(0), peer, "run-1".into(), vision);
+            for index in [0, 1] {
+                book.add_node(at(0), node(run, index), &name("camera"))
+                    .expect("its run is there");
+            }
+            book.add_edge(edge(run, 0, 0, 1)).expect("its nodes are");
+            run
+        })
+        .collect();
+    let everything = |count: u64| {
+        let count = Counter::new(count);
+        let mut facts = sent(0);
+        facts.counters = EdgeCounters {
+            sent: count,
+            delivered: count,
+            released: count,
+            lost: count,
+            dropped_full: count,
+            dropped_receiver_closed: count,
+            dropped_memory: count,
+            bytes: count,
+            blocked_ns: count,
+        };
+        facts.histograms.latency.buckets[3] = count.get();
+        facts
+    };
+    let (honest, hostile) = runs.split_first().expect("there are some");
+    let key = |run: &RunNumber| edge(*run, 0, 0, 1).key;
+    for run in hostile {
+        book.edge_read(key(run), &everything(u64::MAX))
+            .expect("it is there");
+        book.remove_dataflow(at(1), *run).expect("it is there");
+    }
+    let before = *book.total();
+    book.edge_read(key(honest), &everything(5))
+        .expect("it is there");
+    let after = book.total();
+    let each = |counters: &EdgeCounters| {
+        [
+            counters.sent,
+            counters.delivered,
+            counters.released,
+            counters.lost,
+            counters.dropped_full,
+            counters.dropped_receiver_closed,
+            counters.dropped_memory,
+            counters.bytes,
+            counters.blocked_ns,
+        ]
+        .map(Counter::get)
+    };
+    for (before, after) in [(before.out, after.out), (before.into, after.into)] {
+        assert_eq!(each(&after), each(&before).map(|before| before + 5));
+    }
+    let timed = |level: &Level| level.histograms.latency.buckets[3];
+    assert_eq!(timed(after), timed(&before) + 5);
 }

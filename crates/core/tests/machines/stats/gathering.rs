@@ -11,7 +11,7 @@ use dataflow_core::stats::{Collector, Resync, Snapshot, Source};
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::{Delta, Keeper};
 
-use super::naive::{Flat, times_at};
+use super::flat::{Flat, times_at};
 use super::play::{GROUPS_MAX, Play, Processes};
 
 /// A keeper, and what a collector is told of it.

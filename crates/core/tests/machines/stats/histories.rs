@@ -7,7 +7,7 @@ use dataflow_core::stats::{Auditor, Gap, Snapshot, apply};
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::Level;
 
-use super::naive::Flat;
+use super::flat::Flat;
 use super::play::{Play, Processes};
 
 /// Changes of state that are made, besides all else that happens.

@@ -4,6 +4,7 @@
 mod broken;
 mod collecting;
 mod examples;
+mod flat;
 mod following;
 mod gathering;
 mod histories;

@@ -4,153 +4,20 @@ use std::collections::BTreeMap;
 
 use dataflow_core::lifecycle::transition_allowed;
 use dataflow_core::stats::{EdgeFacts, EdgeSpec, ProcessFacts, Transition};
-use dataflow_ids::stats::{
-    EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, Level, NodeKey, Retired, RunNumber, StatesNs,
-};
+use dataflow_ids::stats::{EdgeKey, HISTOGRAM_BUCKETS, Level, NodeKey, RunNumber};
 use dataflow_ids::{Epoch, LifeCycle, NodeId};
 
-/// The most that a reading of a counter is believed.
+use super::flat::{Flat, add, counted, counters, gauges, histograms, no_histograms};
+
+/// The most that a reading of any counter is believed, and of a count of messages.
 const COUNTER_MAX: u64 = 1 << 60;
+const MESSAGES_MAX: u64 = 1 << 48;
+/// How much more time there may have been than is known.
+const UNTOLD_MAX_NS: u64 = 10_000_000_000;
 /// The most that a gauge of an edge is believed.
 const GAUGE_MAX: u64 = u32::MAX as u64;
 /// The most memory that is believed.
 const MEMORY_MAX_BYTES: u64 = 1 << 43;
-
-/// How long the members of a level were in each state at a moment, also those that have gone.
-pub(super) fn times_at(level: &Level, at_ns: u64) -> [u128; LifeCycle::ALL.len()] {
-    LifeCycle::ALL.map(|state| {
-        let until_now = u128::from(level.states[state].get()) * u128::from(at_ns);
-        level.time_in_state_ns[state] + until_now - level.since_ns[state]
-    })
-}
-
-/// A level's numbers as a list of them, those that only grow apart from the others.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Flat {
-    pub(super) counters: Vec<u128>,
-    gauges: Vec<u128>,
-}
-
-fn add(sums: &mut Vec<u128>, more: &[u128]) {
-    sums.resize(sums.len().max(more.len()), 0);
-    for (sum, more) in sums.iter_mut().zip(more) {
-        *sum += more;
-    }
-}
-
-fn counters(of: &EdgeCounters) -> [u64; 9] {
-    [
-        of.sent,
-        of.delivered,
-        of.released,
-        of.lost,
-        of.dropped_full,
-        of.dropped_receiver_closed,
-        of.dropped_memory,
-        of.bytes,
-        of.blocked_ns,
-    ]
-    .map(|counter| counter.get())
-}
-
-fn gauges(of: &EdgeGauges) -> [u64; 3] {
-    [of.queued, of.held, of.blocked].map(|gauge| gauge.get())
-}
-
-fn histograms(of: &EdgeHistograms) -> Vec<u64> {
-    let mut all = Vec::new();
-    for histogram in [&of.latency, &of.queue_wait, &of.handling] {
-        all.extend(histogram.buckets);
-        all.push(histogram.sum_ns);
-    }
-    all
-}
-
-fn wide(numbers: impl IntoIterator<Item = u64>) -> Vec<u128> {
-    numbers.into_iter().map(u128::from).collect()
-}
-
-fn per_state<N: Copy>(of: &StatesNs<N>) -> [N; LifeCycle::ALL.len()] {
-    LifeCycle::ALL.map(|state| of[state])
-}
-
-impl Flat {
-    /// A level's numbers.
-    pub(super) fn of(level: &Level) -> Flat {
-        let mut counters = counted(
-            level.transitions.get(),
-            level.restarts.get(),
-            level.cpu_ns.get(),
-            &per_state(&level.time_in_state_ns),
-            &[self::counters(&level.out), self::counters(&level.into)],
-            &histograms(&level.histograms),
-        );
-        counters.extend(Flat::retired(&level.retired));
-        let mut gauges = wide([level.nodes.get(), level.edges.get()]);
-        gauges.extend(LifeCycle::ALL.map(|state| u128::from(level.states[state].get())));
-        gauges.extend(per_state(&level.since_ns));
-        gauges.extend(wide(self::gauges(&level.gauges)));
-        gauges.push(level.memory_bytes.get().into());
-        Flat { counters, gauges }
-    }
-
-    fn retired(retired: &Retired) -> Vec<u128> {
-        let mut all = counted(
-            retired.transitions.get(),
-            retired.restarts.get(),
-            retired.cpu_ns.get(),
-            &per_state(&retired.time_in_state_ns),
-            &[counters(&retired.out), counters(&retired.into)],
-            &histograms(&retired.histograms),
-        );
-        all.push(retired.nodes.get().into());
-        all
-    }
-
-    /// Whether no counter is below what it was before.
-    pub(super) fn has_grown_from(&self, before: &Flat) -> bool {
-        let mut pairs = before.counters.iter().zip(&self.counters);
-        pairs.all(|(before, now)| before <= now)
-    }
-
-    /// Both together.
-    pub(super) fn add(&mut self, more: &Flat) {
-        add(&mut self.counters, &more.counters);
-        add(&mut self.gauges, &more.gauges);
-    }
-
-    /// What is counted, but for the times in states: they depend on when somebody was heard.
-    pub(super) fn untimed(&self) -> Vec<u128> {
-        let states = LifeCycle::ALL.len();
-        // Transitions, restarts and processors come first, then the times, then all else.
-        let counted = counted_of(&nobody(None, 0), &no_histograms()).len();
-        let all = &self.counters[..counted];
-        all[..3].iter().chain(&all[3 + states..]).copied().collect()
-    }
-
-    /// What is kept of numbers that are too great: the greatest there is.
-    pub(super) fn bounded(mut self) -> Flat {
-        for number in self.counters.iter_mut().chain(&mut self.gauges) {
-            *number = (*number).min(u128::from(u64::MAX));
-        }
-        self
-    }
-}
-
-fn counted(
-    transitions: u64,
-    restarts: u64,
-    cpu_ns: u64,
-    times: &[u128],
-    traffic: &[[u64; 9]; 2],
-    histograms: &[u64],
-) -> Vec<u128> {
-    let mut all = wide([transitions, restarts, cpu_ns]);
-    all.extend(times);
-    all.extend(wide(traffic.iter().flatten().copied()));
-    all.extend(wide(histograms.iter().copied()));
-    all
-}
 
 #[derive(Debug, Clone)]
 struct Node {
@@ -165,6 +32,7 @@ struct Node {
     cpu_ns: u64,
     read: (Epoch, u64),
     memory_bytes: u64,
+    pid: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -198,11 +66,6 @@ fn counted_of(node: &Node, histograms: &[u64]) -> Vec<u128> {
     counted(*transitions, *restarts, *cpu_ns, times, traffic, histograms)
 }
 
-/// How many numbers all histograms of an edge have.
-fn no_histograms() -> Vec<u64> {
-    histograms(&EdgeHistograms::default())
-}
-
 fn nobody(group: Option<NodeId>, at_ns: u64) -> Node {
     Node {
         group,
@@ -216,6 +79,7 @@ fn nobody(group: Option<NodeId>, at_ns: u64) -> Node {
         cpu_ns: 0,
         read: (Epoch::NONE, 0),
         memory_bytes: 0,
+        pid: None,
     }
 }
 
@@ -355,16 +219,20 @@ impl Naive {
         let now = counters(&facts.counters);
         let mut grown = [0; 9];
         for (place, now) in now.into_iter().enumerate() {
-            grown[place] = grow(&mut edge.counters[place], now);
+            let max = match place {
+                7 => (self.at_ns + UNTOLD_MAX_NS) * 1024,
+                8 => self.at_ns + UNTOLD_MAX_NS,
+                _ => MESSAGES_MAX,
+            };
+            grown[place] = grow(&mut edge.counters[place], now.min(max));
         }
         let [queued, held, blocked] = gauges(&facts.gauges);
         edge.gauges = [queued.min(GAUGE_MAX), held.min(GAUGE_MAX), blocked.min(1)];
-        for (known, now) in edge
-            .histograms
-            .iter_mut()
-            .zip(histograms(&facts.histograms))
-        {
-            grow(known, now);
+        let read = histograms(&facts.histograms).into_iter().enumerate();
+        for (known, (place, now)) in edge.histograms.iter_mut().zip(read) {
+            // After the counts of each histogram comes the sum of its spans.
+            let is_sum = place % (HISTOGRAM_BUCKETS + 1) == HISTOGRAM_BUCKETS;
+            grow(known, if is_sum { now } else { now.min(MESSAGES_MAX) });
         }
         let ends = [(edge.spec.source, 0), (edge.spec.target, 1)];
         for (node, side) in ends {
@@ -390,7 +258,12 @@ impl Naive {
             .cpu_ns
             .saturating_add(facts.cpu_ns.saturating_sub(before));
         grow(&mut node.cpu_ns, stands);
-        node.memory_bytes = facts.memory_bytes.min(MEMORY_MAX_BYTES);
+        // That it has no process any more is not taken back.
+        let is_same = facts.epoch == epoch && epoch != Epoch::NONE;
+        if !(is_same && node.pid.is_none() && facts.pid.is_some()) {
+            node.memory_bytes = facts.memory_bytes.min(MEMORY_MAX_BYTES);
+            node.pid = facts.pid;
+        }
     }
 
     /// The names that have a group, and `None` for the others.

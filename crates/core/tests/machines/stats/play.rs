@@ -215,6 +215,8 @@ impl Play {
             facts.histograms.queue_wait.sum_ns = number;
         }
         facts.is_closed = self.below(9) == 0;
+        let oldest = Time(Duration::from_nanos(self.below(self.now_ns + 1)));
+        facts.oldest = (self.below(2) == 0).then_some(oldest);
         let is_there = self.book.edge_read(key, &facts).is_ok();
         self.naive.edge_read(key, &facts);
         let revision = self.book.revision();
@@ -232,7 +234,7 @@ impl Play {
         };
         let facts = ProcessFacts {
             epoch: Epoch(u32::try_from(self.below(4)).expect("few")),
-            pid: None,
+            pid: (self.below(4) > 0).then_some(7),
             cpu_ns: self.number(),
             memory_bytes: self.number(),
             read_at: Some(Time(Duration::from_nanos(self.now_ns))),
