@@ -1,6 +1,7 @@
 //! Pages beside a map, and how often a query goes to them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dataflow_ids::stats::{Keeper, Level, NodeKey, RunNumber};
 use dataflow_ids::{DataflowName, NodeId, NodeIndex};
@@ -153,4 +154,49 @@ fn a_query_goes_to_the_rows_as_often_among_many_nodes_as_among_few() {
     let few = touched(10);
     assert_eq!(few, touched(100_000));
     assert_eq!(few, [0, 1, 1]);
+}
+
+#[test]
+fn rows_that_come_and_go_with_ever_higher_numbers_leave_no_pages_behind() {
+    let mut pages = Pages::<u32>::default();
+    for number in 0..100_000_u64 {
+        pages.insert(number, 1);
+        if let Some(before) = number.checked_sub(3) {
+            assert_eq!(pages.remove(before), Some(1));
+        }
+        let sheaves: Vec<_> = pages
+            .sheaves(0)
+            .filter_map(|(_, pages)| pages.get())
+            .collect();
+        assert!(sheaves.len() <= 2 && pages.others().len() <= 2);
+        let full = sheaves.iter().copied().flatten();
+        assert!(full.filter(|page| page.get().is_some()).count() <= 2);
+    }
+}
+
+#[test]
+fn what_is_kept_is_the_same_after_a_thousand_and_after_many_dataflows_with_names_of_their_own() {
+    let mut book = Book::new(Keeper(1), GROUPS_MAX);
+    let mut kept = Vec::new();
+    for number in 0..=20_000_u64 {
+        let at = Time(Duration::from_millis(number));
+        let peer = "here".parse().expect("a name");
+        let flow = DataflowName::new(format!("flow-{number}")).expect("a name");
+        let run = book.add_dataflow(at, peer, format!("run-{number}"), flow);
+        for node in (0..3).map(NodeIndex) {
+            let key = NodeKey { run, node };
+            let name = NodeId::new(format!("node-{number}-{}", node.0)).expect("a name");
+            book.add_node(at, key, &name).expect("its run is there");
+        }
+        book.publish(at);
+        if number == 1_000 || number == 20_000 {
+            let runs = &book.now.runs;
+            let sheaves = runs.sheaves(0).filter(|(_, pages)| pages.get().is_some());
+            kept.push((runs.len(), sheaves.count(), book.now.groups.len()));
+        }
+        book.remove_dataflow(at, run).expect("it is there");
+    }
+    assert_eq!(kept, [(1, 1, GROUPS_MAX + 1); 2]);
+    assert_eq!(book.total().retired.nodes.get(), 60_003);
+    assert_eq!(book.audit(), Ok(()));
 }

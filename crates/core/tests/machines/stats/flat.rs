@@ -1,7 +1,9 @@
 //! The numbers of a level as lists of them, so that all of them are compared.
 
 use dataflow_ids::LifeCycle;
-use dataflow_ids::stats::{EdgeCounters, EdgeGauges, EdgeHistograms, Level, Retired, StatesNs};
+use dataflow_ids::stats::{
+    EdgeCounters, EdgeGauges, EdgeHistograms, EdgeRow, Level, NodeNumbers, Retired, StatesNs,
+};
 
 /// How long the members of a level were in each state at a moment, also those that have gone.
 pub(super) fn times_at(level: &Level, at_ns: u64) -> [u128; LifeCycle::ALL.len()] {
@@ -150,4 +152,22 @@ pub(super) fn counted(
 /// How many numbers all histograms of an edge have.
 pub(super) fn no_histograms() -> Vec<u64> {
     histograms(&EdgeHistograms::default())
+}
+
+/// What a node has counted. The time that it is in its state is not in it, and that since it was is not either.
+pub(super) fn counted_of_node(node: &NodeNumbers) -> Vec<u128> {
+    counted(
+        node.transitions.get(),
+        node.restarts.get(),
+        node.process.cpu_ns.get(),
+        &per_state(&node.time_in_state_ns).map(u128::from),
+        &[counters(&node.out), counters(&node.into)],
+        &no_histograms(),
+    )
+}
+
+/// What was counted on an edge.
+pub(super) fn counted_on_edge(edge: &EdgeRow) -> Vec<u128> {
+    let numbers = counters(&edge.counters).into_iter();
+    wide(numbers.chain(histograms(&edge.histograms)))
 }

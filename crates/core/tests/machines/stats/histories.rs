@@ -1,13 +1,14 @@
 //! Over long random histories the kept sums are those of a naive recount, and no counter falls (I-13, I-14); and what a
 //! snapshot and deltas make is the later snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dataflow_core::stats::{Auditor, Gap, Snapshot, apply};
 use dataflow_ids::NodeId;
-use dataflow_ids::stats::Level;
+use dataflow_ids::stats::{EdgeKey, EdgeRow, Level};
 
-use super::flat::Flat;
+use super::flat::{Flat, counted_of_node, counted_on_edge};
 use super::play::{Play, Processes};
 
 /// Changes of state that are made, besides all else that happens.
@@ -70,6 +71,37 @@ impl Reader {
             let now = self.groups.iter().find(|(of, _)| of == name);
             let (_, now) = now.expect("no group goes");
             assert!(now.has_grown_from(before), "a counter of {name:?} fell");
+        }
+        let has_grown = |before: Vec<u128>, now: Vec<u128>| {
+            before.iter().zip(&now).all(|(before, now)| before <= now)
+        };
+        for before in earlier.snapshot.dataflows() {
+            if let Some(now) = self.snapshot.dataflow(before.number) {
+                let before = Flat::of(&before.level);
+                assert!(
+                    Flat::of(now).has_grown_from(&before),
+                    "a counter of a run fell"
+                );
+            }
+        }
+        for before in earlier.snapshot.nodes() {
+            let (key, before) = (before.key, before.numbers);
+            let now = self.snapshot.node(key);
+            // Another one may have its key.
+            if let Some(now) = now.filter(|now| now.added_revision == before.added_revision) {
+                let (before, now) = (counted_of_node(&before), counted_of_node(&now));
+                assert!(has_grown(before, now), "a counter of {key:?} fell");
+            }
+        }
+        let edges: BTreeMap<EdgeKey, EdgeRow> =
+            self.snapshot.edges().map(|edge| (edge.key, edge)).collect();
+        for before in earlier.snapshot.edges() {
+            let now = edges.get(&before.key);
+            if let Some(now) = now.filter(|now| now.added_revision == before.added_revision) {
+                let key = before.key;
+                let (before, now) = (counted_on_edge(&before), counted_on_edge(now));
+                assert!(has_grown(before, now), "a counter of {key:?} fell");
+            }
         }
     }
 }
