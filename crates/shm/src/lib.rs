@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod child;
+mod clock;
 pub mod edge;
 mod eventfd;
 mod fork_guard;
@@ -14,6 +15,7 @@ mod received;
 mod segment;
 mod signals;
 
+pub use clock::monotonic_now_ns;
 pub use eventfd::{EventFd, EventFdError, descriptors_were_closed};
 pub use fork_guard::{ForkGuard, ForkGuardError};
 pub use inherited::{InheritedError, inherited_socket};

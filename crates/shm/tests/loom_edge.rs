@@ -44,6 +44,10 @@ impl LoomWords {
             // The word, and the time sent, which stands for the descriptor.
             places.extend([layout.slot(slot), layout.slot(slot) + 1]);
         }
+        LoomWords::with(&layout, places, without)
+    }
+
+    fn with(layout: &Layout, places: Vec<usize>, without: Option<FenceSite>) -> Self {
         LoomWords(Arc::new(Model {
             modelled: places
                 .into_iter()
@@ -424,6 +428,40 @@ fn inline_take_against_watch(without: Option<FenceSite>) {
     });
 }
 
+/// A reader never sees a wait that is booked go on, and what it tells never falls.
+fn booked_waits_against_readings() {
+    check_bounded(3, || {
+        let config = config(QueuePolicy::Block, 1, 0);
+        let layout = Layout::new(&config).unwrap();
+        let words = LoomWords::with(
+            &layout,
+            vec![
+                header::SENDER_WAKE,
+                header::BLOCKED_NS,
+                header::BLOCKED_SINCE,
+            ],
+            None,
+        );
+        let keeper = EdgeKeeper::over(words.clone(), &config, Nobody, Nobody).unwrap();
+        let mut sender = EdgeSender::over(words, &config, Nobody).unwrap();
+        let sending = thread::spawn(move || {
+            for since in [100, 105] {
+                sender.blocked_since(since);
+                sender.finish_sleep(5);
+            }
+        });
+        let mut told = 0;
+        for _ in 0..2 {
+            let before = told;
+            told = keeper.read_at(110).counts.blocked_ns;
+            assert!((before..=10).contains(&told), "{before}, then {told}");
+        }
+        sending.join().unwrap();
+        assert_eq!(keeper.read_at(200).counts.blocked_ns, 10);
+        assert_eq!(keeper.damage(), None);
+    });
+}
+
 fn wait_until_nothing_is_owed<N: Notify>(
     handle: &dataflow_shm::edge::EdgeReceiverHandle<LoomWords, N>,
     control: &Waiter,
@@ -508,6 +546,11 @@ fn an_eviction_and_a_take_never_both_win() {
 fn the_last_release_wakes_the_control_thread() {
     releases_against_watch(None);
     inline_take_against_watch(None);
+}
+
+#[test]
+fn a_wait_is_counted_once_also_while_it_is_booked() {
+    booked_waits_against_readings();
 }
 
 #[test]

@@ -247,6 +247,13 @@ impl OutputEdge {
         }
     }
 
+    /// Says since when this node sleeps because of this edge.
+    pub(crate) fn blocked_since(&mut self, since_ns: u64) {
+        if let Some(sender) = &mut self.sender {
+            sender.blocked_since(since_ns);
+        }
+    }
+
     /// Says that this node is awake, and how long it has slept because of this edge.
     pub(crate) fn finish_sleep(&mut self, slept_ns: u64) {
         if let Some(sender) = &mut self.sender {

@@ -1,6 +1,7 @@
 //! How long messages took: what stands in the histograms of their edge, however a program asks for its events.
 
 use std::thread;
+use std::time::Duration;
 
 use dataflow_ids::stats::Histogram;
 use dataflow_node::{Event, Input, Metadata, Node, Polled, Receiver, monotonic_now_ns};
@@ -8,6 +9,9 @@ use dataflow_testkit::node::{Queue, TestRuntime};
 
 use crate::asynchronous::block_on;
 use crate::support::{message, pattern};
+
+/// Longer than anybody waits by chance.
+const WAIT: Duration = Duration::from_millis(20);
 
 fn source_and_sink(queue: Queue) -> TestRuntime {
     TestRuntime::new()
@@ -243,6 +247,46 @@ fn the_wait_for_room_is_latency_and_no_wait_in_the_queue() {
     assert!(latency_ns - queue_wait_ns >= before_room - blocked);
     assert!(latency_ns > queue_wait_ns, "it waited for room");
     drop(sender.join().unwrap());
+}
+
+#[test]
+fn how_long_a_sender_waits_is_known_while_it_waits_and_is_not_more_afterwards() {
+    let runtime = source_and_sink(Queue::block(1));
+    let mut source = runtime.connect("source");
+    let mut sink = runtime.connect("sink");
+    sink.ready();
+    let before_sends = monotonic_now_ns();
+    send(&mut source, 8);
+    let sender = thread::spawn(move || {
+        send(&mut source, 8);
+        source
+    });
+    runtime.until_blocked_for(0, WAIT);
+    assert!(runtime.read(0).sender_blocked, "it waits still");
+    let known_ns = runtime.read(0).counts.blocked_ns;
+    message(&mut sink);
+    let source = sender.join().unwrap();
+    let after_sends = monotonic_now_ns();
+    let waited_ns = runtime.read(0).counts.blocked_ns;
+    assert!((known_ns..=after_sends - before_sends).contains(&waited_ns));
+    assert_eq!(runtime.read(0).counts.blocked_ns, waited_ns, "it is over");
+    drop(source);
+}
+
+#[test]
+fn how_long_a_sender_waits_for_memory_is_known_while_it_waits() {
+    let runtime = TestRuntime::new()
+        .node_with_memory("source", &["out"], 2 << 20)
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Queue::block(100));
+    let mut source = runtime.connect("source");
+    let mut sink = runtime.connect("sink");
+    sink.ready();
+    let sender = thread::spawn(move || (0..8).for_each(|_| send(&mut source, 500_000)));
+    runtime.until_blocked_for(0, WAIT);
+    assert!(runtime.read(0).sender_blocked, "it waits still");
+    (0..8).for_each(|_| drop(message(&mut sink)));
+    sender.join().unwrap();
 }
 
 #[test]

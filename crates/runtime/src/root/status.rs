@@ -159,7 +159,7 @@ impl Root {
                 input: edge.target.input.clone(),
                 policy: edge.policy,
                 queue_size: edge.queue_size,
-                blocked: reading.sender_blocked && !row.is_closed,
+                blocked: reading.sender_sleep.is_some() && !row.is_closed,
                 closed: row.is_closed,
                 drained: row.is_drained,
                 damage: row.damage.clone(),
@@ -221,7 +221,7 @@ impl Root {
         let is_blocked = |edge: &&Edge| {
             reading(edge).is_some_and(|reading| {
                 let is_owed = reading.counts.queued > 0 || reading.counts.held > 0;
-                reading.sender_blocked && is_owed
+                reading.sender_sleep.is_some() && is_owed
             })
         };
         Standing {

@@ -51,7 +51,7 @@ impl Root {
                 held: reading.counts.held,
                 oldest_ns: (reading.oldest_sent_at_ns)
                     .map(|sent_at_ns| now_ns.saturating_sub(sent_at_ns)),
-                is_sender_asleep: reading.sender_blocked,
+                is_sender_asleep: reading.sender_sleep.is_some(),
                 is_closed: row.is_closed,
                 is_drained: row.is_drained,
                 is_receiver_ready: row.is_receiver_ready,

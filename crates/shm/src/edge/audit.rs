@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dataflow_ids::Sequence;
 use dataflow_ids::stats::{EdgeHistograms, Histogram};
 
+use super::blocked::Blocked;
 use super::config::EdgeConfig;
 use super::error::Damage;
 use super::histograms::{self, Span};
@@ -47,6 +48,10 @@ struct Known {
     own: [u64; OWN.len()],
     /// The last counts that could be.
     seen: EdgeCounts,
+    /// What the sender has booked of its waits, when it last could.
+    booked_ns: u64,
+    /// When the present sender came.
+    sender_since_ns: u64,
     /// The last histograms that could be.
     histograms: Arc<EdgeHistograms>,
     /// What the header said of them when they were read last.
@@ -139,7 +144,30 @@ impl Audit {
         known.seen.sent
     }
 
-    /// Puts what cannot be of these counts, just read, as it was before.
+    /// There is another sender now.
+    pub(super) fn sender_begins(&self, now_ns: u64) {
+        self.known().sender_since_ns = now_ns;
+    }
+
+    /// How long the sender has waited, with the wait that it is in.
+    pub(super) fn blocked_ns(&self, says: Blocked, now_ns: u64) -> u64 {
+        let mut known = self.known();
+        let before_ns = known.booked_ns;
+        let booked_ns = known.sum("blocked_ns", before_ns, says.booked_ns);
+        known.booked_ns = booked_ns;
+        // Who has ended for good does not wait, whatever somebody else writes there.
+        let present_ns = match closed_at(known.own[place(header::CLOSED_AT)]) {
+            None => says.present_ns(now_ns, known.sender_since_ns),
+            Some(_) => 0,
+        };
+        // What was told stays: a wait that is over may be booked a moment shorter.
+        booked_ns
+            .saturating_add(present_ns)
+            .max(known.seen.blocked_ns)
+    }
+
+    /// Puts what cannot be of these counts, just read, as it was before. How long the sender has waited is as
+    /// `blocked_ns` has given it.
     pub(super) fn check(&self, says: EdgeCounts) -> EdgeCounts {
         let sent = self.sent(says.sent);
         let mut known = self.known();
@@ -157,7 +185,6 @@ impl Audit {
                 says.dropped_receiver_closed,
             ),
             bytes: known.sum("bytes", seen.bytes, says.bytes),
-            blocked_ns: known.sum("blocked_ns", seen.blocked_ns, says.blocked_ns),
             ..says
         };
         known.seen = counts;

@@ -7,9 +7,10 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-use dataflow_ids::{EdgeId, Epoch, Sequence};
+use dataflow_ids::{EdgeId, Epoch, QueuePolicy, Sequence};
 
 use super::audit::Audit;
+use super::blocked;
 use super::config::EdgeConfig;
 use super::error::{CreateError, EdgeDamaged};
 use super::histograms;
@@ -17,19 +18,21 @@ use super::layout::{Layout, header, slot};
 use super::look::EdgeMark;
 use super::mapped::MappedWords;
 use super::message;
-use super::reading::{EdgeCounts, EdgeReading};
+use super::reading::{EdgeCounts, EdgeReading, SenderSleep};
 use super::slot::{
     DropIntent, DropReason, Head, NO_SLOT, RingEntry, SlotState, SlotWord, closed_word,
 };
 use super::tokens::{self, Tokens};
 use super::wake;
 use super::words::{FenceSite, Notify, Words};
+use crate::clock::monotonic_now_ns;
 use crate::eventfd::EventFd;
 use crate::memfd;
 
 /// The runtime's hold of an edge. It belongs to one thread at a time.
 pub struct EdgeKeeper<W: Words = MappedWords, N: Notify = EventFd> {
     edge: EdgeId,
+    policy: QueuePolicy,
     words: W,
     layout: Layout,
     /// What it has written itself, and what it has read so far.
@@ -91,6 +94,7 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
         let audit = Audit::begin(&words, config, &layout);
         Ok(EdgeKeeper {
             edge: config.edge,
+            policy: config.policy,
             words,
             layout,
             audit,
@@ -143,6 +147,7 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
 
     /// Says which incarnation the sender is.
     pub fn set_sender_epoch(&self, epoch: Epoch) {
+        self.audit.sender_begins(monotonic_now_ns());
         self.own(header::SENDER_EPOCH, u64::from(epoch.0));
         self.wake_both();
     }
@@ -220,6 +225,9 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
 
     fn repair_after_sender(&self) {
         self.audit.restore(&self.words);
+        // A wait that it has not come out of lasted until now.
+        let blocked_ns = (self.audit).blocked_ns(blocked::read(&self.words), monotonic_now_ns());
+        blocked::end(&self.words, blocked_ns);
         self.complete_publish();
         self.complete_drop();
         if self.audit.own(header::RECEIVER_GONE) != 0 {
@@ -344,6 +352,11 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
     /// Reads everything. A counter that cannot be what it says (I-3) is given as it was when it last could, so
     /// none ever falls and sums of edges do not overflow; [`EdgeKeeper::damage`] says so then.
     pub fn read(&self) -> EdgeReading {
+        self.read_at(monotonic_now_ns())
+    }
+
+    /// As [`EdgeKeeper::read`], at this moment of the machine's monotonic clock, until which a wait of the sender has lasted.
+    pub fn read_at(&self, now_ns: u64) -> EdgeReading {
         let observations = self.load(header::OBSERVATIONS);
         let histograms = (self.audit.histograms_since(observations))
             .ok_or_else(|| histograms::read(&self.words));
@@ -368,7 +381,7 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
             dropped_full: self.load(header::DROPPED_FULL),
             dropped_memory: self.load(header::DROPPED_MEMORY),
             bytes: self.load(header::BYTES),
-            blocked_ns: self.load(header::BLOCKED_NS),
+            blocked_ns: (self.audit).blocked_ns(blocked::read(&self.words), now_ns),
             sent: self.load(header::TAIL),
         };
         self.audit.check_own(&self.words);
@@ -378,10 +391,13 @@ impl<W: Words, N: Notify> EdgeKeeper<W, N> {
                 .check_histograms(observations, says, counts.delivered)
         });
         counts.dropped_receiver_closed += own(header::DROPPED_AT_CLOSE);
+        let sender_sleep = wake::sender_sleep(self.load(header::SENDER_WAKE));
+        let is_for_room = sender_sleep.is_some_and(SenderSleep::is_for_room);
         EdgeReading {
             counts,
             receiver_idle: self.load(header::RECEIVER_WAKE) != wake::AWAKE,
-            sender_blocked: self.load(header::SENDER_WAKE) != wake::AWAKE,
+            sender_sleep,
+            sender_blocked: is_for_room && self.policy == QueuePolicy::Block,
             head,
             tail: counts.sent,
             oldest_sent_at_ns,

@@ -47,10 +47,12 @@ pub mod header {
     pub const DROPPED_RECEIVER_CLOSED: usize = 50;
     /// Payload bytes sent. Sender.
     pub const BYTES: usize = 51;
-    /// Time that the sender has waited on this edge. Sender.
+    /// Time that the sender has waited on this edge, without the wait that it is in. Sender.
     pub const BLOCKED_NS: usize = 52;
     /// What the sender is about to drop. Sender.
     pub const DROP_INTENT: usize = 53;
+    /// Since when the sender waits on this edge, on the machine's monotonic clock, or 0. Sender.
+    pub const BLOCKED_SINCE: usize = 54;
 
     /// How far the receiver is, and the parity of `DELIVERED` then. Receiver.
     pub const HEAD: usize = 64;
@@ -127,7 +129,7 @@ const _: () = {
     // Nobody shares a pair of lines with another writer.
     assert!(header::CLOSED_AT / 16 != header::TAIL / 16);
     assert!(header::TAIL / 16 != header::DROPPED_FULL / 16);
-    assert!(header::DROP_INTENT / 16 != header::HEAD / 16);
+    assert!(header::BLOCKED_SINCE / 16 != header::HEAD / 16);
     assert!(header::HEAD / 16 != header::DELIVERED / 16);
     assert!(header::DELIVERED / 16 != header::RELEASED / 16);
     assert!(header::RELEASED / 16 != header::RECEIVER_WAKE / 16);

@@ -1,12 +1,13 @@
 //! Whether anything that is counted on an edge has changed since it was read last. Of an edge at rest that is one word
 //! in shared memory: statistics may look at ten thousand of them each second.
 
+use super::blocked;
 use super::layout::header;
 use super::reading::EdgeReading;
 use super::wake;
 
 /// What both ends count, and whether the sender sleeps. Not whether the receiver does: that is no change of the edge.
-const COUNTED: [usize; 11] = [
+const COUNTED: [usize; 12] = [
     header::HEAD,
     header::DELIVERED,
     header::RELEASED,
@@ -15,10 +16,16 @@ const COUNTED: [usize; 11] = [
     header::DROPPED_RECEIVER_CLOSED,
     header::BYTES,
     header::BLOCKED_NS,
+    header::BLOCKED_SINCE,
     header::OBSERVATIONS,
     header::SENDER_WAKE,
     header::TAIL,
 ];
+
+/// Where the sender's present wait stands in it.
+const BLOCKED_SINCE: usize = 8;
+
+const _: () = assert!(COUNTED[BLOCKED_SINCE] == header::BLOCKED_SINCE);
 
 /// What somebody who looks at an edge again and again remembers of it. A new one has seen nothing.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +59,9 @@ impl EdgeMark {
         let is_asleep = load(header::RECEIVER_WAKE) != wake::AWAKE;
         let sender_sleeps = load(header::SENDER_WAKE) != wake::AWAKE;
         let words = COUNTED.map(&load);
-        if self.done == done && self.words == Some(words) {
+        // Of a sender that waits the time goes on.
+        let is_blocked = blocked::goes_on(words[BLOCKED_SINCE]);
+        if self.done == done && self.words == Some(words) && !is_blocked {
             self.at_rest = self.is_settled && is_ready && is_asleep && !sender_sleeps;
             return false;
         }

@@ -1,6 +1,7 @@
 //! Edges: one output to one input, through one memfd that three parties write by the table of section 5.
 
 mod audit;
+mod blocked;
 mod config;
 mod error;
 mod histograms;
@@ -37,7 +38,7 @@ pub use message::{
     ChunkKey, ChunkMessage, Incoming, IncomingBody, InlineMessage, Outgoing, OutgoingBody,
     OutgoingMetadata, ReceivedMetadata, SmallBytes,
 };
-pub use reading::{EdgeCounts, EdgeReading};
+pub use reading::{EdgeCounts, EdgeReading, SenderSleep};
 pub use receiver::{EdgeReceiver, Ending};
 pub use sender::{EdgeSender, Published, Room, WaitFor};
 pub use slot::{NO_SLOT, RingEntry, SEQUENCE_MAX, SlotState, SlotWord};

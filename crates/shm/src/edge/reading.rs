@@ -28,7 +28,7 @@ pub struct EdgeCounts {
     pub held: u64,
     /// Payload bytes sent. A sender that is killed may have left out its last message.
     pub bytes: u64,
-    /// How long the sender has waited on this edge.
+    /// How long the sender has waited on this edge, with the wait that it is in.
     pub blocked_ns: u64,
 }
 
@@ -49,6 +49,24 @@ impl EdgeCounts {
     }
 }
 
+/// What a sender sleeps for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SenderSleep {
+    /// Until the receiver takes a message.
+    Queue,
+    /// Until the receiver releases a message.
+    Release,
+    /// Until the receiver is ready for the first message.
+    Readiness,
+}
+
+impl SenderSleep {
+    /// Whether it has a message that finds no room, in the queue or in its memory.
+    pub fn is_for_room(self) -> bool {
+        self != SenderSleep::Readiness
+    }
+}
+
 /// An edge at one moment. While both ends run, its parts are of slightly different moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeReading {
@@ -56,7 +74,10 @@ pub struct EdgeReading {
     pub counts: EdgeCounts,
     /// The receiver sleeps.
     pub receiver_idle: bool,
-    /// The sender sleeps, because the edge has no room or its memory is held.
+    /// What the sender sleeps for, if it sleeps.
+    pub sender_sleep: Option<SenderSleep>,
+    /// The sender sleeps until this edge has room, or gives memory back: on an edge that blocks. One that drops gives memory
+    /// back too, but keeps nobody waiting.
     pub sender_blocked: bool,
     /// How far the receiver is: every message up to this one was taken or dropped.
     pub head: u64,

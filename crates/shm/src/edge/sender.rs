@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use dataflow_ids::{EdgeId, QueuePolicy, Sequence};
 
+use super::blocked;
 use super::config::EdgeConfig;
 use super::error::{AttachError, Damage, EdgeDamaged, PublishError};
 use super::layout::{Layout, header};
@@ -363,12 +364,17 @@ impl<W: Words, N: Notify> EdgeSender<W, N> {
         );
     }
 
-    /// Says that this sender is awake, and for how long it has waited since it first could not go on.
+    /// Says since when this sender waits because of this edge, a moment of the machine's monotonic clock: so its wait is
+    /// known while it lasts, and is not forgotten if it is killed in it. After `prepare_sleep`, before the poll.
+    pub fn blocked_since(&mut self, since_ns: u64) {
+        blocked::begin(&self.words, since_ns);
+    }
+
+    /// Says that this sender is awake, and for how long it has waited because of this edge.
     pub fn finish_sleep(&mut self, blocked_ns: u64) {
         wake::awake(&self.words, header::SENDER_WAKE);
         self.blocked_ns = self.blocked_ns.saturating_add(blocked_ns);
-        self.words
-            .store(header::BLOCKED_NS, self.blocked_ns, Ordering::Relaxed);
+        blocked::end(&self.words, self.blocked_ns);
     }
 }
 

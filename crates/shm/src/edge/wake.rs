@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::layout::header;
+use super::reading::SenderSleep;
 use super::words::{Notify, Words};
 
 /// The waiter is awake, or has been woken.
@@ -28,6 +29,16 @@ pub(super) fn fall_asleep<W: Words>(words: &W, word: usize, reason: u64) {
 /// Says that the owner of `word` is awake.
 pub(super) fn awake<W: Words>(words: &W, word: usize) {
     words.swap(word, AWAKE);
+}
+
+/// What a sender sleeps for whose wake word says this. No correct sender writes anything else.
+pub(super) fn sender_sleep(says: u64) -> Option<SenderSleep> {
+    match says {
+        SENDER_WAITS_FOR_QUEUE => Some(SenderSleep::Queue),
+        SENDER_WAITS_FOR_RELEASE => Some(SenderSleep::Release),
+        SENDER_WAITS_FOR_READINESS => Some(SenderSleep::Readiness),
+        _ => None,
+    }
 }
 
 /// Wakes who sleeps at `word` for one of the reasons in `mask`. The caller has fenced.

@@ -77,7 +77,8 @@ impl<R: fmt::Debug + Send + 'static> RunningNode<R> {
         }
         if !self.runtime.sender_is_woken(name) && self.now.handle.waits_for_room() {
             let outputs = self.ports.outputs.iter();
-            let blocked = outputs.filter(|port| self.runtime.read(port.edge).sender_blocked);
+            let blocked =
+                outputs.filter(|port| self.runtime.read(port.edge).sender_sleep.is_some());
             let outputs: Vec<_> = blocked.map(|port| port.name.clone()).collect();
             if !outputs.is_empty() {
                 return Some(Rest::WaitsForRoom { outputs });

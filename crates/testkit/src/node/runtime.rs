@@ -312,8 +312,17 @@ impl TestRuntime {
 
     /// Waits until the sender sleeps because of this edge.
     pub fn until_blocked(&self, edge: u32) {
-        let is_blocked = || self.read(edge).sender_blocked;
+        let is_blocked = || self.read(edge).sender_sleep.is_some();
         until(is_blocked, &format!("somebody waits for room on e{edge}"));
+    }
+
+    /// Waits until so much of the sender's waits on this edge is known.
+    pub fn until_blocked_for(&self, edge: u32, wait: Duration) {
+        let is_known = || Duration::from_nanos(self.read(edge).counts.blocked_ns) >= wait;
+        until(
+            is_known,
+            &format!("somebody has waited for {wait:?} on e{edge}"),
+        );
     }
 
     /// Waits until the receiver sleeps on this edge.

@@ -15,7 +15,7 @@ use super::words::NobodyToWake;
 use crate::bytes::Bytes;
 
 /// The words of the header on which something depends.
-const HOT: [usize; 20] = [
+const HOT: [usize; 22] = [
     header::MAGIC,
     header::VERSION,
     header::CLOSED_AT,
@@ -36,6 +36,8 @@ const HOT: [usize; 20] = [
     header::SENDER_WAKE,
     header::WATCH,
     header::LATENCY,
+    header::BLOCKED_NS,
+    header::BLOCKED_SINCE,
 ];
 
 /// How many words a slot has.
@@ -101,6 +103,7 @@ impl Script {
                 self.with_sender(|sender, _| {
                     let room = sender.room().map(drop);
                     sender.prepare_sleep(wait_for);
+                    sender.blocked_since(1);
                     sender.finish_sleep(u64::MAX);
                     room
                 });
@@ -157,6 +160,7 @@ impl Script {
             (before.released, counts.released),
             (before.lost, counts.lost),
             (before.dropped(), counts.dropped()),
+            (before.blocked_ns, counts.blocked_ns),
         ] {
             assert!(before <= now && now <= 4 * SEQUENCE_MAX, "{before} → {now}");
         }

@@ -6,6 +6,7 @@ use super::super::memory::NoChunk;
 use super::super::output::OutputEdge;
 use super::Writer;
 use super::waits::sleep;
+use crate::clock;
 use crate::error::SendError;
 use crate::wait::{SignalHook, Woken};
 
@@ -140,7 +141,11 @@ impl Writer {
             .collect();
         let quiet = edges.iter_mut().all(|edge| edge.prepare_sleep_for_chunks());
         let (slept_ns, woken) = if quiet {
-            sleep(&self.shared)
+            let since_ns = clock::monotonic_now_ns();
+            for edge in edges.iter_mut().filter(|edge| edge.blocks_with_chunks()) {
+                edge.blocked_since(since_ns);
+            }
+            sleep(&self.shared, since_ns)
         } else {
             (0, Ok(Woken::Readable))
         };

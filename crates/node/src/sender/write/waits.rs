@@ -1,7 +1,7 @@
 //! What a send waits for: receivers that are ready, and room on its edges; and what ends such a wait.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dataflow_shm::edge::Outgoing;
 
@@ -29,7 +29,7 @@ impl Writer {
             self.may_wait(place, 0)?;
             let edges = &mut self.outputs[place].edges;
             (edges.iter_mut()).for_each(OutputEdge::prepare_sleep_for_readiness);
-            let (_, woken) = sleep(&self.shared);
+            let (_, woken) = sleep(&self.shared, clock::monotonic_now_ns());
             for edge in &mut self.outputs[place].edges {
                 // Nothing keeps it from sending on this edge yet.
                 edge.finish_sleep(0);
@@ -70,7 +70,11 @@ impl Writer {
                 .iter()
                 .all(|&number| output.edges[number].prepare_sleep_for_room());
             let (slept_ns, woken) = if quiet {
-                sleep(&self.shared)
+                let since_ns = clock::monotonic_now_ns();
+                for &number in &self.full {
+                    output.edges[number].blocked_since(since_ns);
+                }
+                sleep(&self.shared, since_ns)
             } else {
                 (0, Ok(Woken::Readable))
             };
@@ -145,11 +149,9 @@ impl Writer {
     }
 }
 
-/// Sleeps until the send waiter is woken; gives for how long.
-pub(super) fn sleep(shared: &Shared) -> (u64, Result<Woken, rustix::io::Errno>) {
+/// Sleeps until the send waiter is woken; gives for how long by then, since this moment.
+pub(super) fn sleep(shared: &Shared, since_ns: u64) -> (u64, Result<Woken, rustix::io::Errno>) {
     let _inside = shared.activity.waiting(WaitsFor::Room);
-    let since = Instant::now();
     let woken = wait(&[shared.send_wake.as_fd()], None);
-    let slept_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    (slept_ns, woken)
+    (clock::monotonic_now_ns().saturating_sub(since_ns), woken)
 }

@@ -52,6 +52,8 @@ fn place() -> impl Strategy<Value = Place> {
         header::WATCH,
         header::DROP_INTENT,
         header::DROPPED_FULL,
+        header::BLOCKED_NS,
+        header::BLOCKED_SINCE,
         header::LOST,
         header::OBSERVATIONS,
         header::LATENCY,

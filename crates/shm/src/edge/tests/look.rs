@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::monotonic_now_ns;
 
 /// What happens on an edge whose ends keep to the protocol.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,11 @@ impl Scene {
         let now = self.rig.keeper.read();
         // Whether the receiver sleeps is no change of the edge.
         self.known.receiver_idle = now.receiver_idle;
+        if self.sender_sleeps {
+            // A wait goes on between two readings.
+            assert!(self.known.counts.blocked_ns <= now.counts.blocked_ns);
+            self.known.counts.blocked_ns = now.counts.blocked_ns;
+        }
         assert_eq!(self.known, now);
         has_changed
     }
@@ -110,8 +116,12 @@ impl Scene {
             Step::SendChunk => drop(self.rig.try_send_chunk(self.number)),
             Step::Receive => self.receive(),
             Step::DropHeld => drop(self.held.pop()),
+            Step::SenderSleeps if self.sender_sleeps => {}
             Step::SenderSleeps => {
                 self.sender_sleeps = self.rig.sender.prepare_sleep(WaitFor::Queue);
+                if self.sender_sleeps {
+                    self.rig.sender.blocked_since(monotonic_now_ns());
+                }
             }
             Step::SenderWakes if self.sender_sleeps => {
                 self.sender_sleeps = false;

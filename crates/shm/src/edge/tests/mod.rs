@@ -1,5 +1,6 @@
 //! The edge protocol with all three roles in one process.
 
+mod blocked;
 mod closing;
 mod damage;
 mod held;
