@@ -8,7 +8,9 @@ mod edge;
 mod frames;
 mod metadata;
 mod mutation;
+mod peer_frames;
 mod peers;
+mod statistics;
 mod stream;
 mod yaml;
 
@@ -16,7 +18,9 @@ pub use edge::{damaged_edge, edge_with_deaths};
 pub use frames::frames;
 pub use metadata::metadata;
 pub use mutation::Mutations;
+pub use peer_frames::peer_frames;
 pub use peers::peers;
+pub use statistics::{gathered, statistics};
 pub use stream::stream;
 pub use yaml::yaml;
 
@@ -24,12 +28,15 @@ pub use yaml::yaml;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of `corpora/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("yaml", yaml),
     ("peers", peers),
     ("frames", frames),
     ("stream", stream),
     ("metadata", metadata),
+    ("peer_frames", peer_frames),
+    ("statistics", statistics),
+    ("gathered", gathered),
     ("damaged_edge", damaged_edge),
     ("edge_with_deaths", edge_with_deaths),
 ];

@@ -87,6 +87,21 @@ fn metadata_that_can_be_read_can_be_written() {
 }
 
 #[test]
+fn what_another_agent_says_is_read_as_it_was_written_and_cannot_move_a_cursor() {
+    replay("peer_frames");
+}
+
+#[test]
+fn what_a_runtime_tells_a_subscriber_counts_once_or_changes_nothing() {
+    replay("statistics");
+}
+
+#[test]
+fn keepers_that_lie_neither_spoil_sums_nor_let_a_counter_fall() {
+    replay("gathered");
+}
+
+#[test]
 fn a_damaged_edge_harms_nobody() {
     replay("damaged_edge");
 }
