@@ -19,13 +19,13 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::controls::Controls;
 use crate::env::WallClock;
 use crate::error::RunError;
-use crate::events::RunEvent;
 use crate::logs::LogSink;
 use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::Launcher;
 use crate::root::{RootRef, RootTask, Start};
 pub use crate::supervision::Counts;
+use dataflow_wire::event::RunEvent;
 
 /// The world of an embedded run.
 pub struct Surroundings {

@@ -10,13 +10,13 @@
 pub mod actor;
 mod actors;
 pub mod agent;
+pub mod backlog;
 pub mod client;
 mod commands;
 mod controls;
 pub mod embed;
 mod env;
 mod error;
-mod events;
 mod household;
 mod interruption;
 mod limits;
@@ -38,8 +38,8 @@ mod supervision;
 
 pub use controls::Controls;
 pub use dataflow_shm::child::close_inherited_on_exec;
+pub use dataflow_wire::event::RunEvent;
 pub use error::{ErrorClass, RunError, UpError};
-pub use events::RunEvent;
 pub use interruption::Interruption;
 pub use options::{AgentMachine, GivenEnvironment, RunOptions};
 pub use prepare::{Run, prepare};

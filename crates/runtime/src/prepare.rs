@@ -15,7 +15,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::controls::{Control, Controls};
 use crate::env::{WallClock, system_time};
 use crate::error::{RunError, UpError};
-use crate::events::RunEvent;
 use crate::household::{Household, Reserved};
 use crate::logs::{self, LOG_BYTES_MAX, LogWriter, RunFolder};
 use crate::models::{HubSettings, ModelService, Models, NoModels};
@@ -25,6 +24,7 @@ use crate::registry::{Claim, Registry, RegistryError};
 use crate::root::{RootTask, Start};
 use crate::statistics::{MetricsListener, show_metrics};
 use crate::{limits, machine, programs};
+use dataflow_wire::event::RunEvent;
 
 /// A run that has been prepared: its name is claimed, its socket is there, nothing has been started.
 #[derive(Debug)]

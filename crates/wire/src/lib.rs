@@ -5,6 +5,7 @@
 //! in the first message of each conversation.
 
 pub mod client;
+pub mod event;
 pub mod frame;
 mod hello;
 pub mod log;

@@ -163,7 +163,7 @@ fn follow(
             }
             Ok(ClientReply::News(news)) => {
                 for news in news {
-                    let is_up = matches!(news, RunNews::Phase(Phase::Running));
+                    let is_up = matches!(news, RunNews::Event(RunEvent::Phase(Phase::Running)));
                     if !arguments.detach {
                         speaker.say(said(news));
                     } else if let (true, Some(started)) = (is_up, &begun) {
@@ -205,44 +205,17 @@ fn follow(
 }
 
 fn said(news: RunNews) -> Said {
-    let event = match news {
-        RunNews::Log {
-            node,
-            stream,
-            at,
-            line,
-        } => RunEvent::Log {
-            node,
-            stream,
-            at,
-            line,
-        },
-        RunNews::State {
-            node,
-            from,
-            to,
-            epoch,
-            because,
-        } => RunEvent::State {
-            node,
-            from,
-            to,
-            epoch,
-            because,
-        },
-        RunNews::Model(status) => RunEvent::Model(status),
-        RunNews::Phase(phase) => RunEvent::Phase(phase),
-        RunNews::Waiting(waiting) => RunEvent::Waiting(waiting),
-        RunNews::Dropped(count) => return Said::Dropped(count),
-    };
-    Said::Event(event)
+    match news {
+        RunNews::Event(event) => Said::Event(event),
+        RunNews::Dropped(count) => Said::Dropped(count),
+    }
 }
 
 /// What an `up -d` says before the dataflow is up.
 fn said_while_starting(news: RunNews) -> Option<Said> {
     match news {
-        RunNews::Model(status) => Some(Said::Event(RunEvent::Model(status))),
-        RunNews::Waiting(waiting) => Some(Said::Waiting(waiting)),
+        RunNews::Event(event @ RunEvent::Model(_)) => Some(Said::Event(event)),
+        RunNews::Event(RunEvent::Waiting(waiting)) => Some(Said::Waiting(waiting)),
         _ => None,
     }
 }

@@ -1,18 +1,16 @@
 //! The thread on which an `up` says what it says: a reader that stalls delays neither the dataflow nor its stop.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataflow_runtime::RunEvent;
-use dataflow_wire::status::{ModelState, Report, Waiting};
+use dataflow_runtime::backlog::{Backlog, Told, droppable_bytes};
+use dataflow_wire::status::{Report, Waiting};
 
 use super::show::Show;
 use super::started::Started;
 use crate::error::CliError;
 
-/// How many events may wait for the reader; more are dropped and counted. The log files have every line.
-const EVENTS_WAITING_MAX: usize = 10_000;
 /// How many bytes of lines may wait for the reader.
 const BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 /// How long a reader is still waited for once a person has forced the end.
@@ -47,7 +45,7 @@ pub(super) struct Speaker {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -60,8 +58,16 @@ impl Speaker {
     ///
     /// [`CliError::System`] when there is none.
     pub(super) fn start(mut show: Show) -> Result<Speaker, CliError> {
+        let queue = Queue {
+            waiting: Backlog::new(BYTES_WAITING_MAX),
+            is_speaking: false,
+            hurried_at: None,
+        };
         let speaker = Speaker {
-            shared: Arc::default(),
+            shared: Arc::new(Shared {
+                queue: Mutex::new(queue),
+                changed: Condvar::new(),
+            }),
         };
         let thread = speaker.clone();
         std::thread::Builder::new()
@@ -80,7 +86,7 @@ impl Speaker {
 
     /// Has something said, after everything before it.
     pub(super) fn say(&self, said: Said) {
-        self.lock().push(said);
+        self.lock().waiting.push(said);
         self.shared.changed.notify_all();
     }
 
@@ -114,7 +120,7 @@ impl Speaker {
     fn next(&self) -> Said {
         let mut queue = self.lock();
         loop {
-            if let Some(said) = queue.pop() {
+            if let Some(said) = queue.waiting.pop() {
                 queue.is_speaking = true;
                 return said;
             }
@@ -132,136 +138,31 @@ impl Speaker {
 }
 
 /// What waits for the reader.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
-    waiting: VecDeque<Said>,
-    /// How many events wait that may be dropped, and how much their texts are.
-    events: usize,
-    bytes: usize,
-    /// Whether events are dropped: from the limit on, until there is room for many.
-    is_dropping: bool,
+    waiting: Backlog<Said>,
     /// Whether something has been taken and is not written yet.
     is_speaking: bool,
     hurried_at: Option<Instant>,
 }
 
-impl Queue {
-    fn push(&mut self, said: Said) {
-        let Some(bytes) = droppable_bytes(&said) else {
-            self.waiting.push_back(said);
-            return;
-        };
-        if self.events >= EVENTS_WAITING_MAX || self.bytes + bytes > BYTES_WAITING_MAX {
-            self.is_dropping = true;
-        }
-        if !self.is_dropping {
-            self.events += 1;
-            self.bytes += bytes;
-            self.waiting.push_back(said);
-        } else if let Some(Said::Dropped(count)) = self.waiting.back_mut() {
-            *count += 1;
-        } else {
-            self.waiting.push_back(Said::Dropped(1));
+impl Told for Said {
+    fn droppable_bytes(&self) -> Option<usize> {
+        match self {
+            Said::Event(event) => droppable_bytes(event),
+            Said::Waiting(_) => Some(0),
+            _ => None,
         }
     }
 
-    fn pop(&mut self) -> Option<Said> {
-        let said = self.waiting.pop_front()?;
-        if let Some(bytes) = droppable_bytes(&said) {
-            self.events -= 1;
-            self.bytes -= bytes;
-            if self.events < EVENTS_WAITING_MAX / 2 && self.bytes < BYTES_WAITING_MAX / 2 {
-                self.is_dropping = false;
-            }
-        }
-        Some(said)
-    }
-}
-
-/// The length of the text of an event that may be dropped; there can be any number of those. `None` for what is
-/// said a few times in a run.
-fn droppable_bytes(said: &Said) -> Option<usize> {
-    match said {
-        Said::Event(RunEvent::Phase(_)) => None,
-        Said::Event(RunEvent::Log { line, .. }) => Some(line.len()),
-        Said::Event(RunEvent::State { because, .. }) => {
-            Some(because.as_ref().map_or(0, String::len))
-        }
-        // Of what comes on, the next word says more; how it ends is said once.
-        Said::Event(RunEvent::Model(status)) => {
-            let comes_on = matches!(
-                status.view.state,
-                ModelState::Resolving | ModelState::Fetching
-            );
-            comes_on.then(|| status.view.files.iter().map(|file| file.path.len()).sum())
-        }
-        Said::Event(_) | Said::Waiting(_) => Some(0),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use dataflow_ids::NodeId;
-    use dataflow_runtime::logs::LogStream;
-    use dataflow_wire::status::Phase;
-
-    use super::*;
-
-    fn line(number: usize, length: usize) -> Said {
-        Said::Event(RunEvent::Log {
-            node: NodeId::new("n").unwrap(),
-            stream: LogStream::Stdout,
-            at: SystemTime::UNIX_EPOCH,
-            line: format!("{number}{}", "x".repeat(length - 1)),
-        })
+    fn dropped(count: u64) -> Said {
+        Said::Dropped(count)
     }
 
-    fn counts(queue: &mut Queue) -> (u64, u64) {
-        let (mut lines, mut dropped) = (0, 0);
-        while let Some(said) = queue.pop() {
-            match said {
-                Said::Dropped(count) => dropped += count,
-                Said::Event(RunEvent::Log { .. }) => lines += 1,
-                _ => {}
-            }
+    fn dropped_mut(&mut self) -> Option<&mut u64> {
+        match self {
+            Said::Dropped(count) => Some(count),
+            _ => None,
         }
-        (lines, dropped)
-    }
-
-    #[test]
-    fn lines_beyond_the_limit_are_counted_where_they_were_dropped_and_phases_are_not() {
-        let mut queue = Queue::default();
-        let limit = EVENTS_WAITING_MAX;
-        for number in 0..limit + 7 {
-            queue.push(line(number, 1));
-        }
-        queue.push(Said::Event(RunEvent::Phase(Phase::Stopping)));
-        queue.push(line(0, 1));
-        assert!(matches!(queue.waiting[limit], Said::Dropped(7)));
-        assert!(matches!(
-            queue.waiting[limit + 1],
-            Said::Event(RunEvent::Phase(Phase::Stopping))
-        ));
-        assert!(matches!(queue.waiting[limit + 2], Said::Dropped(1)));
-        // Room for one is not yet room for many: what is dropped is dropped in one piece.
-        queue.pop();
-        queue.push(line(0, 1));
-        assert!(matches!(queue.waiting.back(), Some(Said::Dropped(2))));
-        assert_eq!(counts(&mut queue), (limit as u64 - 1, 9));
-        queue.push(line(0, 1));
-        assert_eq!(counts(&mut queue), (1, 0));
-        assert_eq!((queue.events, queue.bytes), (0, 0));
-    }
-
-    #[test]
-    fn long_lines_are_bounded_by_their_bytes() {
-        let mut queue = Queue::default();
-        for _ in 0..20 {
-            queue.push(line(0, BYTES_WAITING_MAX / 10));
-        }
-        assert_eq!(counts(&mut queue), (10, 10));
     }
 }

@@ -1,18 +1,15 @@
 //! What a dataflow on the agent tells the `up` that asked for it: whoever says it never waits, and what waits for a
 //! command that does not read has a limit.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow_wire::client::{ClientReply, RunNews};
-use dataflow_wire::status::ModelState;
+use dataflow_wire::event::RunEvent;
 use tokio::sync::Notify;
 
-use crate::events::RunEvent;
+use crate::backlog::{Backlog, Told, droppable_bytes, texts_bytes};
 
-/// How many events may wait for the command; more are dropped and counted. The log files have every line.
-const EVENTS_WAITING_MAX: usize = 10_000;
-/// How many bytes of their texts may wait.
+/// How many bytes of texts may wait for the command.
 const BYTES_WAITING_MAX: usize = 8 * 1024 * 1024;
 /// How many bytes of texts go in one reply, about.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -33,7 +30,7 @@ pub(super) struct NewsReceiver {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Notify,
@@ -41,19 +38,54 @@ struct Shared {
 
 /// What the command is told next.
 #[derive(Debug)]
-enum Told {
+enum ToldNext {
     News(RunNews),
     Reply(ClientReply),
 }
 
-#[derive(Debug, Default)]
+impl Told for ToldNext {
+    fn droppable_bytes(&self) -> Option<usize> {
+        match self {
+            ToldNext::News(news) => news.droppable_bytes(),
+            ToldNext::Reply(_) => None,
+        }
+    }
+
+    fn dropped(count: u64) -> ToldNext {
+        ToldNext::News(RunNews::Dropped(count))
+    }
+
+    fn dropped_mut(&mut self) -> Option<&mut u64> {
+        match self {
+            ToldNext::News(news) => news.dropped_mut(),
+            ToldNext::Reply(_) => None,
+        }
+    }
+}
+
+impl Told for RunNews {
+    fn droppable_bytes(&self) -> Option<usize> {
+        match self {
+            RunNews::Event(event) => droppable_bytes(event),
+            RunNews::Dropped(_) => None,
+        }
+    }
+
+    fn dropped(count: u64) -> RunNews {
+        RunNews::Dropped(count)
+    }
+
+    fn dropped_mut(&mut self) -> Option<&mut u64> {
+        match self {
+            RunNews::Event(_) => None,
+            RunNews::Dropped(count) => Some(count),
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Queue {
-    waiting: VecDeque<Told>,
-    /// How many events wait that may be dropped, and how much their texts are.
-    events: usize,
-    bytes: usize,
-    /// Whether events are dropped: from the limit on, until there is room for many.
-    is_dropping: bool,
+    waiting: Backlog<ToldNext>,
     /// Whether nothing more follows.
     is_over: bool,
     /// Whether nobody hears it.
@@ -61,7 +93,14 @@ struct Queue {
 }
 
 pub(super) fn news() -> (NewsSender, NewsReceiver) {
-    let shared = Arc::<Shared>::default();
+    let shared = Arc::new(Shared {
+        queue: Mutex::new(Queue {
+            waiting: Backlog::new(BYTES_WAITING_MAX),
+            is_over: false,
+            is_unheard: false,
+        }),
+        changed: Notify::new(),
+    });
     let sender = NewsSender {
         shared: Arc::clone(&shared),
     };
@@ -83,14 +122,14 @@ impl NewsSender {
             return;
         }
         if let Some(news) = news_of(event) {
-            self.shared.lock().push(Told::News(news));
+            self.shared.lock().push(ToldNext::News(news));
             self.shared.changed.notify_one();
         }
     }
 
     /// An answer of another kind, after everything before it.
     pub(super) fn reply(&self, reply: ClientReply) {
-        self.shared.lock().push(Told::Reply(reply));
+        self.shared.lock().push(ToldNext::Reply(reply));
         self.shared.changed.notify_one();
     }
 
@@ -128,25 +167,9 @@ impl Drop for NewsReceiver {
 }
 
 impl Queue {
-    fn push(&mut self, told: Told) {
-        if self.is_unheard {
-            return;
-        }
-        let Some(bytes) = droppable_bytes(&told) else {
-            self.waiting.push_back(told);
-            return;
-        };
-        if self.events >= EVENTS_WAITING_MAX || self.bytes + bytes > BYTES_WAITING_MAX {
-            self.is_dropping = true;
-        }
-        if !self.is_dropping {
-            self.events += 1;
-            self.bytes += bytes;
-            self.waiting.push_back(told);
-        } else if let Some(Told::News(RunNews::Dropped(count))) = self.waiting.back_mut() {
-            *count += 1;
-        } else {
-            self.waiting.push_back(Told::News(RunNews::Dropped(1)));
+    fn push(&mut self, told: ToldNext) {
+        if !self.is_unheard {
+            self.waiting.push(told);
         }
     }
 
@@ -156,96 +179,32 @@ impl Queue {
         let mut batch_bytes = 0;
         while batch_bytes < BATCH_BYTES
             && batch.len() < BATCH_EVENTS_MAX
-            && let Some(Told::News(_)) = self.waiting.front()
-            && let Some(Told::News(news)) = self.take()
+            && let Some(ToldNext::News(_)) = self.waiting.front()
+            && let Some(ToldNext::News(news)) = self.waiting.pop()
         {
-            batch_bytes += texts_bytes(&news);
+            if let RunNews::Event(event) = &news {
+                batch_bytes += texts_bytes(event);
+            }
             batch.push(news);
         }
         if !batch.is_empty() {
             return Some(ClientReply::News(batch));
         }
-        match self.take()? {
-            Told::Reply(reply) => Some(reply),
-            Told::News(news) => Some(ClientReply::News(vec![news])),
-        }
-    }
-
-    fn take(&mut self) -> Option<Told> {
-        let told = self.waiting.pop_front()?;
-        if let Some(bytes) = droppable_bytes(&told) {
-            self.events -= 1;
-            self.bytes -= bytes;
-            if self.events < EVENTS_WAITING_MAX / 2 && self.bytes < BYTES_WAITING_MAX / 2 {
-                self.is_dropping = false;
-            }
-        }
-        Some(told)
-    }
-}
-
-fn texts_bytes(news: &RunNews) -> usize {
-    match news {
-        RunNews::Log { line, .. } => line.len(),
-        RunNews::State { because, .. } => because.as_ref().map_or(0, String::len),
-        RunNews::Model(status) => status.view.files.iter().map(|file| file.path.len()).sum(),
-        RunNews::Waiting(_) | RunNews::Phase(_) | RunNews::Dropped(_) => 0,
-    }
-}
-
-/// The length of the texts of what may be dropped; there can be any number of those. `None` for what is said a few
-/// times in a run.
-fn droppable_bytes(told: &Told) -> Option<usize> {
-    let Told::News(news) = told else { return None };
-    match news {
-        RunNews::Phase(_) | RunNews::Dropped(_) => None,
-        // Of what comes on, the next word says more; how it ends is said once.
-        RunNews::Model(status) => {
-            let state = status.view.state;
-            let comes_on = matches!(state, ModelState::Resolving | ModelState::Fetching);
-            comes_on.then(|| texts_bytes(news))
-        }
-        RunNews::Log { .. } | RunNews::State { .. } | RunNews::Waiting(_) => {
-            Some(texts_bytes(news))
+        match self.waiting.pop()? {
+            ToldNext::Reply(reply) => Some(reply),
+            ToldNext::News(news) => Some(ClientReply::News(vec![news])),
         }
     }
 }
 
 /// An event as a command is told it; `None` for the end, which is an answer of its own.
-fn news_of(event: RunEvent) -> Option<RunNews> {
-    Some(match event {
-        RunEvent::Log {
-            node,
-            stream,
-            at,
-            line,
-        } => RunNews::Log {
-            node,
-            stream,
-            at,
-            line,
-        },
-        RunEvent::State {
-            node,
-            from,
-            to,
-            epoch,
-            because,
-        } => RunNews::State {
-            node,
-            from,
-            to,
-            epoch,
-            because,
-        },
-        RunEvent::Model(status) => RunNews::Model(status),
-        RunEvent::Phase(phase) => RunNews::Phase(phase),
-        RunEvent::Waiting(mut waiting) => {
-            waiting.truncate(WAITING_MAX);
-            RunNews::Waiting(waiting)
-        }
+fn news_of(mut event: RunEvent) -> Option<RunNews> {
+    match &mut event {
+        RunEvent::Waiting(waiting) => waiting.truncate(WAITING_MAX),
         RunEvent::Ended(_) => return None,
-    })
+        _ => {}
+    }
+    Some(RunNews::Event(event))
 }
 
 #[cfg(test)]
@@ -257,6 +216,7 @@ mod tests {
     use dataflow_wire::status::Phase;
 
     use super::*;
+    use crate::backlog::EVENTS_WAITING_MAX;
 
     fn line(number: usize, length: usize) -> RunEvent {
         RunEvent::Log {
@@ -292,24 +252,20 @@ mod tests {
         sender.reply(ClientReply::Accepted);
         let heard = heard(&mut receiver);
         let dropped = |count| ClientReply::News(vec![RunNews::Dropped(count)]);
-        let phase = ClientReply::News(vec![RunNews::Phase(Phase::Stopping)]);
+        let phase = ClientReply::News(vec![RunNews::Event(RunEvent::Phase(Phase::Stopping))]);
         assert_eq!(
             heard[EVENTS_WAITING_MAX..],
             [dropped(7), phase, dropped(1), ClientReply::Accepted]
         );
-        let queue = receiver.shared.lock();
-        assert_eq!((queue.events, queue.bytes), (0, 0));
     }
 
     #[test]
-    fn long_lines_are_bounded_by_their_bytes_and_come_in_replies_of_some_size() {
+    fn long_lines_come_in_replies_of_some_size() {
         let (sender, receiver) = news();
         for number in 0..2 * BYTES_WAITING_MAX / BATCH_BYTES {
             sender.event(line(number, BATCH_BYTES / 4), true);
         }
-        let mut queue = receiver.shared.lock();
-        assert!(queue.bytes <= BYTES_WAITING_MAX);
-        match queue.pop() {
+        match receiver.shared.lock().pop() {
             Some(ClientReply::News(news)) => assert_eq!(news.len(), 4),
             other => panic!("{other:?}"),
         }
@@ -331,7 +287,9 @@ mod tests {
         sender.event(RunEvent::Phase(Phase::Running), false);
         assert_eq!(
             heard(&mut receiver),
-            [ClientReply::News(vec![RunNews::Phase(Phase::Running)])]
+            [ClientReply::News(vec![RunNews::Event(RunEvent::Phase(
+                Phase::Running
+            ))])]
         );
     }
 }

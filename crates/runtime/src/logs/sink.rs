@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::folder::to_ms;
 use super::losses::Losses;
 use super::read::{LogRecord, LogStream};
-use crate::events::RunEvent;
+use dataflow_wire::event::RunEvent;
 
 /// How much of one node may wait to be written before its pipes are left to fill, in bytes. A node that talks more
 /// than the disk takes waits for itself.

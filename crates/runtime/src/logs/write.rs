@@ -14,7 +14,7 @@ use super::losses::Losses;
 use super::node_log::NodeLog;
 use super::read::LogRecord;
 use super::sink::{LogSink, Queued};
-use crate::events::RunEvent;
+use dataflow_wire::event::RunEvent;
 
 /// What the log of one node may take in one run, in bytes, unless the caller says something else.
 pub const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;

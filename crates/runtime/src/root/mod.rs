@@ -50,10 +50,10 @@ use crate::actors::{
     SchedulerMessage, StatsMessage,
 };
 use crate::env::Env;
-use crate::events::RunEvent;
 use crate::logs::{LogSink, LogStream};
 use crate::options::RunOptions;
 use crate::supervision::Handle;
+use dataflow_wire::event::RunEvent;
 
 #[cfg(test)]
 pub(crate) use clients::converse;

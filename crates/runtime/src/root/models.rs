@@ -15,8 +15,8 @@ use dataflow_wire::waits::ModelWait;
 use super::Root;
 use crate::actors::DataflowMessage;
 use crate::env::{Task, TaskName};
-use crate::events::RunEvent;
 use crate::models::{ModelOrder, Models as Source, Wanted, pool_row};
+use dataflow_wire::event::RunEvent;
 
 /// What the root holds for the models of the dataflow.
 pub(super) struct ModelTable {

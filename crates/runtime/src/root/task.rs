@@ -26,13 +26,13 @@ use crate::actors::{ActorName, DataflowMessage};
 use crate::controls::Control;
 use crate::env::{Env, Task, TaskName, TaskPanicked, WallClock};
 use crate::error::RunError;
-use crate::events::RunEvent;
 use crate::logs::LogSink;
 use crate::models::Models;
 use crate::options::RunOptions;
 use crate::process::{Launcher, watched};
 use crate::statistics::{EVERY_WHILE_UNREAD, StatisticsThread};
 use crate::supervision::{ACTOR_POLICY, Down, Supervisor, Verdict};
+use dataflow_wire::event::RunEvent;
 
 /// How long commands that stay are waited for, to read how it ended.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);

@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId};
+use dataflow_ids::DataflowName;
 use serde::{Deserialize, Serialize};
 
-use crate::log::LogStream;
-use crate::status::{ModelStatus, Phase, Waiting};
+use crate::event::RunEvent;
 
 /// A dataflow that an agent is to run as if the command itself did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,39 +69,11 @@ pub enum UpRefusal {
     },
 }
 
-/// Something that has happened in a dataflow, in the order in which it happened.
+/// What an `up` is told of its dataflow on an agent, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RunNews {
-    /// A node, or the runtime on its behalf, has said something.
-    Log {
-        /// Which node.
-        node: NodeId,
-        /// Through which stream.
-        stream: LogStream,
-        /// When the runtime read it.
-        at: SystemTime,
-        /// The line, without its end.
-        line: String,
-    },
-    /// A node has changed its state.
-    State {
-        /// Which node.
-        node: NodeId,
-        /// Where it stood.
-        from: LifeCycle,
-        /// Where it stands.
-        to: LifeCycle,
-        /// Its incarnation.
-        epoch: Epoch,
-        /// Why, in one line, when there is more to say than the state.
-        because: Option<String>,
-    },
-    /// A model stands otherwise.
-    Model(Box<ModelStatus>),
-    /// The dataflow has changed its phase.
-    Phase(Phase),
-    /// Whom the stop has waited for.
-    Waiting(Vec<Waiting>),
+    /// Something has happened. The end is an answer of its own.
+    Event(RunEvent),
     /// So much was not told here, because the command did not read fast enough. The logs have every line.
     Dropped(u64),
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use dataflow_ids::{BootId, ClusterName, Fingerprint, LifeCycle, PeerId, PeerState};
 use dataflow_wire::client::{ClientReply, ClientRequest, OnLeave, RunNews, UpRefusal, UpRequest};
+use dataflow_wire::event::RunEvent;
 use dataflow_wire::log::LogStream;
 use dataflow_wire::peers::{Offer, PeerStatus, PeersStatus};
 use dataflow_wire::status::Phase;
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::models::model_status;
-use super::status::waiting;
+use super::status::{report, waiting};
 use super::{dataflow_name, duration, epoch, name, node_id, text};
 
 /// What need not be text.
@@ -90,10 +91,10 @@ fn news() -> impl Strategy<Value = RunNews> {
         Phase::Stopping,
         Phase::Ended,
     ];
-    prop_oneof![
+    let events = prop_oneof![
         (node_id(), stream, at, text()).prop_map(|(node, stream, (seconds, ns), line)| {
             let at = UNIX_EPOCH + Duration::new(seconds, ns);
-            RunNews::Log {
+            RunEvent::Log {
                 node,
                 stream,
                 at,
@@ -101,7 +102,7 @@ fn news() -> impl Strategy<Value = RunNews> {
             }
         }),
         (node_id(), states, epoch(), option::of(text())).prop_map(
-            |(node, (from, to), epoch, because)| RunNews::State {
+            |(node, (from, to), epoch, because)| RunEvent::State {
                 node,
                 from,
                 to,
@@ -109,9 +110,13 @@ fn news() -> impl Strategy<Value = RunNews> {
                 because,
             }
         ),
-        model_status().prop_map(|status| RunNews::Model(Box::new(status))),
-        select(phases).prop_map(RunNews::Phase),
-        vec(waiting(), 0..4).prop_map(RunNews::Waiting),
+        model_status().prop_map(|status| RunEvent::Model(Box::new(status))),
+        select(phases).prop_map(RunEvent::Phase),
+        vec(waiting(), 0..4).prop_map(RunEvent::Waiting),
+        report().prop_map(|report| RunEvent::Ended(Box::new(report))),
+    ];
+    prop_oneof![
+        events.prop_map(RunNews::Event),
         any::<u64>().prop_map(RunNews::Dropped),
     ]
 }
