@@ -134,7 +134,7 @@ impl Root {
 
     /// Reads everything for the statistics, after this wait and then again and again, until what is returned is dropped;
     /// `None` when that is not to be.
-    pub(super) fn fold_now_and_then(self: &Rc<Self>, wait: Duration) -> Option<Task> {
+    pub(crate) fn fold_now_and_then(self: &Rc<Self>, wait: Duration) -> Option<Task> {
         if !self.statistics.is_folded.get() {
             return None;
         }
@@ -296,6 +296,12 @@ impl Root {
         StatsMessage::Publish(asked.get())
     }
 
+    /// How often everything was folded in.
+    #[cfg(test)]
+    pub(crate) fn folds(&self) -> u64 {
+        self.statistics.asked.get()
+    }
+
     /// Readers see soon what their keeper knows now, after it was asked for so often.
     pub(crate) fn publish_statistics(&self, book: &mut Book, asked: u64) {
         let now = self.env.now();
@@ -335,9 +341,7 @@ impl Root {
         let _ = tokio::time::timeout(EVERY_WHILE_READ, self.publish_all()).await;
         let publishing = self.statistics.publishing.borrow_mut().take();
         if let Some(Publishing::There(copy)) = publishing {
-            // What it had no room for until now is told at last.
-            let _ = tokio::time::timeout(EVERY_WHILE_READ, copy.has_room()).await;
-            copy.publish(&mut self.memory.statistics_mut(), self.env.now());
+            copy.end(&mut self.memory.statistics_mut(), self.env.now());
         }
         self.statistics.source.readers.leave().await;
     }

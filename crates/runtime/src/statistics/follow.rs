@@ -20,6 +20,8 @@ const UNTOLD_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct CopyOfStatistics {
     changes: mpsc::Sender<Changes>,
+    /// Room for the last, however much waits then.
+    last: mpsc::OwnedPermit<Changes>,
     lost: Arc<Lost>,
 }
 
@@ -47,14 +49,17 @@ struct Copy {
 }
 
 impl CopyOfStatistics {
-    /// Lets a copy of `book` follow it on the thread. What it publishes ends when this is dropped, after the last that it
-    /// was told.
+    /// Lets a copy of `book` follow it on the thread. What it publishes ends after [`CopyOfStatistics::end`], or when this is
+    /// dropped.
     pub(crate) fn begin(
         thread: &StatisticsThread,
         book: &mut Book,
         publisher: Publisher,
     ) -> CopyOfStatistics {
-        let (changes, received) = mpsc::channel(WAITING_MAX);
+        let (changes, received) = mpsc::channel(WAITING_MAX + 1);
+        // Nobody else has taken any yet.
+        let last = (changes.clone().try_reserve_owned())
+            .expect("it is empty, and has room for one at least");
         let lost = Arc::new(Lost::default());
         let following = Arc::new(Following {
             copy: Mutex::new(Copy {
@@ -68,7 +73,11 @@ impl CopyOfStatistics {
         thread.keep("copy of a run's statistics", move || {
             follow(Arc::clone(&following))
         });
-        CopyOfStatistics { changes, lost }
+        CopyOfStatistics {
+            changes,
+            last,
+            lost,
+        }
     }
 
     /// Tells the copy what it has not been told, to be published as of this moment. When there is no room for it now, the
@@ -77,10 +86,11 @@ impl CopyOfStatistics {
         self.tell(book, Some(at));
     }
 
-    /// Waits until there is room for what the copy is told next.
-    pub(crate) async fn has_room(&self) {
-        // A copy that has gone needs none.
-        let _ = self.changes.reserve().await;
+    /// Tells the copy all that it has not been told, to be published as of this moment; nothing follows. There is always
+    /// room for it.
+    pub(crate) fn end(self, book: &mut Book, at: Time) {
+        let changes = self.lost.changes(book, Some(at));
+        self.last.send(changes);
     }
 
     /// Tells the copy what it has not been told, if that is much.
@@ -94,13 +104,20 @@ impl CopyOfStatistics {
         let Ok(room) = self.changes.try_reserve() else {
             return;
         };
-        let is_lost = self.lost.is_lost.swap(false, Ordering::AcqRel);
-        let strayed = self.lost.strayed.swap(0, Ordering::AcqRel);
+        room.send(self.lost.changes(book, at));
+    }
+}
+
+impl Lost {
+    /// What makes up for what the copy was not told, and for what it has lost.
+    fn changes(&self, book: &mut Book, at: Option<Time>) -> Changes {
+        let is_lost = self.is_lost.swap(false, Ordering::AcqRel);
+        let strayed = self.strayed.swap(0, Ordering::AcqRel);
         if strayed > 0 {
             // Whoever looks has seen, or would have seen, what is wrong.
             book.audited(0, strayed);
         }
-        room.send(book.changes(at, is_lost));
+        book.changes(at, is_lost)
     }
 }
 
@@ -219,8 +236,7 @@ mod tests {
             std::thread::yield_now();
         }
         change(&mut book, run, 4, 5);
-        copy.publish(&mut book, at(4));
-        drop(copy);
+        copy.end(&mut book, at(4));
         let mut snapshots = source.snapshots.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -266,5 +282,35 @@ mod tests {
         let seen = source.snapshots.borrow().statistics();
         assert_eq!(seen, book.publish(Time::START).statistics());
         assert_eq!(seen.audit.mismatches.get(), 1);
+    }
+
+    #[test]
+    fn what_a_run_has_counted_last_is_published_however_much_waits_for_its_copy() {
+        let thread = StatisticsThread::start().unwrap();
+        let (mut book, run) = book();
+        let publisher = Publisher::new(book.publish(Time::START));
+        let source = publisher.source().clone();
+        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        let (goes_on, held) = std::sync::mpsc::channel::<()>();
+        thread.run("holds the thread", move || async move {
+            // Until the sender has gone.
+            let _ = held.recv();
+        });
+        let published = u64::try_from(WAITING_MAX).unwrap() + 10;
+        for ms in 1..=published {
+            change(&mut book, run, 5, ms);
+            copy.publish(&mut book, at(ms));
+        }
+        assert!(book.untold() > 0, "there was no room for all of it");
+        change(&mut book, run, 6, 7);
+        copy.end(&mut book, at(published + 1));
+        drop(goes_on);
+        let mut snapshots = source.snapshots.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async { while snapshots.changed().await.is_ok() {} });
+        let last = source.snapshots.borrow().statistics();
+        assert_eq!(last, book.publish(Time::START).statistics());
     }
 }
