@@ -6,7 +6,7 @@ use dataflow_runtime::actor::{Counts, Fault, When};
 use dataflow_testkit::peers::Ether;
 use dataflow_testkit::virtual_time::{self, advance, settle};
 
-use super::support::{SECOND, file, start_all};
+use super::support::{SECOND, entry, file, parse, start_all, text};
 
 /// What the statistics say of the messages to all actors.
 fn counts(row: &ActorRow) -> Counts {
@@ -60,5 +60,30 @@ fn what_the_actors_of_peers_have_counted_stays_when_they_are_built_again_or_thei
         assert!(rested, "it never was without an actor");
         assert!(low.rebuilt.get() > 10, "{low:?}");
         drop((bob, cleo));
+    });
+}
+
+#[test]
+fn how_often_the_state_of_a_peer_has_changed_does_not_fall_when_it_goes_and_comes_again() {
+    virtual_time::run(async {
+        let ether = Ether::new(1);
+        let [ann, _bob] = start_all(&ether, ["ann", "bob"]);
+        ann.until("bob", Healthy).await;
+        let before = ann.sees("bob").transitions;
+        assert!(before > 0);
+        // Everybody is met anew who is of another cluster.
+        let entries = text(&[entry("ann"), entry("bob")]);
+        ann.handle
+            .apply(parse(&format!("cluster: elsewhere\n{entries}")));
+        settle().await;
+        assert!(ann.sees("bob").transitions >= before);
+        ann.handle.apply(file(&["ann"]));
+        settle().await;
+        assert_eq!(ann.handle.status().peers, []);
+        ann.handle.apply(file(&["ann", "bob"]));
+        settle().await;
+        assert!(ann.sees("bob").transitions >= before);
+        ann.until("bob", Healthy).await;
+        assert!(ann.sees("bob").transitions > before);
     });
 }

@@ -43,7 +43,16 @@ impl PeerService {
         let machine = Peer::new(keeper.about().this.clone(), said.id.clone(), now);
         let mailbox = Mailbox::new(format_args!("peer {}", said.id), MAILBOX_CAPACITY);
         let handle = Handle::new(Rc::clone(&mailbox));
-        let entry = Entry::new(key.clone(), handle, machine, said, health_check, now);
+        let before = keeper.transitions_before(&said.id);
+        let entry = Entry::new(
+            key.clone(),
+            handle,
+            machine,
+            said,
+            health_check,
+            now,
+            before,
+        );
         let entry = Rc::new(entry);
         let (kept, its) = (Rc::clone(keeper), Rc::clone(&entry));
         self.supervisor.add(now, key, mailbox, move || {

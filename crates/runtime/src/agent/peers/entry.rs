@@ -72,6 +72,7 @@ impl Entry {
         said: descriptor::Peer,
         health_check: HealthCheck,
         now: Time,
+        transitions_before: u64,
     ) -> Entry {
         let condition = PeerCondition {
             state: PeerState::Degraded,
@@ -90,7 +91,7 @@ impl Entry {
             is_retired: Cell::default(),
             standing: RefCell::new(Standing {
                 condition,
-                transitions: 0,
+                transitions: transitions_before,
                 known: None,
                 broken: None,
             }),

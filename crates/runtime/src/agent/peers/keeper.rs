@@ -27,6 +27,9 @@ use crate::actors::{ActorKind, KindCounts};
 use crate::agent::AgentEvent;
 use crate::network::{Network, Trust, Trusted};
 
+/// Of how many peers that were let go of it is known how often their state has changed: as many as a file may name.
+const GONE_MAX: usize = 4096;
+
 /// Who this agent is. Nothing of it changes.
 #[derive(Debug, Clone)]
 pub(super) struct About {
@@ -76,6 +79,8 @@ pub(crate) struct Keeper {
     strangers: RefCell<Strangers>,
     /// Peers whose actor cannot go on.
     broken: RefCell<Vec<PeerKey>>,
+    /// How often the state of those has changed that were let go of, and which time each was: they may come again.
+    gone: RefCell<BTreeMap<PeerId, (u64, u64)>>,
     /// What is counted of the actors of all peers.
     actors: RefCell<KindCounts>,
     /// The loop has to look again at what it waits for.
@@ -104,6 +109,7 @@ impl Keeper {
             settings: RefCell::new(settings),
             strangers: RefCell::default(),
             broken: RefCell::default(),
+            gone: RefCell::default(),
             actors: RefCell::default(),
             changed: Notify::new(),
         })
@@ -157,6 +163,12 @@ impl Keeper {
         let gone = before.iter().filter(|entry| !stays.contains(entry.key()));
         let mut actors = self.actors.borrow_mut();
         gone.for_each(|entry| actors.has_gone(entry.handle().counts()));
+    }
+
+    /// How often the state of a peer has changed in earlier lives of it.
+    pub(super) fn transitions_before(&self, peer: &PeerId) -> u64 {
+        let gone = self.gone.borrow();
+        gone.get(peer).map_or(0, |(transitions, _)| *transitions)
     }
 
     /// The actor of a peer is built again after a panic.
@@ -387,6 +399,16 @@ impl Keeper {
     /// Lets go of everything of a peer: nothing that is said of it from here on counts.
     pub(super) fn retire(&self, entry: &Entry, code: CloseCode) {
         entry.retire();
+        let mut gone = self.gone.borrow_mut();
+        let standing = (entry.standing().transitions, entry.key().life);
+        gone.insert(entry.peer().clone(), standing);
+        if gone.len() > GONE_MAX
+            && let Some(oldest) = gone.iter().min_by_key(|(_, (_, life))| *life)
+        {
+            let oldest = oldest.0.clone();
+            gone.remove(&oldest);
+        }
+        drop(gone);
         let (dials, links) = entry.change_links(super::links::Links::take_all);
         for dial in dials {
             self.network.cancel(entry.peer(), dial);
