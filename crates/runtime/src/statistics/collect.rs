@@ -171,6 +171,12 @@ impl Collecting {
         Arc::clone(&self.publisher.source().snapshots.borrow())
     }
 
+    /// What somebody needs who reads it.
+    #[cfg(test)]
+    pub(super) fn source(&self) -> &Source {
+        self.publisher.source()
+    }
+
     /// What serves all dataflows.
     #[cfg(test)]
     pub(super) fn served(&self) -> &Served {
@@ -194,7 +200,7 @@ impl Collecting {
     }
 
     /// Collects, again and again.
-    async fn go_on(self: Rc<Self>) {
+    pub(super) async fn go_on(self: Rc<Self>) {
         let readers = Arc::clone(&self.publisher.source().readers);
         loop {
             let begun = Instant::now();
@@ -290,8 +296,8 @@ impl Collecting {
         let mut runs = self.runs.borrow_mut();
         let mut news = Vec::new();
         for (name, run) in &mut *runs {
-            if readers.are_there_now_and_then() {
-                run.source.readers.read_now_and_then();
+            if let Some(until) = readers.now_and_then() {
+                run.source.readers.read_now_and_then_until(until);
             }
             // As often as anybody wants to see the agent, who sees its dataflows with it.
             let every = readers.every();

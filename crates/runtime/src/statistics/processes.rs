@@ -76,7 +76,7 @@ impl Processes {
 pub(crate) async fn read_processes(source: Source, processes: Processes) {
     while source.snapshots.has_changed().is_ok() {
         let is_read = tokio::time::timeout(EVERY, source.readers.come()).await;
-        if is_read.is_ok() || source.readers.are_there_now_and_then() {
+        if is_read.is_ok() || source.readers.now_and_then().is_some() {
             processes.look();
         }
         if is_read.is_ok() {

@@ -3,30 +3,24 @@
 //! Somebody is a subscriber, for whom its conversation reads, or a collector, or who scrapes metrics.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::source::{EVERY_WHILE_READ, EVERY_WHILE_UNREAD};
 
+/// For how long whoever reads now and then is expected again: Prometheus asks once a minute, or more often.
+const NOW_AND_THEN: Duration = Duration::from_secs(150);
+
 /// Who reads. Shared by those who read and by whoever folds in what the edges say.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Readers {
     /// How many read how often.
     reads: watch::Sender<BTreeMap<Duration, usize>>,
-    /// Somebody reads now and then, for as long as there is something to read.
-    now_and_then: AtomicBool,
-}
-
-impl Default for Readers {
-    fn default() -> Readers {
-        Readers {
-            reads: watch::Sender::default(),
-            now_and_then: AtomicBool::new(false),
-        }
-    }
+    /// Until when it is to be expected that somebody reads now and then.
+    now_and_then: Mutex<Option<Instant>>,
 }
 
 impl Readers {
@@ -57,15 +51,28 @@ impl Readers {
         self.until(|reads| every_of(reads) != every).await;
     }
 
-    /// Somebody reads now and then from now on, as who scrapes metrics does: nothing is folded in more often for that,
+    /// Somebody reads now, and will again in a while, as who scrapes metrics does: nothing is folded in more often for that,
     /// but all that changes is.
     pub(crate) fn read_now_and_then(&self) {
-        self.now_and_then.store(true, Ordering::Relaxed);
+        self.read_now_and_then_until(Instant::now() + NOW_AND_THEN);
     }
 
-    /// Whether somebody reads now and then.
-    pub(crate) fn are_there_now_and_then(&self) -> bool {
-        self.now_and_then.load(Ordering::Relaxed)
+    /// As [`Readers::read_now_and_then`], expected again until this moment.
+    pub(crate) fn read_now_and_then_until(&self, until: Instant) {
+        let mut now_and_then = self
+            .now_and_then
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *now_and_then = (*now_and_then).max(Some(until));
+    }
+
+    /// Until when it is to be expected that somebody reads now and then, if it is.
+    pub(crate) fn now_and_then(&self) -> Option<Instant> {
+        let until = *self
+            .now_and_then
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        until.filter(|until| Instant::now() < *until)
     }
 
     /// Whether somebody reads.
@@ -162,5 +169,21 @@ mod tests {
         assert_eq!(readers.every(), Duration::from_millis(500));
         drop((rarely, half));
         assert_eq!(readers.every(), EVERY_WHILE_UNREAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_now_and_then_is_expected_for_a_while_and_not_for_ever() {
+        let readers = Readers::default();
+        assert_eq!(readers.now_and_then(), None);
+        readers.read_now_and_then();
+        tokio::time::advance(NOW_AND_THEN / 2).await;
+        let until = readers.now_and_then().unwrap();
+        readers.read_now_and_then_until(Instant::now());
+        assert_eq!(readers.now_and_then(), Some(until));
+        tokio::time::advance(NOW_AND_THEN / 2).await;
+        assert_eq!(readers.now_and_then(), None);
+        readers.read_now_and_then();
+        assert!(readers.now_and_then().is_some());
+        assert!(!readers.are_there());
     }
 }

@@ -15,8 +15,17 @@ use super::health::Health;
 use super::kept::Kept;
 use crate::statistics::metrics::{Exporter, Facts, Format};
 
-/// Gives what is known at this moment, at once.
-pub(crate) type Look = Arc<dyn Fn() -> Facts + Send + Sync>;
+/// What somebody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// All that is counted: whoever reads it does so again and again.
+    Metrics,
+    /// Whether the process lives.
+    Health,
+}
+
+/// Gives what is known at this moment, at once, to be read like this.
+pub(crate) type Look = Arc<dyn Fn(Page) -> Facts + Send + Sync>;
 
 /// What all answers share.
 struct Shared {
@@ -63,7 +72,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let health = Health::of(&(shared.look)());
+    let health = Health::of(&(shared.look)(Page::Health));
     let status = match health.is_well() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
@@ -99,7 +108,7 @@ impl Shared {
         if let Some(page) = kept.get(begins) {
             return Some(page);
         }
-        let page = Bytes::from(exporter.page((self.look)(), format)?);
+        let page = Bytes::from(exporter.page((self.look)(Page::Metrics), format)?);
         let ends = Instant::now();
         kept.put(ends, ends - begins, page.clone());
         Some(page)

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::answers::Look;
+use super::answers::{Look, Page};
 use super::listen::MetricsListener;
 use super::server::{HttpServer, serve};
 use crate::statistics::beat::Listener;
@@ -16,13 +16,17 @@ use crate::statistics::source::Source;
 ///
 /// When the system gives no thread, or no event loop.
 pub(crate) fn show_metrics(listener: MetricsListener, source: Source) -> io::Result<HttpServer> {
-    source.readers.read_now_and_then();
     let listens = Arc::new(Listener::new(source.beat.clone()));
     let hears = Arc::clone(&listens);
-    let look: Look = Arc::new(move || Facts {
-        snapshot: Arc::clone(&source.snapshots.borrow()),
-        uptime: source.began.elapsed(),
-        beat_age: hears.silence(),
+    let look: Look = Arc::new(move |page| {
+        if page == Page::Metrics {
+            source.readers.read_now_and_then();
+        }
+        Facts {
+            snapshot: Arc::clone(&source.snapshots.borrow()),
+            uptime: source.began.elapsed(),
+            beat_age: hears.silence(),
+        }
     });
     serve(listener, look, move || listens.listens())
 }

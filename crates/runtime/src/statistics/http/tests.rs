@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::answers::Look;
 use super::health::SILENCE_MAX;
 use super::server::{HttpLimits, HttpServer, serve_within};
-use super::{MetricsError, MetricsListener};
+use super::{MetricsError, MetricsListener, show_metrics};
+use crate::statistics::Publisher;
 use crate::statistics::metrics::tests::{add_node, book, facts};
 
 /// How long something may take that takes no time: only a test that fails waits for so long.
@@ -31,7 +32,7 @@ fn start(look: Look, limits: HttpLimits) -> Server {
 
 fn look() -> Look {
     let facts = facts(&mut book(&[]));
-    Arc::new(move || facts.clone())
+    Arc::new(move |_| facts.clone())
 }
 
 /// Limits of time that a test can wait for.
@@ -197,7 +198,7 @@ fn a_reader_that_takes_nothing_of_a_large_page_delays_no_other() {
         add_node(&mut book, run, node, &format!("node{node}"));
     }
     let facts = facts(&mut book);
-    let server = start(Arc::new(move || facts.clone()), short());
+    let server = start(Arc::new(move |_| facts.clone()), short());
     let mut stalled = server.connect();
     stalled
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -224,7 +225,7 @@ fn health_follows_the_control_loop_and_the_auditor() {
     let beat_ms = Arc::new(AtomicU64::new(0));
     let mismatches = Arc::new(AtomicU64::new(0));
     let (beat, found) = (Arc::clone(&beat_ms), Arc::clone(&mismatches));
-    let look: Look = Arc::new(move || {
+    let look: Look = Arc::new(move |_| {
         let mut book = book(&[]);
         book.audited(0, found.load(Ordering::Relaxed));
         let mut facts = facts(&mut book);
@@ -277,9 +278,9 @@ fn the_thread_that_answers_says_again_and_again_that_it_is_there() {
 fn an_answer_that_panics_ends_its_connection_and_nothing_else() {
     let count = AtomicU64::new(0);
     let look = look();
-    let faulty: Look = Arc::new(move || {
+    let faulty: Look = Arc::new(move |page| {
         assert!(count.fetch_add(1, Ordering::Relaxed) > 0, "on purpose");
-        look()
+        look(page)
     });
     let server = start(faulty, HttpLimits::default());
     assert_eq!(server.get("/healthz"), "");
@@ -315,4 +316,19 @@ fn an_address_of_another_machine_is_refused_and_says_so() {
         error.to_string().contains("--metrics 127.0.0.1:9090"),
         "{error}"
     );
+}
+
+#[test]
+fn whoever_asks_for_metrics_is_expected_again_and_whoever_asks_for_health_alone_is_not() {
+    let publisher = Publisher::new(facts(&mut book(&[])).snapshot);
+    let source = publisher.source();
+    let listener = MetricsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let server = Server {
+        address: listener.address(),
+        _server: show_metrics(listener, source.clone()).unwrap(),
+    };
+    assert_eq!(status(&server.get("/healthz")), "200");
+    assert_eq!(source.readers.now_and_then(), None);
+    assert_eq!(status(&server.get("/metrics")), "200");
+    assert!(source.readers.now_and_then().is_some());
 }

@@ -59,7 +59,7 @@ pub(super) const LEVEL: [Family<Level>; 19] = [
     ),
     seconds(
         "send_blocked",
-        "How long nodes have waited for room to send",
+        "How long nodes have waited for room to send, once for each edge",
         Reading::Counter(|level, _| span(level.out.blocked_ns)),
     ),
     plain(
