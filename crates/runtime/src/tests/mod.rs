@@ -1,6 +1,7 @@
 //! Runs of real processes that need no library, from `prepare` to the report.
 
 mod embedded;
+mod folding;
 mod hostile;
 mod library_less;
 mod models;

@@ -17,7 +17,7 @@ use crate::process::ProcessLauncher;
 use crate::supervision::faults;
 use crate::{RunError, RunOptions};
 
-const FLOW: &str = "name: flow
+pub(super) const FLOW: &str = "name: flow
 models:
   tiny: { repo: acme/tiny }
 nodes:
@@ -78,7 +78,7 @@ fn run(models: impl FnOnce() -> Rc<dyn Models>, faults: impl FnOnce()) -> Result
     })
 }
 
-fn at_once() -> Rc<dyn Models> {
+pub(super) fn at_once() -> Rc<dyn Models> {
     Rc::new(LocalModels::new(Rc::new(AtOnce)))
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dataflow_core::stats::Source as Collected;
 use dataflow_ids::PeerId;
@@ -13,7 +15,9 @@ use crate::client::Watcher;
 use crate::models::{ActorFault, FetchLimits, HubSettings, ModelService};
 use crate::served::Served as ServedBy;
 use crate::statistics::collect::{Collecting, STRIKES_MAX};
-use crate::statistics::{AgentStatistics, Publisher, StatisticsThread};
+use crate::statistics::{
+    AgentStatistics, EVERY_WHILE_READ, EVERY_WHILE_UNREAD, Publisher, StatisticsThread,
+};
 
 fn run(number: u32) -> Collected {
     Collected {
@@ -214,4 +218,67 @@ fn a_turn_in_which_nothing_has_happened_changes_nothing_but_the_moment() {
     publisher.publish(kept.publish());
     collecting.turn();
     assert_eq!(collecting.shown().total().transitions.get(), 11);
+}
+
+#[test]
+fn an_agent_wants_of_its_dataflows_what_is_wanted_of_itself_and_no_more() {
+    let collecting = Collecting::of(Keeper(77));
+    let publisher = Publisher::new(Kept::kept_by(1, 1).publish());
+    collecting.add(run(1), publisher.source().clone());
+    let its_readers = &publisher.source().readers;
+    let wanted = || {
+        collecting.turn();
+        its_readers.are_there().then(|| its_readers.every())
+    };
+    assert_eq!(wanted(), None, "nobody reads the agent");
+    let readers = &collecting.source().readers;
+    let rarely = readers.read_every(Duration::from_secs(60));
+    assert_eq!(wanted(), Some(EVERY_WHILE_UNREAD));
+    let half = readers.read_every(Duration::from_millis(500));
+    assert_eq!(wanted(), Some(Duration::from_millis(500)));
+    let often = readers.read_every(EVERY_WHILE_READ);
+    assert_eq!(wanted(), Some(EVERY_WHILE_READ));
+    drop(often);
+    assert_eq!(wanted(), Some(Duration::from_millis(500)));
+    drop((rarely, half));
+    assert_eq!(wanted(), None);
+    // Who scrapes the agent scrapes its dataflows, for as long as that is to be expected.
+    assert_eq!(its_readers.now_and_then(), None);
+    readers.read_now_and_then();
+    assert_eq!(wanted(), None);
+    assert_eq!(its_readers.now_and_then(), readers.now_and_then());
+}
+
+/// How often something is collected within ten seconds.
+async fn turns(of: &Collecting) -> u32 {
+    let mut snapshots = of.source().snapshots.clone();
+    // Between two turns.
+    tokio::time::sleep(EVERY_WHILE_READ / 2).await;
+    snapshots.borrow_and_update();
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    let mut turns = 0;
+    while let Ok(Ok(())) = tokio::time::timeout_at(end, snapshots.changed()).await {
+        turns += 1;
+    }
+    turns
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_collects_once_a_second_while_nobody_reads_it_and_as_often_as_somebody_wants_it() {
+    let collecting = Rc::new(Collecting::of(Keeper(77)));
+    let counts = async {
+        assert_eq!(turns(&collecting).await, 10, "nobody reads");
+        let readers = &collecting.source().readers;
+        let half = readers.read_every(Duration::from_millis(500));
+        assert_eq!(turns(&collecting).await, 20);
+        let often = readers.read_every(Duration::from_millis(1));
+        assert_eq!(turns(&collecting).await, 100, "and no more often");
+        drop((half, often));
+        assert_eq!(turns(&collecting).await, 10);
+    };
+    tokio::select! {
+        biased;
+        () = Rc::clone(&collecting).go_on() => panic!("it ends"),
+        () = counts => {}
+    }
 }
