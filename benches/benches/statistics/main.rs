@@ -8,6 +8,7 @@ mod filled;
 mod memory;
 mod naive;
 mod others;
+mod page;
 mod subscribers;
 mod wire;
 
@@ -33,12 +34,13 @@ struct Effort {
 /// A part of the bench: its name, and what takes and prints its figures.
 type Part = (&'static str, fn(Effort) -> Result<(), Box<dyn Error>>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("cost", cost::print),
     ("memory", memory::print),
     ("others", others::print),
     ("subscribers", subscribers::print),
     ("wire", wire::print),
+    ("page", page::print),
     ("cycles", cycles::print),
     ("at-rest", at_rest::print),
 ];

@@ -43,7 +43,7 @@ pub use error::{ErrorClass, RunError, UpError};
 pub use interruption::Interruption;
 pub use options::{AgentMachine, GivenEnvironment, RunOptions};
 pub use prepare::{Run, prepare};
-pub use statistics::MetricsError;
+pub use statistics::{MetricsError, MetricsPages};
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ pub(crate) use collect::AgentStatistics;
 pub(crate) use follow::CopyOfStatistics;
 pub use http::MetricsError;
 pub(crate) use http::{MetricsListener, show_metrics};
+pub use metrics::MetricsPages;
 pub(crate) use processes::{AskedFor, Processes, read_processes};
 pub(crate) use source::{EVERY_WHILE_READ, EVERY_WHILE_UNREAD, Publisher, Source};
 pub(crate) use subscribers::watch;

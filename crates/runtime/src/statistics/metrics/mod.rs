@@ -6,11 +6,13 @@ mod edges;
 mod family;
 mod level;
 mod page;
+mod pages;
 mod rows;
 mod service;
 mod text;
 
 pub(in crate::statistics) use page::{Exporter, Format};
+pub use pages::MetricsPages;
 pub(crate) use rows::Facts;
 
 #[cfg(test)]
