@@ -13,6 +13,8 @@ use crate::subscriber::{Subscriber, counters};
 
 /// How many nodes are killed.
 const KILLS: u32 = 8;
+/// How many messages a receiver may have taken and not yet counted in the histograms.
+const UNWRITTEN_MAX: u64 = 32;
 
 fn kill(pid: Option<u32>) {
     let pid = pid.and_then(|pid| i32::try_from(pid).ok());
@@ -132,6 +134,16 @@ nodes:
         last.edges,
         report.edges
     );
+    // What the receivers' programs have timed: no message twice, and all but what an incarnation had not written down yet.
+    for row in &last.edges {
+        let delivered = row.counters.delivered.get();
+        let timed: u64 = row.histograms.latency.buckets.iter().sum();
+        let missing = UNWRITTEN_MAX * u64::from(KILLS + 2);
+        assert!(
+            timed <= delivered && timed + missing >= delivered,
+            "{timed} of {delivered} messages: {row:?}"
+        );
+    }
     let all = &last.total.into;
     let dropped =
         all.dropped_full.get() + all.dropped_receiver_closed.get() + all.dropped_memory.get();

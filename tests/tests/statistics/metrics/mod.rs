@@ -1,5 +1,6 @@
 //! `/metrics` of a real dataflow, read by those who read metrics in the world.
 
+mod agent;
 mod readers;
 
 use std::net::SocketAddr;
