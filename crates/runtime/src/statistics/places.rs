@@ -119,11 +119,23 @@ impl Places {
     /// Waits until so many are free.
     #[cfg(test)]
     pub(super) async fn are_free(&self, wanted: usize) {
+        self.until(|holders| SUBSCRIBERS_MAX - holders.by_number.len() == wanted)
+            .await;
+    }
+
+    /// Waits until so many have taken nothing for a while.
+    #[cfg(test)]
+    pub(super) async fn are_stalled(&self, wanted: usize) {
+        let is_stalled = |holder: &&Holder| holder.stalled_since.is_some();
+        self.until(|holders| holders.by_number.values().filter(is_stalled).count() == wanted)
+            .await;
+    }
+
+    #[cfg(test)]
+    async fn until(&self, is_so: impl Fn(&Holders) -> bool) {
         let mut held = self.held.subscribe();
         // It lives as long as this.
-        let _ = held
-            .wait_for(|holders| SUBSCRIBERS_MAX - holders.by_number.len() == wanted)
-            .await;
+        let _ = held.wait_for(|holders| is_so(holders)).await;
     }
 }
 

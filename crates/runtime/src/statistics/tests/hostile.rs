@@ -160,7 +160,7 @@ fn more_than_may_watch_are_refused_and_a_place_that_is_left_is_given_again() {
         other => panic!("{other:?}"),
     }
     watchers.pop();
-    served.wait_for_readers(63);
+    served.wait_for_places(1);
     served.watcher(OFTEN).next().unwrap().unwrap();
 }
 

@@ -161,6 +161,14 @@ impl Served {
         came.unwrap_or_else(|_| panic!("there never are {wanted} places"));
     }
 
+    /// Waits until so many of those who have a place take nothing.
+    pub(super) fn wait_for_stalled(&self, wanted: usize) {
+        let places = Arc::clone(&self.source.places);
+        let waits = async { tokio::time::timeout(PATIENCE, places.are_stalled(wanted)).await };
+        let came = actix_rt::System::new().block_on(waits);
+        came.unwrap_or_else(|_| panic!("there never are {wanted} who take nothing"));
+    }
+
     /// Waits until so many read.
     pub(super) fn wait_for_readers(&self, wanted: usize) {
         self.wait_for_readers_of(&self.source, wanted);

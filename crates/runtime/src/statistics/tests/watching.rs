@@ -122,9 +122,7 @@ fn who_takes_nothing_keeps_its_place_only_until_somebody_else_wants_it() {
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let stalled: Vec<_> = (0..64).map(|_| served.watcher(OFTEN)).collect();
-    served.wait_for_places(0);
-    served.wait_for_readers(64);
-    served.wait_for_readers(0);
+    served.wait_for_stalled(64);
     let mut comes = served.watcher(OFTEN);
     assert_eq!(comes.next().unwrap().unwrap().nodes.len(), 8000);
     assert_eq!(served.places(), 0);
