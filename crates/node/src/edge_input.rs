@@ -102,7 +102,7 @@ impl EdgeInput {
             refused,
             ended: false,
             pending: None,
-            observation: Observation::new(),
+            observation: Observation::new(grant.edge),
         }
     }
 

@@ -3,16 +3,21 @@
 //!
 //! - A message that came after a look in vain, or that was long under way, is timed and stands for itself: so an edge
 //!   on which little happens, or on which it takes long, is seen at once.
-//! - Of the others, which stood in the queue when they were asked for, each sixteenth is timed and stands for those since
-//!   the one before. The exact clock costs as much as all else of a small message; the coarse one, which every call
+//! - Of the others, which stood in the queue when they were asked for, about each sixteenth is timed and stands for those
+//!   since the one before. Which one, chance says: so what comes again and again in one place of a pattern, or of a burst,
+//!   is seen as often as it comes. The exact clock costs as much as all else of a small message; the coarse one, which every call
 //!   reads anyway, says what was long under way or in hand.
 
+use dataflow_ids::EdgeId;
 use dataflow_shm::edge::{EdgeReceiver, Span};
 
 use crate::clock;
 
-/// Each so many messages of a queue that was not empty, one is timed.
-const SAMPLE: u64 = 16;
+/// Of a queue that was not empty, one message is timed after at least so many.
+const SAMPLE_MIN: u64 = 8;
+
+/// And after at most so many.
+const SAMPLE_MAX: u64 = 24;
 
 /// What takes so long is counted for itself. Above two ticks of the coarse clock of any kernel (HZ = 100), so that what
 /// it says is long is at least half as long.
@@ -25,6 +30,10 @@ pub(crate) struct Observation {
     was_empty: bool,
     /// Messages given since the last that stands for others, and not long under way.
     given: u64,
+    /// How many of them there are when the next one is timed.
+    timed_at: u64,
+    /// Where chance stands; never 0.
+    chance: u64,
     /// Messages handled since the last that stands for others, and not for long.
     handled: u64,
 }
@@ -56,12 +65,27 @@ pub(crate) struct Times {
 }
 
 impl Observation {
-    pub(crate) fn new() -> Observation {
-        Observation {
+    /// Edges with different numbers time different messages.
+    pub(crate) fn new(edge: EdgeId) -> Observation {
+        let mut observation = Observation {
             was_empty: true,
             given: 0,
+            timed_at: 0,
+            // Odd times not 0 is not 0.
+            chance: (u64::from(edge.0) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             handled: 0,
-        }
+        };
+        observation.draw();
+        observation
+    }
+
+    /// Chooses the message that is timed next.
+    fn draw(&mut self) {
+        // Marsaglia's xorshift with 13, 7 and 17: all numbers but 0, each once in its period.
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.timed_at = SAMPLE_MIN + self.chance % (SAMPLE_MAX - SAMPLE_MIN + 1);
     }
 
     /// A look at the edge has found nothing.
@@ -82,7 +106,7 @@ impl Observation {
         let is_alone = was_empty || coarse_ns.saturating_sub(times.sent_at_ns) >= LONG_NS;
         if !is_alone {
             self.given += 1;
-            if self.given < SAMPLE {
+            if self.given < self.timed_at {
                 return InHand {
                     since_ns: coarse_ns,
                     timing: Timing::Coarse,
@@ -92,6 +116,7 @@ impl Observation {
         let (timing, messages) = if is_alone {
             (Timing::Alone, 1)
         } else {
+            self.draw();
             (Timing::ForOthers, std::mem::take(&mut self.given))
         };
         let now_ns = clock::monotonic_now_ns();
@@ -148,28 +173,70 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_message_in_sixteen_of_a_full_queue_is_timed_and_the_first_of_each() {
-        let mut observation = Observation::new();
-        let mut timed = Vec::new();
-        for number in 0..65 {
+    /// Gives messages of a queue that is never empty, and says of each whether it is timed for others.
+    fn timed(observation: &mut Observation) -> impl Iterator<Item = bool> {
+        observation.give(None, times(1000), 1000);
+        std::iter::from_fn(|| {
             let in_hand = observation.give(None, times(1000), 1000);
             observation.handled(None, in_hand, 1000);
-            if in_hand.timing != Timing::Coarse {
-                timed.push((number, in_hand.timing));
+            Some(in_hand.timing == Timing::ForOthers)
+        })
+    }
+
+    #[test]
+    fn about_one_message_in_sixteen_of_a_full_queue_is_timed_and_the_first_of_each() {
+        let mut observation = Observation::new(EdgeId(1));
+        let first = observation.give(None, times(1000), 1000);
+        assert_eq!(first.timing, Timing::Alone);
+        let mut since = 0;
+        let mut lengths = std::collections::BTreeSet::new();
+        for is_timed in timed(&mut observation).take(100_000) {
+            since += 1;
+            if is_timed {
+                lengths.insert(std::mem::take(&mut since));
             }
         }
-        let others = [16, 32, 48, 64].map(|number| (number, Timing::ForOthers));
-        assert_eq!(timed[0], (0, Timing::Alone));
-        assert_eq!(timed[1..], others);
+        assert!(lengths.into_iter().eq(SAMPLE_MIN..=SAMPLE_MAX));
         observation.found_nothing();
         let after_a_look_in_vain = observation.give(None, times(1000), 1000);
         assert_eq!(after_a_look_in_vain.timing, Timing::Alone);
     }
 
     #[test]
+    fn what_comes_again_in_one_place_of_a_pattern_is_timed_as_often_as_it_comes() {
+        for period in [2, 4, 8, 16, 17] {
+            let mut observation = Observation::new(EdgeId(1));
+            let mut by_place = vec![0; period];
+            let given = timed(&mut observation).take(160_000);
+            for (number, _) in given.enumerate().filter(|(_, is_timed)| *is_timed) {
+                by_place[number % period] += 1;
+            }
+            // Each place has its share of the 10,000 that are timed, within four parts in ten.
+            let share = 10_000 / period;
+            let is_near = |timed: &usize| (share * 6 / 10..=share * 14 / 10).contains(timed);
+            assert!(by_place.iter().all(is_near), "{period}: {by_place:?}");
+        }
+    }
+
+    #[test]
+    fn each_place_of_a_burst_is_timed() {
+        let mut observation = Observation::new(EdgeId(1));
+        let mut by_place = [0; 17];
+        for _ in 0..10_000 {
+            observation.found_nothing();
+            for timed in &mut by_place {
+                let in_hand = observation.give(None, times(1000), 1000);
+                *timed += usize::from(in_hand.timing == Timing::ForOthers);
+            }
+        }
+        assert_eq!(by_place[0], 0, "it is timed for itself");
+        let is_near = |timed: &usize| (400..=900).contains(timed);
+        assert!(by_place[1..].iter().all(is_near), "{by_place:?}");
+    }
+
+    #[test]
     fn what_was_long_under_way_counts_for_itself_and_a_time_in_the_future_is_short() {
-        let mut observation = Observation::new();
+        let mut observation = Observation::new(EdgeId(1));
         observation.give(None, times(0), 0);
         let timing = |observation: &mut Observation, sent_at_ns, coarse_ns| {
             (observation.give(None, times(sent_at_ns), coarse_ns)).timing

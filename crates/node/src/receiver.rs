@@ -441,8 +441,15 @@ impl Receiver {
 }
 
 impl Drop for Receiver {
-    /// Who sends on learns of a stop by its sends from now on.
+    /// Who sends on learns of a stop by its sends from now on. The last message has been handled.
     fn drop(&mut self) {
         self.shared.stop.set_received(false);
+        // A forked child has this value, but not the edge that is written.
+        if self.shared.fork_guard.holds()
+            && let Some((place, in_hand)) = self.in_hand.take()
+        {
+            let coarse_ns = self.shared.activity.touch();
+            self.inputs[place].handled(in_hand, coarse_ns);
+        }
     }
 }

@@ -6,13 +6,14 @@ mod patience;
 mod write;
 
 use std::borrow::Borrow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use dataflow_ids::{DataflowName, Epoch, NodeId, OutputId};
 use dataflow_shm::descriptors_were_closed;
 use dataflow_wire::metadata::Metadata;
 use dataflow_wire::node::Welcome;
 
+use crate::clock;
 use crate::error::SendError;
 use crate::handle::Handle;
 use crate::loan::Loan;
@@ -205,7 +206,21 @@ impl SenderInner {
         if descriptors_were_closed() {
             return Err(SendError::DescriptorsClosed);
         }
-        Ok(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+        let (mut writer, waited_since_ns) = match self.writer.try_lock() {
+            Ok(writer) => (writer, None),
+            Err(TryLockError::Poisoned(poisoned)) => (poisoned.into_inner(), None),
+            // Another thread sends, and perhaps waits for room.
+            Err(TryLockError::WouldBlock) => {
+                let since_ns = clock::monotonic_now_ns();
+                let writer = self.writer.lock();
+                (
+                    writer.unwrap_or_else(PoisonError::into_inner),
+                    Some(since_ns),
+                )
+            }
+        };
+        writer.call_begins(waited_since_ns);
+        Ok(writer)
     }
 
     /// Counts a loan.

@@ -34,6 +34,8 @@ pub(crate) struct Writer {
     /// The edges of the message under way that have no room yet; kept to be used again.
     full: Vec<usize>,
     patience: Patience,
+    /// When the call that is under way first had to wait, if it had to before it could write: then it began no later.
+    waits_since_ns: Option<u64>,
     /// Inline messages since the last look for idle segments.
     inline: u32,
 }
@@ -52,8 +54,14 @@ impl Writer {
             returns,
             full: Vec::new(),
             patience: Patience::new(),
+            waits_since_ns: None,
             inline: 0,
         }
+    }
+
+    /// Another call has the writer, and has waited for it since this moment if another thread had it.
+    pub(super) fn call_begins(&mut self, waited_since_ns: Option<u64>) {
+        self.waits_since_ns = waited_since_ns;
     }
 
     /// What every send and every loan begins with.
@@ -145,9 +153,11 @@ impl Writer {
         body: OutgoingBody<'_>,
         on_signal: &mut SignalHook<'_>,
     ) -> Result<(), SendError> {
+        let now_ns = clock::monotonic_now_ns();
+        let sent_at_ns = self.waits_since_ns.take().unwrap_or(now_ns);
         let outgoing = Outgoing {
-            sent_at_ns: clock::monotonic_now_ns(),
-            waited_ns: 0,
+            sent_at_ns,
+            waited_ns: now_ns.saturating_sub(sent_at_ns),
             body,
         };
         self.full.clear();

@@ -1,10 +1,11 @@
 //! How long messages took: what stands in the histograms of their edge, however a program asks for its events.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use dataflow_ids::stats::Histogram;
-use dataflow_node::{Event, Input, Metadata, Node, Polled, Receiver, monotonic_now_ns};
+use dataflow_node::{Event, Input, Metadata, Node, Polled, Receiver, Sender, monotonic_now_ns};
 use dataflow_testkit::node::{Queue, TestRuntime};
 
 use crate::asynchronous::block_on;
@@ -309,4 +310,93 @@ fn what_is_in_hand_for_long_is_seen_even_if_it_was_not_to_be_timed() {
         handling.buckets[26..].iter().sum::<u64>() >= 1,
         "33 to 67 ms or more"
     );
+}
+
+#[test]
+fn what_a_program_had_in_hand_when_it_went_is_counted() {
+    let runtime = source_and_sink(Queue::block(4));
+    let mut source = runtime.connect("source");
+    let (_sender, mut receiver) = runtime.connect("sink").split();
+    receiver.ready();
+    send(&mut source, 8);
+    drop(there(&mut receiver).unwrap());
+    assert_eq!(count(&runtime.read(0).histograms.handling), 0);
+    drop(receiver);
+    assert_eq!(count(&runtime.read(0).histograms.handling), 1);
+}
+
+#[test]
+fn a_wait_for_memory_is_part_of_a_send_and_of_latency() {
+    let runtime = TestRuntime::new()
+        .node_with_memory("source", &["out"], 2 << 20)
+        .node("sink", &[])
+        .edge("source/out", "sink/in", Queue::block(100));
+    let mut source = runtime.connect("source");
+    let mut sink = runtime.connect("sink");
+    sink.ready();
+    let sender = thread::spawn(move || (0..8).for_each(|_| send(&mut source, 500_000)));
+    runtime.until_blocked_for(0, WAIT);
+    let known_ns = runtime.read(0).counts.blocked_ns;
+    let waits_at_ns = monotonic_now_ns();
+    let sent = runtime.read(0).counts.sent;
+    for number in 1..=8 {
+        let begun_ns = message(&mut sink).sent_at_ns();
+        // The one that had no memory was on its way when it was looked at.
+        assert_eq!(begun_ns < waits_at_ns, number <= sent + 1, "{number}");
+    }
+    sender.join().unwrap();
+    let histograms = runtime.read(0).histograms;
+    let waited_ns = histograms.latency.sum_ns - histograms.queue_wait.sum_ns;
+    assert!(waited_ns >= known_ns, "the wait is none in the queue");
+}
+
+#[test]
+fn a_wait_for_the_first_readiness_is_part_of_a_send() {
+    let runtime = source_and_sink(Queue::block(4));
+    let mut source = runtime.connect("source");
+    let mut sink = runtime.connect("sink");
+    let sender = thread::spawn(move || {
+        send(&mut source, 8);
+        source
+    });
+    runtime.until_blocked(0);
+    let waits_at_ns = monotonic_now_ns();
+    sink.ready();
+    assert!(message(&mut sink).sent_at_ns() < waits_at_ns);
+    drop(sender.join().unwrap());
+}
+
+#[test]
+fn a_wait_for_the_send_of_another_thread_is_part_of_a_send() {
+    let runtime = source_and_sink(Queue::block(1));
+    let (sender, _receiver) = runtime.connect("source").split();
+    let mut sink = runtime.connect("sink");
+    sink.ready();
+    let send = |sender: &Sender| sender.send("out", pattern(0, 8), Metadata::new()).unwrap();
+    let (first, second) = (sender.clone(), sender);
+    let id = AtomicI32::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| (0..2).for_each(|_| send(&first)));
+        runtime.until_blocked(0);
+        scope.spawn(|| {
+            id.store(
+                rustix::thread::gettid().as_raw_nonzero().get(),
+                Ordering::Release,
+            );
+            send(&second);
+        });
+        // From here on it does nothing but send: what it sleeps for is the other's send.
+        let sleeps = || {
+            let id = id.load(Ordering::Acquire);
+            std::fs::read_to_string(format!("/proc/self/task/{id}/stat"))
+                .is_ok_and(|stat| stat.contains(") S "))
+        };
+        while !sleeps() {
+            thread::yield_now();
+        }
+        let waits_at_ns = monotonic_now_ns();
+        for _ in 0..3 {
+            assert!(message(&mut sink).sent_at_ns() < waits_at_ns);
+        }
+    });
 }

@@ -142,6 +142,7 @@ impl Writer {
         let quiet = edges.iter_mut().all(|edge| edge.prepare_sleep_for_chunks());
         let (slept_ns, woken) = if quiet {
             let since_ns = clock::monotonic_now_ns();
+            self.waits_since_ns.get_or_insert(since_ns);
             for edge in edges.iter_mut().filter(|edge| edge.blocks_with_chunks()) {
                 edge.blocked_since(since_ns);
             }

@@ -29,7 +29,9 @@ impl Writer {
             self.may_wait(place, 0)?;
             let edges = &mut self.outputs[place].edges;
             (edges.iter_mut()).for_each(OutputEdge::prepare_sleep_for_readiness);
-            let (_, woken) = sleep(&self.shared, clock::monotonic_now_ns());
+            let since_ns = clock::monotonic_now_ns();
+            self.waits_since_ns.get_or_insert(since_ns);
+            let (_, woken) = sleep(&self.shared, since_ns);
             for edge in &mut self.outputs[place].edges {
                 // Nothing keeps it from sending on this edge yet.
                 edge.finish_sleep(0);
@@ -47,10 +49,12 @@ impl Writer {
         on_signal: &mut SignalHook<'_>,
     ) -> Result<(), SendError> {
         let edges = self.outputs[place].edges.len();
+        let waited_before_ns = outgoing.waited_ns;
         let look = self.patience.look();
         while let Some(looked) = look.again() {
-            // The look has begun as good as with the send: no other clock is read for it.
-            outgoing.waited_ns = u64::try_from(looked.as_nanos()).unwrap_or(u64::MAX);
+            // The look has begun as good as with the first try: no other clock is read for it.
+            let looked_ns = u64::try_from(looked.as_nanos()).unwrap_or(u64::MAX);
+            outgoing.waited_ns = waited_before_ns.saturating_add(looked_ns);
             if self.write_where_there_is_room(place, &outgoing) {
                 self.patience.helped();
                 return Ok(());
