@@ -6,6 +6,7 @@
 mod edge;
 mod histogram;
 mod level;
+mod list;
 mod node;
 mod number;
 mod service;

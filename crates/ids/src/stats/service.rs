@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::list::{ROWS_MAX, at_most};
 use super::number::{Counter, Gauge};
 use crate::{PeerId, PeerState};
 
@@ -84,6 +85,7 @@ pub struct DownloadRow {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Downloads {
     /// Those that are wanted, at most [`DownloadRow::SHOWN_MAX`] of them.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub rows: Vec<DownloadRow>,
     /// How many are in progress.
     pub active: Gauge,

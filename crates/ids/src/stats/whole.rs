@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::edge::{EdgeKey, EdgeRow};
 use super::level::Level;
+use super::list::{LEVELS_MAX, ROWS_MAX, at_most, at_most_if_any};
 use super::node::{NodeKey, NodeRow};
 use super::number::{Keeper, RunNumber};
 use super::service::{ActorRow, AuditRow, Downloads, PeerRow, PoolRow};
@@ -47,16 +48,22 @@ pub struct Statistics {
     /// Sums over everything.
     pub total: Level,
     /// The dataflows, in the order of their numbers.
+    #[serde(deserialize_with = "at_most::<LEVELS_MAX, _, _>")]
     pub dataflows: Vec<DataflowRow>,
     /// The groups, in the order of their names; the one without a name last.
+    #[serde(deserialize_with = "at_most::<LEVELS_MAX, _, _>")]
     pub groups: Vec<GroupRow>,
     /// The nodes, in the order of their keys.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub nodes: Vec<NodeRow>,
     /// The edges, in the order of their keys.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub edges: Vec<EdgeRow>,
     /// The actors, in the order of their names.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub actors: Vec<ActorRow>,
     /// The peers, in the order of their names.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub peers: Vec<PeerRow>,
     /// The downloads.
     pub downloads: Downloads,
@@ -81,22 +88,31 @@ pub struct Delta {
     /// Sums over everything, if they have changed.
     pub total: Option<Box<Level>>,
     /// Dataflows that have changed or come in.
+    #[serde(deserialize_with = "at_most::<LEVELS_MAX, _, _>")]
     pub dataflows: Vec<DataflowRow>,
     /// Dataflows that have gone, with their nodes and edges.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub dataflows_gone: Vec<RunNumber>,
     /// Groups that have changed or come in. No group goes.
+    #[serde(deserialize_with = "at_most::<LEVELS_MAX, _, _>")]
     pub groups: Vec<GroupRow>,
     /// Nodes that have changed or come in.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub nodes: Vec<NodeRow>,
     /// Nodes that have gone.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub nodes_gone: Vec<NodeKey>,
     /// Edges that have changed or come in.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub edges: Vec<EdgeRow>,
     /// Edges that have gone.
+    #[serde(deserialize_with = "at_most::<ROWS_MAX, _, _>")]
     pub edges_gone: Vec<EdgeKey>,
     /// The actors, if they have changed.
+    #[serde(deserialize_with = "at_most_if_any::<ROWS_MAX, _, _>")]
     pub actors: Option<Vec<ActorRow>>,
     /// The peers, if they have changed.
+    #[serde(deserialize_with = "at_most_if_any::<ROWS_MAX, _, _>")]
     pub peers: Option<Vec<PeerRow>>,
     /// The downloads, if they have changed.
     pub downloads: Option<Downloads>,

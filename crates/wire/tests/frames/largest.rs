@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Book, EdgeFacts, EdgeSpec};
-use dataflow_ids::stats::{Counter, EdgeKey, Keeper, NodeKey, Statistics};
+use dataflow_ids::stats::{ActorRow, Counter, EdgeKey, Keeper, NodeKey, Statistics};
 use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
 use dataflow_wire::client::{ClientReply, PART_BYTES_MAX, Parts, in_frames, in_parts};
 use dataflow_wire::frame::{FRAME_BODY_BYTES_MAX, FrameReader, FrameWriter};
@@ -193,4 +193,20 @@ fn the_statistics_of_an_agent_with_as_many_nodes_and_edges_as_a_dozen_dataflows_
         "it is no large one: {count} parts"
     );
     assert!(read == Some(whole));
+}
+
+#[test]
+fn more_rows_than_any_runtime_has_are_refused_before_they_take_memory() {
+    let mut statistics = statistics(1);
+    statistics.actors = vec![ActorRow::none(""); 400_001];
+    let whole = ClientReply::Statistics(Box::new(statistics));
+    let mut parts = Parts::default();
+    let refused = in_parts(&whole)
+        .unwrap()
+        .find_map(|part| parts.take(part).err())
+        .unwrap();
+    assert!(
+        refused.to_string().contains("at most 400000 rows"),
+        "{refused}"
+    );
 }
