@@ -1,6 +1,6 @@
 //! `logs`: of a run that is on, followed, and of runs that have ended.
 
-use dataflow_tests::Project;
+use dataflow_tests::{Project, wait_until};
 use serde_json::Value;
 
 const FLOW: &str = "
@@ -22,6 +22,11 @@ fn logs_show_each_line_with_its_node_also_after_the_end() {
     gate.wait_until_reached();
     up.wait_for_line(&["talker", "second"]);
     up.wait_for_line(&["quiet", "only line"]);
+    // A line is shown and written at the same time, by two.
+    wait_until("all lines are in the files", || {
+        let said = project.dataflow(["logs"]).run().expect_code(0);
+        said.output().lines().count() == 3
+    });
     let said = project.dataflow(["logs"]).run().expect_code(0);
     said.expect_line(&["talker", "first"])
         .expect_line(&["talker", "second"])

@@ -66,7 +66,10 @@ fn a_parked_node_keeps_its_queue_and_its_edges_until_it_is_started_again() {
         status.edges[0].blocked
     });
     let stop = project.dataflow(["stop", "receiver"]).start();
-    stop.wait_for_line(&["stopping receiver of park-node"]);
+    // Else it might go through its whole queue, and return, before it is told.
+    project.wait_until("the receiver is told to stop", |status| {
+        node(status, "receiver").state == LifeCycle::Stopping
+    });
     gate.open();
     stop.wait()
         .expect_code(0)

@@ -98,7 +98,7 @@ fn the_library_for_python_understands_every_line_and_the_numbers_are_right() {
         let sender = [("group", "sender")];
         assert_eq!(of("dataflow_group_messages_sent_total", &sender), count);
         assert_eq!(of("dataflow_group_messages_delivered_total", &sender), 0.0);
-        let full = [edge[0], edge[1], edge[2], ("reason", "queue-full")];
+        let full = [edge[0], edge[1], edge[2], ("reason", "full")];
         assert_eq!(of("dataflow_edge_messages_dropped_total", &full), 0.0);
         assert_eq!(of("dataflow_nodes", &[("state", "running")]), 2.0);
         assert_eq!(of("dataflow_audit_mismatches_total", &[]), 0.0);
