@@ -218,7 +218,7 @@ fn changes_that_never_follow_are_an_error_and_not_a_conversation_without_an_end(
 fn more_rows_than_any_runtime_has_are_an_error_before_they_take_all_memory() {
     let mut more = Kept::with_nodes(1).publish().statistics();
     // Each is short on its way.
-    more.groups = vec![more.groups[0].clone(); 30_000];
+    more.groups = vec![more.groups[0].clone(); 16_000];
     is_too_much(more);
 }
 
