@@ -1,6 +1,6 @@
 //! The runtime is killed: its nodes go with it, and the next `up` finds a clean place.
 
-use dataflow_tests::{Process, Project};
+use dataflow_tests::{Process, Project, wait_until};
 use dataflow_wire::status::Outcome;
 use rustix::process::Signal;
 
@@ -69,7 +69,10 @@ nodes:
     let up = project.up();
     up.wait_for_line(&["wrapper", "its child runs"]);
     let sleeps = |process: &Process| process.command == "sleep 1000";
-    assert!(project.processes().iter().any(sleeps));
+    // The child is a shell for a moment.
+    wait_until("its child sleeps", || {
+        project.processes().iter().any(sleeps)
+    });
     up.signal(Signal::KILL);
     let took = project.wait_until_no_process();
     println!("{name}: all gone after {took:?}");
