@@ -211,6 +211,7 @@ pub(super) fn picture(seconds: &[u64]) -> Picture {
 }
 
 /// A runtime of so many nodes, each of its own name.
+#[cfg(feature = "top")]
 pub(super) fn many(nodes: u32) -> Picture {
     let at = Duration::from_secs(1);
     let mut statistics = statistics_at(at);
