@@ -66,27 +66,26 @@ pub(super) struct Column<F> {
 
 /// A column of numbers, which leaves when `leaves` says so.
 pub(super) const fn number<F>(
-    (title, name): (&'static str, &'static str),
+    names: (&'static str, &'static str),
     about: &'static str,
     leaves: u8,
     cell: for<'a> fn(&Row<'a, F>) -> Cell,
 ) -> Column<F> {
-    Column {
-        heading: Heading {
-            title,
-            name,
-            about,
-            side: Side::Right,
-            leaves,
-            stretches: false,
-            when: When::Always,
-        },
-        cell,
-    }
+    column(Side::Right, names, about, leaves, cell)
 }
 
 /// A column of texts.
 pub(super) const fn text<F>(
+    names: (&'static str, &'static str),
+    about: &'static str,
+    leaves: u8,
+    cell: for<'a> fn(&Row<'a, F>) -> Cell,
+) -> Column<F> {
+    column(Side::Left, names, about, leaves, cell)
+}
+
+const fn column<F>(
+    side: Side,
     (title, name): (&'static str, &'static str),
     about: &'static str,
     leaves: u8,
@@ -97,7 +96,7 @@ pub(super) const fn text<F>(
             title,
             name,
             about,
-            side: Side::Left,
+            side,
             leaves,
             stretches: false,
             when: When::Always,
