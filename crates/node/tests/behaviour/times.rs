@@ -274,17 +274,23 @@ fn how_long_a_sender_waits_is_known_while_it_waits_and_is_not_more_afterwards() 
     drop(source);
 }
 
-#[test]
-fn how_long_a_sender_waits_for_memory_is_known_while_it_waits() {
+/// A source that sends more than its memory takes, and waits for that of its sink.
+fn out_of_memory() -> (TestRuntime, Node, thread::JoinHandle<()>) {
     let runtime = TestRuntime::new()
         .node_with_memory("source", &["out"], 2 << 20)
         .node("sink", &[])
         .edge("source/out", "sink/in", Queue::block(100));
     let mut source = runtime.connect("source");
-    let mut sink = runtime.connect("sink");
+    let sink = runtime.connect("sink");
     sink.ready();
     let sender = thread::spawn(move || (0..8).for_each(|_| send(&mut source, 500_000)));
     runtime.until_blocked_for(0, WAIT);
+    (runtime, sink, sender)
+}
+
+#[test]
+fn how_long_a_sender_waits_for_memory_is_known_while_it_waits() {
+    let (runtime, mut sink, sender) = out_of_memory();
     assert!(runtime.read(0).sender_blocked, "it waits still");
     (0..8).for_each(|_| drop(message(&mut sink)));
     sender.join().unwrap();
@@ -327,15 +333,7 @@ fn what_a_program_had_in_hand_when_it_went_is_counted() {
 
 #[test]
 fn a_wait_for_memory_is_part_of_a_send_and_of_latency() {
-    let runtime = TestRuntime::new()
-        .node_with_memory("source", &["out"], 2 << 20)
-        .node("sink", &[])
-        .edge("source/out", "sink/in", Queue::block(100));
-    let mut source = runtime.connect("source");
-    let mut sink = runtime.connect("sink");
-    sink.ready();
-    let sender = thread::spawn(move || (0..8).for_each(|_| send(&mut source, 500_000)));
-    runtime.until_blocked_for(0, WAIT);
+    let (runtime, mut sink, sender) = out_of_memory();
     let known_ns = runtime.read(0).counts.blocked_ns;
     let waits_at_ns = monotonic_now_ns();
     let sent = runtime.read(0).counts.sent;
