@@ -11,8 +11,8 @@ use dataflow_testkit::node::{Queue, TestRuntime};
 use crate::asynchronous::block_on;
 use crate::support::{message, pattern};
 
-/// Longer than anybody waits by chance.
-const WAIT: Duration = Duration::from_millis(20);
+/// So long that a message is counted for itself: more than 20 ms by a clock that is up to a tick (10 ms) late.
+const WAIT: Duration = Duration::from_millis(60);
 
 fn source_and_sink(queue: Queue) -> TestRuntime {
     TestRuntime::new()
