@@ -36,6 +36,17 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(middle).copied().unwrap_or(0.0)
 }
 
+/// The interval in which the median of what the figures are drawn from lies 95 times in 100, whatever they look like:
+/// how many of them are below the median is binomial, and so about the middle within 1.96 times half the square root of
+/// how many there are. All of them when they are few; 0 without any.
+pub fn interval_of_median(mut figures: Vec<f64>) -> [f64; 2] {
+    figures.sort_by(f64::total_cmp);
+    let count = figures.len() as f64;
+    let aside = (count / 2.0 - 0.98 * count.sqrt()).floor().max(0.0) as usize;
+    let at = |place: usize| figures.get(place).copied().unwrap_or(0.0);
+    [at(aside), at(figures.len().saturating_sub(1 + aside))]
+}
+
 /// A time in the unit that fits a table: `1.3 µs`, `2.4 ms`.
 pub fn time(ns: u64) -> String {
     match ns {
@@ -67,5 +78,13 @@ mod tests {
         assert_eq!(Latencies::new(Vec::new()).median_ns(), 0);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn of_forty_figures_the_median_lies_between_the_fourteenth_and_the_twenty_seventh() {
+        let forty = (1..=40).rev().map(f64::from).collect();
+        assert_eq!(interval_of_median(forty), [14.0, 27.0]);
+        assert_eq!(interval_of_median(vec![3.0, 1.0, 2.0]), [1.0, 3.0]);
+        assert_eq!(interval_of_median(Vec::new()), [0.0, 0.0]);
     }
 }
