@@ -1,16 +1,16 @@
-//! What it costs to tell somebody: the whole of the statistics, and what has changed in them.
+//! What it costs to tell somebody, and an agent that puts the statistics of many together: the whole, and what has changed.
 
 use std::error::Error;
 
 use dataflow_benches::clock::now_ns;
 use dataflow_benches::figures::{median, size, time};
-use dataflow_core::stats::apply;
-use dataflow_ids::stats::{Delta, Statistics};
+use dataflow_core::stats::{Collector, GROUPS_MAX, Source, apply};
+use dataflow_ids::stats::{Delta, Keeper, Statistics};
 use dataflow_wire::client::{ClientReply, Parts, in_parts};
 use dataflow_wire::frame::{decode, encode};
 
 use crate::Effort;
-use crate::filled::{Filled, make};
+use crate::filled::{Filled, KEEPER, make};
 
 /// What is told of so many nodes.
 #[derive(Default)]
@@ -19,13 +19,15 @@ struct Figures {
     encoded: Vec<f64>,
     decoded: Vec<f64>,
     applied: Vec<f64>,
+    /// By what an agent puts together.
+    put_together: Vec<f64>,
     bytes: usize,
 }
 
 /// Prints what the whole costs, and what a delta does of a hundredth of the nodes.
 pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
     println!(
-        "\ntelling, medians of {} rounds\n      nodes                    bytes   collected    encoded    decoded    applied",
+        "\ntelling, medians of {} rounds\n      nodes                    bytes   collected    encoded    decoded    applied   by an agent",
         effort.rounds
     );
     for &nodes in effort
@@ -39,18 +41,19 @@ pub(crate) fn print(effort: Effort) -> Result<(), Box<dyn Error>> {
             round(&mut filled, nodes, &mut whole, &mut part)?;
         }
         for (name, figures) in [("the whole", whole), ("1 % has changed", part)] {
-            let [collected, encoded, decoded, applied] = [
+            let [collected, encoded, decoded, applied, put_together] = [
                 figures.collected,
                 figures.encoded,
                 figures.decoded,
                 figures.applied,
+                figures.put_together,
             ]
             .map(|taken| match taken.is_empty() {
                 true => "–".to_owned(),
                 false => time(median(taken) as u64),
             });
             println!(
-                "  {nodes:>9}  {name:<16} {:>8}  {collected:>10} {encoded:>10} {decoded:>10} {applied:>10}",
+                "  {nodes:>9}  {name:<16} {:>8}  {collected:>10} {encoded:>10} {decoded:>10} {applied:>10}    {put_together:>10}",
                 size(figures.bytes)
             );
         }
@@ -88,7 +91,27 @@ fn round(
     part.bytes = encoded.len();
     let delta: Delta = timed(&mut part.decoded, || decode(&encoded))?;
     timed(&mut part.applied, || apply(&mut known, &delta))?;
-    is_same(&known, &second.statistics())
+    is_same(&known, &second.statistics())?;
+
+    let mut agent = Collector::new(Keeper(KEEPER.0 + 1), GROUPS_MAX);
+    let source = Source {
+        peer: "robot".parse()?,
+        run: None,
+    };
+    let all = first.statistics();
+    timed(&mut whole.put_together, || {
+        agent.whole(filled.now(), &source, all)
+    })?;
+    // Somebody reads what it has published, as always.
+    let shown = agent.publish(filled.now());
+    timed(&mut part.put_together, || {
+        agent.delta(filled.now(), &source, delta)
+    })?;
+    drop(shown);
+    match agent.book().total().states == second.total().states {
+        true => Ok(()),
+        false => Err("an agent counts others than there are".into()),
+    }
 }
 
 /// How many bytes of the whole a part has.
