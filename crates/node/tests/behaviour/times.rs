@@ -107,9 +107,10 @@ fn the_histograms_stand_for_all_messages_also_where_few_are_timed() {
             reading.histograms.handling,
         ] {
             let stands_for = count(&histogram);
-            // Those since the last that was timed are not in it yet.
+            // Those since the last that was timed are not in it yet: 24 at most, and as many more if that one was in hand for
+            // long by chance and so was counted for itself.
             assert!(
-                stands_for <= delivered && stands_for + 32 > delivered,
+                stands_for <= delivered && stands_for + 48 >= delivered,
                 "{stands_for} of {delivered}"
             );
         }
