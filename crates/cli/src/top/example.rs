@@ -125,6 +125,8 @@ pub(super) fn statistics_at(at: Duration) -> Statistics {
         edge.histograms.handling = spans(messages);
     }
     edges[0].counters.dropped_full = Counter::new(messages / 10);
+    edges[0].counters.dropped_receiver_closed = Counter::new(2);
+    edges[1].counters.dropped_memory = Counter::new(1);
     edges[1].policy = QueuePolicy::Block;
     edges[1].gauges.queued = Gauge::new(10);
     edges[1].gauges.blocked = Gauge::new(1);

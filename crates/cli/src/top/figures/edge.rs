@@ -48,7 +48,7 @@ pub(in crate::top) struct EdgeFigures {
     pub(in crate::top) queued: u64,
     /// Messages that the receiver holds.
     pub(in crate::top) held: u64,
-    /// How long the oldest message in the queue has been waiting, in seconds.
+    /// How long ago the oldest message in the queue was sent, in seconds.
     pub(in crate::top) oldest_s: Option<f64>,
     /// Whether the sender waits on it at this moment.
     pub(in crate::top) is_blocked: bool,

@@ -57,6 +57,8 @@ fn each_table_is_drawn_as_its_file_says() {
         ("dataflows", keys("1"), (140, 10)),
         ("groups", keys("3"), (140, 10)),
         ("edges", keys("4"), (160, 10)),
+        ("edges-80", keys("4"), (80, 10)),
+        ("edges-100", keys("4"), (100, 10)),
         ("edges-narrow", keys("4"), (60, 10)),
         ("peers", keys("5"), (100, 10)),
         ("downloads", keys("6"), (100, 10)),

@@ -9,6 +9,9 @@ use crate::top::numbers::{self, NONE};
 
 use super::sheet::RowId;
 
+/// A name of which less is seen is hardly known again.
+const NAME_WIDTH_MIN: usize = 16;
+
 /// When a column is there at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -45,8 +48,8 @@ pub(in crate::top) struct Heading {
     pub(in crate::top) side: Side,
     /// Who leaves first when there is no room: the highest. 0 never does.
     pub(super) leaves: u8,
-    /// Whether it can be made narrower, and takes the room that is left.
-    pub(super) stretches: bool,
+    /// How narrow it can be made; one that can also takes the room that is left. Others are as wide as what is in them.
+    pub(super) width_min: Option<usize>,
     pub(super) when: When,
 }
 
@@ -98,7 +101,7 @@ const fn column<F>(
             about,
             side,
             leaves,
-            stretches: false,
+            width_min: None,
             when: When::Always,
         },
         cell,
@@ -107,8 +110,13 @@ const fn column<F>(
 
 impl<F> Column<F> {
     /// It can be made narrower.
-    pub(super) const fn stretching(mut self) -> Column<F> {
-        self.heading.stretches = true;
+    pub(super) const fn stretching(self) -> Column<F> {
+        self.no_narrower_than(NAME_WIDTH_MIN)
+    }
+
+    /// It can be made narrower, but not narrower than so many characters.
+    pub(super) const fn no_narrower_than(mut self, width_min: usize) -> Column<F> {
+        self.heading.width_min = Some(width_min);
         self
     }
 

@@ -7,10 +7,8 @@ use super::sheet::Sheet;
 
 /// Between two columns.
 const GAP: &str = "  ";
-/// A column that can be made narrower is not made narrower than this for others to stay,
-const STRETCHING_MIN: usize = 16;
-/// and not narrower than this for those that tell less: they leave from this rank on.
-const STRETCHING_GOOD: (usize, u8) = (40, 4);
+/// A column that can be made narrower is not made narrower than this for those that tell less: they leave from this rank on.
+const WIDTH_GOOD: (usize, u8) = (40, 4);
 
 /// A table as lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +95,11 @@ pub(in crate::top) fn fit(
     }
 }
 
-/// How wide a column is when it is as narrow as it may be.
-fn narrow(sheet: &Sheet, natural: &[usize], place: usize, least: usize) -> usize {
-    match sheet.headings[place].stretches {
-        true => natural[place].min(least),
-        false => natural[place],
+/// How wide a column is when it is as narrow as it may be, and, if it can be, not narrower than `good`.
+fn narrow(sheet: &Sheet, natural: &[usize], place: usize, good: usize) -> usize {
+    match sheet.headings[place].width_min {
+        Some(width_min) => natural[place].min(width_min.max(good)),
+        None => natural[place],
     }
 }
 
@@ -114,9 +112,9 @@ fn stays(sheet: &Sheet, sort: Option<&str>, natural: &[usize], width_max: usize)
         leaves => leaves,
     };
     let mut stays: Vec<usize> = (0..natural.len()).collect();
-    for (least, leaves_from) in [STRETCHING_GOOD, (STRETCHING_MIN, 1)] {
+    for (good, leaves_from) in [WIDTH_GOOD, (0, 1)] {
         loop {
-            let narrow = |place: &usize| narrow(sheet, natural, *place, least) + GAP.len();
+            let narrow = |place: &usize| narrow(sheet, natural, *place, good) + GAP.len();
             let needed: usize = stays.iter().map(narrow).sum();
             let is_too_wide = needed > width_max.saturating_add(GAP.len());
             let places = stays.iter().copied();
@@ -130,23 +128,28 @@ fn stays(sheet: &Sheet, sort: Option<&str>, natural: &[usize], width_max: usize)
     stays
 }
 
-/// How wide those are that stay: the room that is left goes to those that can take it, in their order.
+/// How wide those are that stay: the room that is left goes to those that can take it, in their order, and numbers first:
+/// of a name one knows the rest.
 fn widths(sheet: &Sheet, stays: &[usize], natural: &[usize], width_max: usize) -> Vec<usize> {
     let gaps = GAP.len() * stays.len().saturating_sub(1);
     let mut widths: Vec<usize> = stays
         .iter()
-        .map(|place| narrow(sheet, natural, *place, STRETCHING_MIN))
+        .map(|place| narrow(sheet, natural, *place, 0))
         .collect();
     let mut free = width_max.saturating_sub(widths.iter().sum::<usize>() + gaps);
-    for (width, place) in widths.iter_mut().zip(stays) {
-        let more = free.min(natural[*place].saturating_sub(*width));
-        *width += more;
-        free -= more;
+    for side in [Side::Right, Side::Left] {
+        for (width, place) in widths.iter_mut().zip(stays) {
+            if sheet.headings[*place].side == side {
+                let more = free.min(natural[*place].saturating_sub(*width));
+                *width += more;
+                free -= more;
+            }
+        }
     }
     // When not even names have room, the first of them shrinks until the others have.
     let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width_max);
     for (width, place) in widths.iter_mut().zip(stays) {
-        if sheet.headings[*place].stretches {
+        if sheet.headings[*place].width_min.is_some() {
             let fewer = over.min(width.saturating_sub(4));
             *width -= fewer;
             over -= fewer;

@@ -70,7 +70,7 @@ pub(super) const COLUMNS: &[Column<NodeFigures>] = &[
     number(
         ("P50", "p50"),
         "half of its messages it handles within this time",
-        2,
+        3,
         |row| Cell::p50(row.of.handling),
     ),
     number(
@@ -97,7 +97,7 @@ pub(super) const COLUMNS: &[Column<NodeFigures>] = &[
     number(
         ("RESTARTS", "restarts"),
         "how often it was started again",
-        4,
+        2,
         |row| Cell::count(row.of.restarts).if_any(Look::Doubtful),
     ),
     number(("PID", "pid"), "its process", 6, |row| {
