@@ -146,3 +146,38 @@ fn filtered<'a, F>(rows: Vec<Row<'a, F>>, columns: &[&Column<F>], filter: &str) 
     };
     rows.into_iter().filter(has).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::top::board::{Board, Said};
+    use crate::top::example;
+    use crate::top::figures::Trouble;
+
+    #[test]
+    fn rows_of_a_runtime_that_says_nothing_any_more_are_faint_and_those_of_another_are_not() {
+        let at = Duration::from_secs(1);
+        let mut board = Board::new(at);
+        let numbers = [(); 2].map(|()| board.came(at, example::about()));
+        for number in numbers {
+            let statistics = example::statistics_at(at);
+            board.said(at, number, Said::Statistics(Box::new(statistics)));
+        }
+        let silent = Trouble::Silent("it stands".to_owned());
+        board.said(at, numbers[0], Said::Nothing(silent));
+        let picture = board.picture(at);
+        for tab in Tab::ALL {
+            let sheet = tab.sheet(&picture, &Wishes::default(), &mut |ids| 0..ids.len());
+            let is_faint = |cells: &Vec<Cell>| cells.iter().all(|cell| cell.look == Look::Faint);
+            let faint: Vec<bool> = sheet.rows.iter().map(is_faint).collect();
+            let of_silent = |id: &RowId| id.runtime == numbers[0];
+            let expected: Vec<bool> = sheet.ids.iter().map(of_silent).collect();
+            assert_eq!(faint, expected, "{tab:?}");
+            // Groups are of all that answer.
+            assert_eq!(expected.contains(&true), tab != Tab::Groups, "{tab:?}");
+            assert!(expected.contains(&false), "{tab:?}");
+        }
+    }
+}
