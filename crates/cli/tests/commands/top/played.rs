@@ -2,16 +2,17 @@
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use dataflow_ids::stats::{
-    AuditRow, Counter, DataflowRow, EdgeCounters, EdgeKey, EdgeRow, Gauge, GroupRow, Keeper, Level,
-    NodeKey, NodeNumbers, NodeRow, PoolRow, ProcessNumbers, RunNumber, StatesNs, Statistics,
+    ActorRow, AuditRow, Counter, DataflowRow, DownloadRow, Downloads, EdgeCounters, EdgeKey,
+    EdgeRow, Gauge, GroupRow, Keeper, Level, NodeKey, NodeNumbers, NodeRow, PeerRow, PoolRow,
+    ProcessNumbers, RunNumber, StatesNs, Statistics,
 };
 use dataflow_ids::{
     DataflowName, EdgeId, Epoch, InputId, LifeCycle, NodeId, NodeIndex, OutputId, PeerId,
-    QueuePolicy,
+    PeerState, QueuePolicy,
 };
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
 use dataflow_wire::frame::{FrameReader, Received, send};
@@ -85,12 +86,67 @@ fn edge(number: u32, second: u64) -> EdgeRow {
         histograms: Default::default(),
     };
     row.histograms.latency.buckets[20] = 30 * second;
-    if number == 1 {
+    if number == 0 {
+        row.policy = QueuePolicy::DropOldest;
+        row.counters.dropped_full = Counter::new(33);
+        row.counters.dropped_receiver_closed = Counter::new(2);
+    } else {
+        row.counters.dropped_memory = Counter::new(1);
         row.gauges.queued = Gauge::new(10);
         row.gauges.blocked = Gauge::new(1);
         row.oldest_ns = Some(second.saturating_sub(3) * SECOND_NS);
     }
     row
+}
+
+/// A peer that answers at once, and one whose reason is in characters that are two columns wide.
+fn peers() -> Vec<PeerRow> {
+    let peer = |name: &str, state, because: &str, round_trip_ns| PeerRow {
+        peer: PeerId::new(name).unwrap(),
+        state,
+        since_ns: SECOND_NS,
+        because: because.to_owned(),
+        transitions: Counter::new(3),
+        round_trip_ns,
+    };
+    // Longer than what is left of a line.
+    let long = "応答なし".repeat(12);
+    vec![
+        peer("gpu-a", PeerState::Healthy, "", Some(420_000)),
+        peer("gpu-b", PeerState::Unreachable, &long, None),
+        peer("robot", PeerState::Degraded, "no answer for 2 s", None),
+    ]
+}
+
+fn downloads() -> Downloads {
+    Downloads {
+        rows: vec![DownloadRow {
+            model: "acme/tiny-detector@main".to_owned(),
+            state: "fetching".to_owned(),
+            bytes_done: 430_000_000,
+            bytes_total: 1_000_000_000,
+            bytes_per_second: Some(12_000_000),
+        }],
+        active: Gauge::new(1),
+        ..Downloads::default()
+    }
+}
+
+fn actors(second: u64) -> Vec<ActorRow> {
+    let actor = |name: &str, actors, handled, waiting| ActorRow {
+        actor: name.to_owned(),
+        actors: Gauge::new(actors),
+        sent: Counter::new(handled + waiting),
+        handled: Counter::new(handled),
+        returned: Counter::new(0),
+        dead_lettered: Counter::new(0),
+        waiting: Gauge::new(waiting),
+        rebuilt: Counter::new(u64::from(name == "source")),
+    };
+    vec![
+        actor("node", 3, 4 * second, 2),
+        actor("source", 1, second, 0),
+    ]
 }
 
 /// What a camera, a detector and a planner that is too slow have counted in so many seconds.
@@ -124,10 +180,15 @@ fn statistics(second: u64) -> Statistics {
         }],
         nodes: (0..3).map(|number| node(number, second)).collect(),
         edges: (0..2).map(|number| edge(number, second)).collect(),
-        actors: Vec::new(),
-        peers: Vec::new(),
-        downloads: Default::default(),
-        pool: Some(PoolRow::default()),
+        actors: actors(second),
+        peers: peers(),
+        downloads: downloads(),
+        pool: Some(PoolRow {
+            idle: Gauge::new(2),
+            completed: Counter::new(4 * second),
+            threads_started: Counter::new(2),
+            ..PoolRow::default()
+        }),
         audit: AuditRow::default(),
     }
 }
@@ -135,10 +196,11 @@ fn statistics(second: u64) -> Statistics {
 /// A runtime whose clock stands, for each listener, at 10 s first and then where the test has put it.
 pub(super) struct Played {
     seconds: Arc<AtomicU64>,
+    refuses: Arc<Mutex<Option<String>>>,
     ends: Option<mpsc::Sender<()>>,
     told: mpsc::Receiver<()>,
     runtime: Option<std::thread::JoinHandle<()>>,
-    _process: Running,
+    process: Running,
 }
 
 impl Played {
@@ -152,6 +214,8 @@ impl Played {
         let (ends, ended) = mpsc::channel::<()>();
         let (tells, told) = mpsc::channel();
         let until = Arc::clone(&seconds);
+        let refuses = Arc::new(Mutex::new(None));
+        let refusal = Arc::clone(&refuses);
         let runtime = std::thread::spawn(move || {
             // With its entry, not the listener alone.
             let run = run;
@@ -163,6 +227,12 @@ impl Played {
                     socket.set_nonblocking(false).unwrap();
                     hear(&socket);
                     listeners.push((socket, 10));
+                }
+                if let Some(reason) = refusal.lock().unwrap().clone() {
+                    let refused = ClientReply::Refused { reason };
+                    for (socket, _) in listeners.drain(..) {
+                        let _ = send(&socket, &refused, &[]);
+                    }
                 }
                 for (socket, next) in &mut listeners {
                     // Also what has not changed is said: who says nothing does not answer.
@@ -177,16 +247,27 @@ impl Played {
         });
         Played {
             seconds,
+            refuses,
             ends: Some(ends),
             told,
             runtime: Some(runtime),
-            _process: process,
+            process,
         }
     }
 
     /// Its clock stands there now.
     pub(super) fn go_to(&self, second: u64) {
         self.seconds.store(second, Ordering::SeqCst);
+    }
+
+    /// Tells nobody anything any more, for this reason; with `None` it does again.
+    pub(super) fn refuse(&self, reason: Option<&str>) {
+        *self.refuses.lock().unwrap() = reason.map(str::to_owned);
+    }
+
+    /// The number of its process.
+    pub(super) fn pid(&self) -> i32 {
+        self.process.pid().as_raw_nonzero().get()
     }
 
     /// Waits until it has told somebody something.

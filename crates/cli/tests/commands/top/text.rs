@@ -40,6 +40,25 @@ fn without_a_terminal_it_says_what_does_without_one() {
 }
 
 #[test]
+fn json_has_all_rows_in_their_own_order_and_refuses_to_choose() {
+    let ground = Ground::new();
+    for (option, value) in [("--filter", "camera"), ("--sort", "cpu")] {
+        for once in [true, false] {
+            let mut command = ground.dataflow(["top", "--json", option, value]);
+            if once {
+                command.arg("--once");
+            }
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(output.stdout.is_empty(), "{}", said(&output));
+            let text = said(&output);
+            assert!(text.contains("--json") && text.contains(option), "{text}");
+            assert!(text.contains("cannot be used with"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn once_it_is_plain_text_in_the_order_that_was_asked_for() {
     let ground = Ground::new();
     let _played = Played::begin(&ground);
@@ -85,7 +104,7 @@ fn json_has_one_object_a_line_until_all_have_ended() {
     assert_eq!(edge["latency"]["over_s"], 1.0);
     assert_eq!(
         edge["dropped"],
-        serde_json::json!({"full": 0, "receiver_closed": 0, "memory": 0})
+        serde_json::json!({"full": 0, "receiver_closed": 0, "memory": 1})
     );
 
     let mut command = ground.dataflow(["top", "--json", "--interval", "100ms"]);
