@@ -1,4 +1,5 @@
-//! The last sign of life of a control loop, for whoever is asked whether it lives.
+//! The last sign of life of what goes on again and again, for whoever is asked whether it lives: a control loop, and who
+//! publishes statistics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ pub(crate) const LISTENS_EVERY: Duration = Duration::from_secs(1);
 /// Who has not listened for longer than this was away itself.
 const AWAY_AFTER: Duration = Duration::from_secs(2);
 
-/// When a control loop last said that it lives, which it does once a second. Cheap to clone.
+/// When something last said that it lives, which it does once a second. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Beat {
     begin: Instant,
@@ -40,7 +41,7 @@ impl Beat {
     }
 }
 
-/// Somebody who listens to a beat, on another thread than that of the control loop. While it was away itself, because the
+/// Somebody who listens to a beat, on another thread than the one it comes from. While it was away itself, because the
 /// process was stopped or the machine gave it no time, it has heard nothing, and that is held against nobody.
 #[derive(Debug)]
 pub(crate) struct Listener {

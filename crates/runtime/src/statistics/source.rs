@@ -27,6 +27,8 @@ pub(crate) struct Source {
     pub(crate) readers: Arc<Readers>,
     /// When the control loop last said that it lives.
     pub(crate) beat: Beat,
+    /// When a snapshot was published last, whether or not something had changed.
+    pub(super) published: Beat,
     /// When it came to be.
     pub(super) began: Instant,
     /// What was encoded last, for several who are told the same.
@@ -53,6 +55,7 @@ impl Publisher {
                 snapshots,
                 readers: Arc::default(),
                 beat: Beat::new(),
+                published: Beat::new(),
                 began: Instant::now(),
                 encoded: Arc::default(),
                 places: Arc::default(),
@@ -69,6 +72,7 @@ impl Publisher {
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
         if let Some(snapshots) = &*self.snapshots.borrow() {
             snapshots.send_replace(snapshot);
+            self.source.published.lives();
         }
     }
 

@@ -2,16 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::answers::Look;
 use super::health::SILENCE_MAX;
 use super::server::{HttpLimits, HttpServer, serve_within};
 use super::{MetricsError, MetricsListener, show_metrics};
 use crate::statistics::Publisher;
-use crate::statistics::metrics::tests::{add_node, book, facts};
+use crate::statistics::metrics::tests::{add_node, at, book, facts};
 
 /// How long something may take that takes no time: only a test that fails waits for so long.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -220,47 +222,60 @@ fn a_reader_that_takes_nothing_of_a_large_page_delays_no_other() {
     assert!(page.len() > 4_000_000, "{} bytes", page.len());
 }
 
+/// What `/healthz` answers: its status and its object.
+fn health(server: &Server) -> (String, serde_json::Value) {
+    let answer = server.get("/healthz");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body = serde_json::from_str(body).unwrap();
+    (status(&answer).to_owned(), body)
+}
+
 #[test]
-fn health_follows_the_control_loop_and_the_auditor() {
-    let beat_ms = Arc::new(AtomicU64::new(0));
-    let mismatches = Arc::new(AtomicU64::new(0));
-    let (beat, found) = (Arc::clone(&beat_ms), Arc::clone(&mismatches));
+fn health_follows_the_control_loop_and_what_is_wrong_with_statistics_is_a_warning() {
+    let looks = Arc::new(Mutex::new((facts(&mut book(&[])), 0)));
+    let seen = Arc::clone(&looks);
     let look: Look = Arc::new(move |_| {
+        let (mut facts, mismatches) = seen.lock().unwrap().clone();
         let mut book = book(&[]);
-        book.audited(0, found.load(Ordering::Relaxed));
-        let mut facts = facts(&mut book);
-        facts.beat_age = Duration::from_millis(beat.load(Ordering::Relaxed));
+        book.audited(0, mismatches);
+        facts.snapshot = book.publish(at(3.5));
         facts
     });
     let server = start(look, HttpLimits::default());
-    let ask = || {
-        let answer = server.get("/healthz");
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        (status(&answer).to_owned(), body)
+    let set = |beat_age_s, snapshot_age_s, mismatches| {
+        let mut looks = looks.lock().unwrap();
+        looks.0.beat_age = Duration::from_secs(beat_age_s);
+        looks.0.snapshot_age = Duration::from_secs(snapshot_age_s);
+        looks.1 = mismatches;
     };
-    let (code, body) = ask();
+    let limit = SILENCE_MAX.as_secs();
+    set(limit, limit, 0);
+    let (code, body) = health(&server);
     assert_eq!((code.as_str(), &body["status"]), ("200", &"ok".into()));
     assert_eq!(body["uptime_s"], 3.5);
-    assert_eq!(body["reasons"], serde_json::json!([]));
+    assert_eq!(body["reasons"], json!([]));
+    assert_eq!(body["warnings"], json!([]));
 
-    let silence = SILENCE_MAX + Duration::from_secs(1);
-    beat_ms.store(silence.as_millis() as u64, Ordering::Relaxed);
-    let (code, body) = ask();
+    set(limit + 1, 0, 0);
+    let (code, body) = health(&server);
     assert_eq!(
         (code.as_str(), &body["status"]),
         ("503", &"unhealthy".into())
     );
-    assert_eq!(
-        body["reasons"][0],
-        "the control loop gives no sign of life for 11 s"
-    );
+    let silent = "the control loop gives no sign of life for 11 s";
+    assert_eq!(body["reasons"], json!([silent]));
+    assert_eq!(body["warnings"], json!([]));
 
-    beat_ms.store(0, Ordering::Relaxed);
-    mismatches.store(2, Ordering::Relaxed);
-    let (code, body) = ask();
-    assert_eq!(code, "503");
+    // What watches over processes must not end dataflows for it, and what is wrong with a sum stays counted for ever.
+    set(0, limit + 2, 2);
+    let (code, body) = health(&server);
+    assert_eq!((code.as_str(), &body["status"]), ("200", &"ok".into()));
+    assert_eq!(body["reasons"], json!([]));
+    let still = "the statistics stand still for 12 s";
+    let wrong = "2 sums of the statistics were not those of their members: please report it";
+    assert_eq!(body["warnings"], json!([still, wrong]));
     assert_eq!(body["audit_mismatches"], 2);
+    assert_eq!(body["snapshot_age_s"], 12.0);
 }
 
 #[test]

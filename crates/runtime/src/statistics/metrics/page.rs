@@ -122,6 +122,7 @@ impl Collector for Page {
         let Page { facts, runs, edges } = self;
         let Facts {
             snapshot,
+            snapshot_age,
             uptime,
             beat_age,
         } = facts;
@@ -129,6 +130,7 @@ impl Collector for Page {
         let process = Process {
             uptime: *uptime,
             beat_age: *beat_age,
+            snapshot_age: *snapshot_age,
             dataflows: runs.len() as u64,
         };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);

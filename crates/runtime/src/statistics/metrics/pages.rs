@@ -25,6 +25,7 @@ impl MetricsPages {
     pub fn openmetrics(&mut self, snapshot: Arc<Snapshot>, uptime: Duration) -> Option<String> {
         let facts = Facts {
             snapshot,
+            snapshot_age: Duration::ZERO,
             uptime,
             beat_age: Duration::ZERO,
         };

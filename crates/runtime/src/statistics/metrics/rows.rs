@@ -15,6 +15,8 @@ use super::text::Member;
 pub(crate) struct Facts {
     /// The statistics at their last moment.
     pub(crate) snapshot: Arc<Snapshot>,
+    /// How long ago they were published.
+    pub(crate) snapshot_age: Duration,
     /// How long statistics are kept here. The moments of a snapshot do not say it: those of an agent begin elsewhere.
     pub(crate) uptime: Duration,
     /// How long ago the control loop gave its last sign of life.
@@ -26,6 +28,7 @@ pub(crate) struct Facts {
 pub(super) struct Process {
     pub(super) uptime: Duration,
     pub(super) beat_age: Duration,
+    pub(super) snapshot_age: Duration,
     pub(super) dataflows: u64,
 }
 

@@ -12,7 +12,7 @@ const fn gauge_of(count: u64) -> Option<Number> {
 }
 
 /// What is known of the process that answers.
-pub(super) const PROCESS: [Family<Process>; 3] = [
+pub(super) const PROCESS: [Family<Process>; 4] = [
     seconds(
         "uptime",
         "How long statistics are kept here",
@@ -22,6 +22,11 @@ pub(super) const PROCESS: [Family<Process>; 3] = [
         "control_beat_age",
         "How long ago the control loop gave its last sign of life",
         Reading::Gauge(|process, _| Some(Number::of_ns(process.beat_age.as_nanos()))),
+    ),
+    seconds(
+        "snapshot_age",
+        "How long ago the snapshot was published out of which all other figures are read",
+        Reading::Gauge(|process, _| Some(Number::of_ns(process.snapshot_age.as_nanos()))),
     ),
     plain(
         "dataflows",

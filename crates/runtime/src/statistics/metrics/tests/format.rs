@@ -18,6 +18,7 @@ fn a_page_says_what_the_rows_say() {
         (r#"dataflow_build_info{version="0.1.0"}"#.to_owned(), 1.0),
         ("dataflow_uptime_seconds".to_owned(), 3.5),
         ("dataflow_control_beat_age_seconds".to_owned(), 0.25),
+        ("dataflow_snapshot_age_seconds".to_owned(), 0.75),
         ("dataflow_dataflows".to_owned(), 1.0),
         (r#"dataflow_nodes{state="starting"}"#.to_owned(), 2.0),
         ("dataflow_messages_sent_total".to_owned(), 7.0),

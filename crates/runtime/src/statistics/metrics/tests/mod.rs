@@ -130,6 +130,7 @@ pub(in crate::statistics) fn facts(book: &mut Book) -> Facts {
         snapshot: book.publish(at(3.5)),
         uptime: Duration::from_millis(3500),
         beat_age: Duration::from_millis(250),
+        snapshot_age: Duration::from_millis(750),
     }
 }
 
