@@ -2,7 +2,7 @@
 
 use dataflow_ids::LifeCycle;
 use dataflow_ids::stats::{
-    Counter, EdgeCounters, EdgeGauges, EdgeHistograms, Gauge, Histogram, Level, Retired, StatesNs,
+    Counter, EdgeCounters, EdgeGauges, EdgeHistograms, Gauge, Level, Retired, StatesNs,
 };
 
 use super::rows::{Life, Traffic};
@@ -36,75 +36,20 @@ impl Faults {
     }
 }
 
-/// Each counter of an edge with that of another: `with` gives what the first becomes.
-pub(super) fn zip(
-    one: &mut EdgeCounters,
-    other: &EdgeCounters,
-    mut with: impl FnMut(u64, u64) -> u64,
-) {
-    let mut each = |one: &mut Counter, other: Counter| {
-        *one = Counter::new(with(one.get(), other.get()));
-    };
-    each(&mut one.sent, other.sent);
-    each(&mut one.delivered, other.delivered);
-    each(&mut one.released, other.released);
-    each(&mut one.lost, other.lost);
-    each(&mut one.dropped_full, other.dropped_full);
-    each(
-        &mut one.dropped_receiver_closed,
-        other.dropped_receiver_closed,
-    );
-    each(&mut one.dropped_memory, other.dropped_memory);
-    each(&mut one.bytes, other.bytes);
-    each(&mut one.blocked_ns, other.blocked_ns);
-}
-
-/// All counters of an edge at this.
-pub(super) fn each_counter(count: u64) -> EdgeCounters {
-    let mut all = EdgeCounters::default();
-    zip(&mut all, &EdgeCounters::default(), |_, _| count);
-    all
-}
-
 pub(super) fn add_counters(sum: &mut EdgeCounters, grown: &EdgeCounters) {
-    zip(sum, grown, u64::saturating_add);
-}
-
-pub(super) fn zip_histogram(
-    one: &mut Histogram,
-    other: &Histogram,
-    mut with: impl FnMut(u64, u64) -> u64,
-) {
-    for (one, other) in one.buckets.iter_mut().zip(&other.buckets) {
-        *one = with(*one, *other);
-    }
-    one.sum_ns = with(one.sum_ns, other.sum_ns);
-}
-
-pub(super) fn zip_histograms(
-    one: &mut EdgeHistograms,
-    other: &EdgeHistograms,
-    mut with: impl FnMut(u64, u64) -> u64,
-) {
-    zip_histogram(&mut one.latency, &other.latency, &mut with);
-    zip_histogram(&mut one.queue_wait, &other.queue_wait, &mut with);
-    zip_histogram(&mut one.handling, &other.handling, &mut with);
+    sum.zip(grown, u64::saturating_add);
 }
 
 pub(super) fn add_histograms(sum: &mut EdgeHistograms, grown: &EdgeHistograms) {
-    zip_histograms(sum, grown, u64::saturating_add);
+    sum.zip(grown, u64::saturating_add);
 }
 
 pub(super) fn add_gauges(sum: &mut EdgeGauges, more: &EdgeGauges) {
-    sum.queued.add(more.queued.get());
-    sum.held.add(more.held.get());
-    sum.blocked.add(more.blocked.get());
+    sum.zip(more, Gauge::add);
 }
 
 pub(super) fn take_gauges(sum: &mut EdgeGauges, fewer: &EdgeGauges, faults: &mut Faults) {
-    faults.take(&mut sum.queued, fewer.queued.get());
-    faults.take(&mut sum.held, fewer.held.get());
-    faults.take(&mut sum.blocked, fewer.blocked.get());
+    sum.zip(fewer, |gauge, fewer| faults.take(gauge, fewer));
 }
 
 /// Adds to a sum of spans or moments. A hostile keeper may have filled it: it stops at the greatest number there is.
@@ -261,7 +206,7 @@ pub(super) fn replace(
         (&mut level.into, &old_traffic.into, &traffic.into),
     ] {
         let mut grown = *new;
-        zip(&mut grown, old, u64::saturating_sub);
+        grown.zip(old, u64::saturating_sub);
         add_counters(sum, &grown);
     }
 }
@@ -302,22 +247,34 @@ pub(super) fn zip_retired(
     other: &Retired,
     mut with: impl FnMut(u128, u128) -> u128,
 ) {
+    // One that is forgotten here does not compile.
+    let Retired {
+        nodes,
+        transitions,
+        restarts,
+        time_in_state_ns,
+        out,
+        into,
+        cpu_ns,
+        histograms,
+    } = one;
     for state in LifeCycle::ALL {
-        let sum = &mut one.time_in_state_ns[state];
+        let sum = &mut time_in_state_ns[state];
         *sum = with(*sum, other.time_in_state_ns[state]);
     }
     let mut with = |one: u64, other: u64| {
         let sum = with(u128::from(one), u128::from(other));
         u64::try_from(sum).unwrap_or(u64::MAX)
     };
-    let mut each = |one: &mut Counter, other: Counter| {
+    for (one, other) in [
+        (nodes, other.nodes),
+        (transitions, other.transitions),
+        (restarts, other.restarts),
+        (cpu_ns, other.cpu_ns),
+    ] {
         *one = Counter::new(with(one.get(), other.get()));
-    };
-    each(&mut one.nodes, other.nodes);
-    each(&mut one.transitions, other.transitions);
-    each(&mut one.restarts, other.restarts);
-    each(&mut one.cpu_ns, other.cpu_ns);
-    zip(&mut one.out, &other.out, &mut with);
-    zip(&mut one.into, &other.into, &mut with);
-    zip_histograms(&mut one.histograms, &other.histograms, &mut with);
+    }
+    out.zip(&other.out, &mut with);
+    into.zip(&other.into, &mut with);
+    histograms.zip(&other.histograms, &mut with);
 }

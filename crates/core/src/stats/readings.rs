@@ -35,24 +35,21 @@ pub(super) const MEMORY_MAX_BYTES: u64 = 1 << 43;
 /// all others must have room beside it.
 fn believed(said: &EdgeCounters, at_ns: u64) -> EdgeCounters {
     let span_ns = at_ns.saturating_add(UNTOLD_MAX_NS);
-    let max = EdgeCounters {
-        bytes: Counter::new(span_ns.saturating_mul(BYTES_PER_NS_MAX)),
-        blocked_ns: Counter::new(span_ns),
-        ..levels::each_counter(MESSAGES_MAX)
-    };
+    let mut max = EdgeCounters::default();
+    for counter in max.each_mut() {
+        *counter = Counter::new(MESSAGES_MAX);
+    }
+    max.bytes = Counter::new(span_ns.saturating_mul(BYTES_PER_NS_MAX));
+    max.blocked_ns = Counter::new(span_ns);
     let mut believed = *said;
-    levels::zip(&mut believed, &max, u64::min);
+    believed.zip(&max, u64::min);
     believed
 }
 
 /// As [`believed`], of how long messages took.
 fn believed_histograms(said: &EdgeHistograms) -> EdgeHistograms {
     let mut believed = *said;
-    for histogram in [
-        &mut believed.latency,
-        &mut believed.queue_wait,
-        &mut believed.handling,
-    ] {
+    for histogram in believed.each_mut() {
         for bucket in &mut histogram.buckets {
             *bucket = (*bucket).min(MESSAGES_MAX);
         }
@@ -73,13 +70,13 @@ pub(super) fn bounded(known: Gauge, now: u64, sum: Gauge, max: u64) -> Gauge {
 
 pub(super) fn counters_growth(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
     let mut grown = *now;
-    levels::zip(&mut grown, known, |now, known| growth(known, now));
+    grown.zip(known, |now, known| growth(known, now));
     grown
 }
 
 pub(super) fn histograms_growth(known: &EdgeHistograms, now: &EdgeHistograms) -> EdgeHistograms {
     let mut grown = *now;
-    levels::zip_histograms(&mut grown, known, |now, known| growth(known, now));
+    grown.zip(known, |now, known| growth(known, now));
     grown
 }
 

@@ -30,6 +30,46 @@ pub struct EdgeCounters {
 }
 
 impl EdgeCounters {
+    /// All of them, in the order of their fields. This is the one list of them: what is done with each goes through it.
+    pub fn each_mut(&mut self) -> [&mut Counter; 9] {
+        // One that is forgotten here does not compile.
+        let EdgeCounters {
+            sent,
+            delivered,
+            released,
+            lost,
+            dropped_full,
+            dropped_receiver_closed,
+            dropped_memory,
+            bytes,
+            blocked_ns,
+        } = self;
+        [
+            sent,
+            delivered,
+            released,
+            lost,
+            dropped_full,
+            dropped_receiver_closed,
+            dropped_memory,
+            bytes,
+            blocked_ns,
+        ]
+    }
+
+    /// As [`EdgeCounters::each_mut`], to be read.
+    #[must_use]
+    pub fn each(mut self) -> [Counter; 9] {
+        self.each_mut().map(|counter| *counter)
+    }
+
+    /// Each of them with that of another: `with` gives what the first becomes.
+    pub fn zip(&mut self, other: &EdgeCounters, mut with: impl FnMut(u64, u64) -> u64) {
+        for (one, other) in self.each_mut().into_iter().zip(other.each()) {
+            *one = Counter::new(with(one.get(), other.get()));
+        }
+    }
+
     /// Messages that were dropped for this reason.
     pub fn dropped(&self, reason: DropReason) -> Counter {
         match reason {
@@ -51,6 +91,26 @@ pub struct EdgeGauges {
     pub blocked: Gauge,
 }
 
+impl EdgeGauges {
+    /// All of them, in the order of their fields: as [`EdgeCounters::each_mut`].
+    pub fn each_mut(&mut self) -> [&mut Gauge; 3] {
+        let EdgeGauges {
+            queued,
+            held,
+            blocked,
+        } = self;
+        [queued, held, blocked]
+    }
+
+    /// Each of them with that of another: `with` changes the first.
+    pub fn zip(&mut self, other: &EdgeGauges, mut with: impl FnMut(&mut Gauge, u64)) {
+        let mut other = *other;
+        for (one, other) in self.each_mut().into_iter().zip(other.each_mut()) {
+            with(one, other.get());
+        }
+    }
+}
+
 /// How long messages of an edge took, from a sample of them that stands for all: or sums of such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EdgeHistograms {
@@ -60,6 +120,36 @@ pub struct EdgeHistograms {
     pub queue_wait: Histogram,
     /// From when the receiver's program had it until that program asked for the next event.
     pub handling: Histogram,
+}
+
+impl EdgeHistograms {
+    /// All of them, in the order of their fields: as [`EdgeCounters::each_mut`].
+    pub fn each_mut(&mut self) -> [&mut Histogram; 3] {
+        let EdgeHistograms {
+            latency,
+            queue_wait,
+            handling,
+        } = self;
+        [latency, queue_wait, handling]
+    }
+
+    /// As [`EdgeHistograms::each_mut`], to be read.
+    #[must_use]
+    pub fn each(&self) -> [&Histogram; 3] {
+        let EdgeHistograms {
+            latency,
+            queue_wait,
+            handling,
+        } = self;
+        [latency, queue_wait, handling]
+    }
+
+    /// Each number of them with that of others: `with` gives what the first becomes.
+    pub fn zip(&mut self, other: &EdgeHistograms, mut with: impl FnMut(u64, u64) -> u64) {
+        for (one, other) in self.each_mut().into_iter().zip(other.each()) {
+            one.zip(other, &mut with);
+        }
+    }
 }
 
 /// Which edge, in some statistics.
@@ -102,4 +192,63 @@ pub struct EdgeRow {
     pub is_closed: bool,
     /// How long messages took.
     pub histograms: Box<EdgeHistograms>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json, to_value};
+
+    use super::*;
+
+    /// What has at each of its places what `of` gives for the place's number. The places are those that a wire has for it:
+    /// another list than the one that is tested.
+    fn filled<T>(of: impl Fn(u64) -> Value) -> T
+    where
+        T: Default + Serialize + for<'de> Deserialize<'de>,
+    {
+        let mut fields = to_value(T::default()).expect("it has a text");
+        let places = fields.as_object_mut().expect("it has fields");
+        for (place, number) in places.values_mut().zip(0..) {
+            *place = of(number);
+        }
+        from_value(fields).expect("it is one")
+    }
+
+    fn both(one: u64, other: u64) -> u64 {
+        7 * one + other
+    }
+
+    #[test]
+    fn each_counter_is_put_together_with_its_own() {
+        let mut one: EdgeCounters = filled(|place| json!(1 + place));
+        one.zip(&filled(|place| json!(100 + place)), both);
+        assert_eq!(one, filled(|place| json!(both(1 + place, 100 + place))));
+    }
+
+    #[test]
+    fn each_gauge_is_put_together_with_its_own() {
+        let mut one: EdgeGauges = filled(|place| json!(1 + place));
+        let with = |one: &mut Gauge, other| *one = Gauge::new(both(one.get(), other));
+        one.zip(&filled(|place| json!(100 + place)), with);
+        assert_eq!(one, filled(|place| json!(both(1 + place, 100 + place))));
+    }
+
+    #[test]
+    fn each_bucket_is_put_together_with_its_own() {
+        let histogram = |number: u64| Histogram {
+            buckets: std::array::from_fn(|bucket| number * 1000 + bucket as u64),
+            sum_ns: number,
+        };
+        let wanted = |place: u64| {
+            let (one, other) = (histogram(1 + place), histogram(100 + place));
+            Histogram {
+                buckets: std::array::from_fn(|it| both(one.buckets[it], other.buckets[it])),
+                sum_ns: both(one.sum_ns, other.sum_ns),
+            }
+        };
+        let text = |histogram: Histogram| to_value(histogram).expect("it has a text");
+        let mut one: EdgeHistograms = filled(|place| text(histogram(1 + place)));
+        one.zip(&filled(|place| text(histogram(100 + place))), both);
+        assert_eq!(one, filled(|place| text(wanted(place))));
+    }
 }

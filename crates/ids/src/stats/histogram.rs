@@ -45,6 +45,15 @@ impl Histogram {
         ((u64::BITS - span_ns.leading_zeros()) as usize).min(HISTOGRAM_BUCKETS - 1)
     }
 
+    /// Each number of it with that of another: `with` gives what the first becomes.
+    pub fn zip(&mut self, other: &Histogram, mut with: impl FnMut(u64, u64) -> u64) {
+        let Histogram { buckets, sum_ns } = self;
+        for (one, other) in buckets.iter_mut().zip(&other.buckets) {
+            *one = with(*one, *other);
+        }
+        *sum_ns = with(*sum_ns, other.sum_ns);
+    }
+
     /// Each bucket that is not empty, with its count.
     fn counts(&self) -> Vec<(u8, u64)> {
         let counts = (0..).zip(self.buckets);

@@ -9,7 +9,7 @@ use dataflow_core::Time;
 use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts};
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
 use dataflow_ids::{Epoch, NodeIndex};
-use dataflow_shm::edge::{EdgeMark, EdgeReading};
+use dataflow_shm::edge::{EdgeCounts, EdgeMark, EdgeReading};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch as shared;
 
@@ -170,22 +170,35 @@ impl Root {
 
     /// What the statistics are to know of an edge.
     fn facts_of(&self, row: &EdgeRow, reading: &EdgeReading) -> EdgeFacts {
-        let counts = &reading.counts;
+        // What is new on an edge is to be thought of here: without a word, it does not compile.
+        let EdgeCounts {
+            sent,
+            delivered,
+            released,
+            lost,
+            dropped_full,
+            dropped_receiver_closed,
+            dropped_memory,
+            queued,
+            held,
+            bytes,
+            blocked_ns,
+        } = reading.counts;
         EdgeFacts {
             counters: EdgeCounters {
-                sent: Counter::new(counts.sent),
-                delivered: Counter::new(counts.delivered),
-                released: Counter::new(counts.released),
-                lost: Counter::new(counts.lost),
-                dropped_full: Counter::new(counts.dropped_full),
-                dropped_receiver_closed: Counter::new(counts.dropped_receiver_closed),
-                dropped_memory: Counter::new(counts.dropped_memory),
-                bytes: Counter::new(counts.bytes),
-                blocked_ns: Counter::new(counts.blocked_ns),
+                sent: Counter::new(sent),
+                delivered: Counter::new(delivered),
+                released: Counter::new(released),
+                lost: Counter::new(lost),
+                dropped_full: Counter::new(dropped_full),
+                dropped_receiver_closed: Counter::new(dropped_receiver_closed),
+                dropped_memory: Counter::new(dropped_memory),
+                bytes: Counter::new(bytes),
+                blocked_ns: Counter::new(blocked_ns),
             },
             gauges: EdgeGauges {
-                queued: Gauge::new(counts.queued),
-                held: Gauge::new(counts.held),
+                queued: Gauge::new(queued),
+                held: Gauge::new(held),
                 blocked: Gauge::new(u64::from(reading.sender_blocked && !row.is_closed)),
             },
             oldest: (reading.oldest_sent_at_ns).and_then(|sent_at_ns| self.moment(sent_at_ns)),

@@ -128,17 +128,11 @@ fn of(spans: &Histogram, over_s: Option<f64>) -> Option<SpanFigures> {
 /// What has come into a histogram.
 fn grown(before: &Histogram, now: &Histogram) -> Histogram {
     let mut grown = *now;
-    for (bucket, before) in grown.buckets.iter_mut().zip(before.buckets) {
-        *bucket = bucket.saturating_sub(before);
-    }
-    grown.sum_ns = grown.sum_ns.saturating_sub(before.sum_ns);
+    grown.zip(before, u64::saturating_sub);
     grown
 }
 
 /// Adds what another histogram has.
 pub(super) fn add(sum: &mut Histogram, more: &Histogram) {
-    for (bucket, more) in sum.buckets.iter_mut().zip(more.buckets) {
-        *bucket = bucket.saturating_add(more);
-    }
-    sum.sum_ns = sum.sum_ns.saturating_add(more.sum_ns);
+    sum.zip(more, u64::saturating_add);
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use dataflow_core::stats::Snapshot;
 use dataflow_ids::stats::{
-    Counter, DataflowRow, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow, Gauge,
-    Histogram, Level, NodeKey, RunNumber,
+    DataflowRow, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow, Gauge, Level, NodeKey,
+    RunNumber,
 };
 
 use super::family::{Family, Number, Reading, bytes, plain, seconds};
@@ -150,38 +150,21 @@ impl EdgeFigures {
     }
 
     fn with(&self, other: &EdgeFigures, of: fn(u64, u64) -> u64) -> EdgeFigures {
-        let (ours, theirs) = (&self.counters, &other.counters);
-        let counter = |ours: Counter, theirs: Counter| Counter::new(of(ours.get(), theirs.get()));
-        let gauge = |ours: Gauge, theirs: Gauge| Gauge::new(of(ours.get(), theirs.get()));
-        let histogram = |ours: &Histogram, theirs: &Histogram| Histogram {
-            buckets: std::array::from_fn(|bucket| of(ours.buckets[bucket], theirs.buckets[bucket])),
-            sum_ns: of(ours.sum_ns, theirs.sum_ns),
-        };
+        let EdgeFigures {
+            mut counters,
+            mut gauges,
+            mut histograms,
+            oldest_ns: _,
+        } = *self;
+        counters.zip(&other.counters, of);
+        gauges.zip(&other.gauges, |ours, theirs| {
+            *ours = Gauge::new(of(ours.get(), theirs));
+        });
+        histograms.zip(&other.histograms, of);
         EdgeFigures {
-            counters: EdgeCounters {
-                sent: counter(ours.sent, theirs.sent),
-                delivered: counter(ours.delivered, theirs.delivered),
-                released: counter(ours.released, theirs.released),
-                lost: counter(ours.lost, theirs.lost),
-                dropped_full: counter(ours.dropped_full, theirs.dropped_full),
-                dropped_receiver_closed: counter(
-                    ours.dropped_receiver_closed,
-                    theirs.dropped_receiver_closed,
-                ),
-                dropped_memory: counter(ours.dropped_memory, theirs.dropped_memory),
-                bytes: counter(ours.bytes, theirs.bytes),
-                blocked_ns: counter(ours.blocked_ns, theirs.blocked_ns),
-            },
-            gauges: EdgeGauges {
-                queued: gauge(self.gauges.queued, other.gauges.queued),
-                held: gauge(self.gauges.held, other.gauges.held),
-                blocked: gauge(self.gauges.blocked, other.gauges.blocked),
-            },
-            histograms: EdgeHistograms {
-                latency: histogram(&self.histograms.latency, &other.histograms.latency),
-                queue_wait: histogram(&self.histograms.queue_wait, &other.histograms.queue_wait),
-                handling: histogram(&self.histograms.handling, &other.histograms.handling),
-            },
+            counters,
+            gauges,
+            histograms,
             oldest_ns: None,
         }
     }
