@@ -10,7 +10,8 @@ use super::snapshot::Snapshot;
 pub struct Audited {
     /// Members that were counted again.
     pub recounted: u64,
-    /// Levels whose sums were not those of their members: also nodes, whose members are their edges.
+    /// Levels whose sums were not those of their members: also nodes, whose members are their edges, and whose times in
+    /// states are to be their age.
     pub mismatches: u64,
 }
 
@@ -118,7 +119,7 @@ impl Pass {
         self.place = Place::Node { run, node: 0 };
     }
 
-    /// Gives how many nodes have not counted what was counted on their edges.
+    /// Gives how many nodes have not what they are to have.
     fn count_nodes(&mut self, number: u64, node: u64, left: &mut usize) -> u64 {
         let Some(run) = self.snapshot.runs.get(number) else {
             self.place = Place::End;
@@ -131,7 +132,7 @@ impl Pass {
                 return off;
             }
             *left -= 1;
-            off += u64::from(self.recount.node(run, node, life).is_some());
+            off += u64::from(self.recount.node(run, node, life).is_err());
         }
         let edge = 0;
         self.place = Place::Edge { run: number, edge };

@@ -157,21 +157,6 @@ pub(super) fn leave_edge(
     }
 }
 
-/// The numbers of a level all of whose members have gone.
-pub(super) fn of_retired(retired: &Retired) -> Level {
-    Level {
-        transitions: retired.transitions,
-        restarts: retired.restarts,
-        time_in_state_ns: retired.time_in_state_ns,
-        out: retired.out,
-        into: retired.into,
-        cpu_ns: retired.cpu_ns,
-        histograms: retired.histograms,
-        retired: *retired,
-        ..Level::default()
-    }
-}
-
 /// A node's numbers become others.
 pub(super) fn replace(
     level: &mut Level,

@@ -24,6 +24,7 @@ mod rows;
 mod services;
 mod slots;
 mod snapshot;
+mod sums;
 
 pub use audit::{Audited, Auditor};
 pub use book::Book;

@@ -7,20 +7,35 @@ use dataflow_ids::stats::{Level, NodeKey, RunNumber};
 
 use super::book::Book;
 use super::groups::GroupNumber;
-use super::levels;
 use super::rows::{EdgeNumbers, Life, OnEdges, Run};
 use super::snapshot::Snapshot;
+use super::sums;
 
-/// The kept sums of a level and a recount of its members disagree: a fault in ours.
+/// What was kept and a recount disagree: a fault in ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("statistics of {whose:?}: kept {kept:?}, recounted {recounted:?}")]
-pub struct AuditMismatch {
-    /// Which level.
-    pub whose: Whose,
-    /// What was kept as things happened.
-    pub kept: Box<Level>,
-    /// What the members add up to.
-    pub recounted: Box<Level>,
+pub enum AuditMismatch {
+    /// The sums of a level are not those of its members.
+    #[error("statistics of {whose:?}: kept {kept:?}, recounted {recounted:?}")]
+    Sums {
+        /// Which level.
+        whose: Whose,
+        /// What was kept as things happened.
+        kept: Box<Level>,
+        /// What the members add up to.
+        recounted: Box<Level>,
+    },
+    /// The times that a node was in its states do not add up to its age.
+    #[error(
+        "node {} of run {}: its times in states are {off_ns} ns more than its age",
+        .node.node.0,
+        .node.run.0
+    )]
+    Age {
+        /// Which node.
+        node: NodeKey,
+        /// How long it was in its states, less its age.
+        off_ns: i128,
+    },
 }
 
 /// A level.
@@ -50,32 +65,59 @@ impl Recount {
     pub(super) fn begin(snapshot: &Snapshot) -> Recount {
         let groups = snapshot.groups.iter();
         Recount {
-            total: Box::new(levels::of_retired(&snapshot.total.retired)),
+            total: Box::new(sums::of_retired(&snapshot.total.retired)),
             run: Box::default(),
             groups: groups
-                .map(|(number, group)| (number, levels::of_retired(&group.level.retired)))
+                .map(|(number, group)| (number, sums::of_retired(&group.level.retired)))
                 .collect(),
         }
     }
 
     pub(super) fn begin_run(&mut self, run: &Run) {
-        *self.run = levels::of_retired(&run.level.retired);
+        *self.run = sums::of_retired(&run.level.retired);
     }
 
-    /// Counts a node. Gives what was counted on its edges if that is not what the node has.
-    pub(super) fn node(&mut self, run: &Run, node: u64, life: &Life) -> Option<OnEdges> {
-        let traffic = run.traffic.get(node)?;
+    /// Counts a node.
+    ///
+    /// # Errors
+    ///
+    /// When what the node itself has is not what was counted on its edges, or not of its age.
+    pub(super) fn node(&mut self, run: &Run, node: u64, life: &Life) -> Result<(), AuditMismatch> {
+        let Some(traffic) = run.traffic.get(node) else {
+            return Ok(());
+        };
         let group = self.groups.entry(life.group).or_default();
         for level in [&mut *self.run, &mut *self.total, group] {
-            levels::join(level, life, traffic);
+            sums::count_node(level, life, traffic);
+        }
+        // What another keeper says of a node and of its edges is believed as it is.
+        let Some(key) = run.node_key(node).filter(|_| run.spec.is_own) else {
+            return Ok(());
+        };
+        let off_ns = sums::off_its_age_ns(life);
+        if off_ns != 0 {
+            return Err(AuditMismatch::Age { node: key, off_ns });
         }
         let kept = OnEdges {
             out: traffic.out,
             into: traffic.into,
         };
-        // What another keeper says of a node and of its edges is believed as it is.
-        let counted = run.spec.is_own.then(|| run.on_edges(node));
-        counted.filter(|counted| *counted != kept)
+        let counted = run.on_edges(node);
+        if counted == kept {
+            return Ok(());
+        }
+        let level = |OnEdges { out, into }: OnEdges| {
+            Box::new(Level {
+                out,
+                into,
+                ..Level::default()
+            })
+        };
+        Err(AuditMismatch::Sums {
+            whose: Whose::Node(key),
+            kept: level(kept),
+            recounted: level(counted),
+        })
     }
 
     pub(super) fn edge(&mut self, run: &Run, edge: u64, numbers: &EdgeNumbers) {
@@ -86,7 +128,7 @@ impl Recount {
         let histograms = run.histograms.get(edge).map(|there| &**there);
         let group = self.groups.entry(life.group).or_default();
         for level in [&mut *self.run, &mut *self.total, group] {
-            levels::join_edge(level, &numbers.gauges, histograms);
+            sums::count_edge(level, &numbers.gauges, histograms);
         }
     }
 
@@ -107,9 +149,7 @@ impl Recount {
         self.begin_run(run);
         let mut off = Ok(());
         for (node, life) in run.lives.iter() {
-            if let Some(counted) = self.node(run, node, life) {
-                off = off.and(Err(node_mismatch(run, node, &counted)));
-            }
+            off = off.and(self.node(run, node, life));
         }
         for (edge, numbers) in run.edge_numbers.iter() {
             self.edge(run, edge, numbers);
@@ -118,33 +158,11 @@ impl Recount {
     }
 }
 
-fn node_mismatch(run: &Run, node: u64, counted: &OnEdges) -> AuditMismatch {
-    let level = |on_edges: &OnEdges| {
-        Box::new(Level {
-            out: on_edges.out,
-            into: on_edges.into,
-            ..Level::default()
-        })
-    };
-    let traffic = run.traffic.get(node).copied().unwrap_or_default();
-    let kept = OnEdges {
-        out: traffic.out,
-        into: traffic.into,
-    };
-    AuditMismatch {
-        whose: run
-            .node_key(node)
-            .map_or(Whose::Dataflow(run.spec.number), Whose::Node),
-        kept: level(&kept),
-        recounted: level(counted),
-    }
-}
-
 fn compare(whose: Whose, kept: &Level, recounted: &Level) -> Result<(), AuditMismatch> {
     if kept == recounted {
         return Ok(());
     }
-    Err(AuditMismatch {
+    Err(AuditMismatch::Sums {
         whose,
         kept: Box::new(*kept),
         recounted: Box::new(*recounted),
@@ -156,7 +174,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`AuditMismatch`] with the first level whose sums are not those of its members.
+    /// [`AuditMismatch`] with the first level or node whose numbers are not those of its members.
     pub fn audit_all(&self) -> Result<(), AuditMismatch> {
         let mut recount = Recount::begin(self);
         for (number, run) in self.runs.iter() {
@@ -179,7 +197,7 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// [`AuditMismatch`] with the first level whose sums are not those of its members.
+    /// [`AuditMismatch`] with the first level or node whose numbers are not those of its members.
     pub fn audit(&self) -> Result<(), AuditMismatch> {
         self.now.audit_all()
     }
@@ -212,3 +230,6 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
