@@ -1,37 +1,24 @@
-//! What is read for the statistics of a run now and then, and where they are published.
+//! What the root holds for the statistics of its run.
+
+mod fold;
+mod publish;
 
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataflow_core::Time;
-use dataflow_core::stats::{Audited, Auditor, Book, EdgeFacts};
-use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
-use dataflow_ids::{Epoch, NodeIndex};
-use dataflow_shm::edge::{EdgeCounts, EdgeMark, EdgeReading};
+use dataflow_core::stats::{Audited, Auditor, Book};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch as shared;
 
+use self::fold::Told;
+use self::publish::Publishing;
 use super::Root;
-use super::table::EdgeRow;
-use super::usage::{ProcessTable, facts};
-use crate::actors::StatsMessage;
-use crate::env::{Env, Task, TaskName, machine_now_ns};
-use crate::process::{FramedSocket, Usage};
+use super::usage::ProcessTable;
+use crate::env::{Env, machine_now_ns};
 use crate::statistics::{
-    AUDITED_MAX, CopyOfStatistics, EVERY_WHILE_READ, EVERY_WHILE_UNREAD, Publisher, Source,
-    StatisticsThread, attend, read_processes, watch,
+    CopyOfStatistics, Publisher, Source, StatisticsThread, attend, read_processes,
 };
-
-/// How many edges are looked at before others have their turn.
-const EDGES_PER_TURN_MAX: usize = 256;
-/// As many slots of edges are read before others have their turn, some hundred microseconds: an edge has up to 16,384.
-const SLOTS_PER_TURN_MAX: u64 = 20_000;
-/// So many times as long as all edges took to be read, none is: readers take a tenth of the control thread at most.
-const REST_TIMES: u32 = 9;
-/// How long a run that has broken off shows how it stood.
-const LAST_SHOWN_MAX: Duration = Duration::from_secs(1);
 
 /// What the root holds for the statistics.
 pub(super) struct StatisticsTable {
@@ -55,21 +42,6 @@ pub(super) struct StatisticsTable {
     pub(super) processes: ProcessTable,
     /// The moment at which the run began, on the machine's monotonic clock, if the run's clock goes with it.
     began_ns: Option<u64>,
-}
-
-/// How snapshots come to readers.
-enum Publishing {
-    /// From here: nobody looks from outside.
-    Here(Publisher),
-    /// From a copy on the thread of statistics.
-    There(CopyOfStatistics),
-}
-
-/// What of an edge was told. The default: nothing.
-#[derive(Debug, Default)]
-struct Told {
-    mark: EdgeMark,
-    is_closed: bool,
 }
 
 impl StatisticsTable {
@@ -126,298 +98,6 @@ impl Root {
     pub(crate) fn statistics_source(&self) -> &Source {
         &self.statistics.source
     }
-
-    /// Everything is read for the statistics again and again, also when nobody looks from outside.
-    pub(crate) fn fold_statistics(&self) {
-        self.statistics.is_folded.set(true);
-    }
-
-    /// Reads everything for the statistics, after this wait and then again and again, until what is returned is dropped;
-    /// `None` when that is not to be.
-    pub(crate) fn fold_now_and_then(self: &Rc<Self>, wait: Duration) -> Option<Task> {
-        if !self.statistics.is_folded.get() {
-            return None;
-        }
-        let root = Rc::downgrade(self);
-        let env = self.env.clone();
-        let source = self.statistics_source().clone();
-        Some(self.env.spawn(TaskName::Fold, async move {
-            source.beat.lives();
-            if !wait.is_zero() {
-                env.sleep_until(env.now().after(wait)).await;
-            }
-            loop {
-                let begun = env.now();
-                source.beat.lives();
-                let Some(took) = fold(&root).await else {
-                    return;
-                };
-                let rested = env.now().after(took.saturating_mul(REST_TIMES));
-                rest(&env, &source, begun, rested).await;
-            }
-        }))
-    }
-
-    /// Lets the statistics know what all edges said, in the order of the description. What finds no room is made up for by
-    /// the next reading.
-    pub(super) fn fold_readings(&self, readings: &[EdgeReading]) {
-        let table = self.table.borrow();
-        let rows = self.dataflow.edges.iter().zip(&table.edges).zip(readings);
-        let facts = rows.map(|((edge, row), reading)| (edge.id, self.facts_of(row, reading)));
-        let told = StatsMessage::EdgesRead(facts.collect());
-        let _ = self.handles.stats.tell(told);
-    }
-
-    /// What the statistics are to know of an edge.
-    fn facts_of(&self, row: &EdgeRow, reading: &EdgeReading) -> EdgeFacts {
-        // What is new on an edge is to be thought of here: without a word, it does not compile.
-        let EdgeCounts {
-            sent,
-            delivered,
-            released,
-            lost,
-            dropped_full,
-            dropped_receiver_closed,
-            dropped_memory,
-            queued,
-            held,
-            bytes,
-            blocked_ns,
-        } = reading.counts;
-        EdgeFacts {
-            counters: EdgeCounters {
-                sent: Counter::new(sent),
-                delivered: Counter::new(delivered),
-                released: Counter::new(released),
-                lost: Counter::new(lost),
-                dropped_full: Counter::new(dropped_full),
-                dropped_receiver_closed: Counter::new(dropped_receiver_closed),
-                dropped_memory: Counter::new(dropped_memory),
-                bytes: Counter::new(bytes),
-                blocked_ns: Counter::new(blocked_ns),
-            },
-            gauges: EdgeGauges {
-                queued: Gauge::new(queued),
-                held: Gauge::new(held),
-                blocked: Gauge::new(u64::from(reading.sender_blocked && !row.is_closed)),
-            },
-            oldest: (reading.oldest_sent_at_ns).and_then(|sent_at_ns| self.moment(sent_at_ns)),
-            is_closed: row.is_closed,
-            histograms: *reading.histograms,
-        }
-    }
-
-    /// A moment of the machine's monotonic clock, as the run counts; `None` on virtual time, which does not go with it.
-    /// What a sender says can be anything: it is not before the run, and not in the future.
-    pub(super) fn moment(&self, monotonic_ns: u64) -> Option<Time> {
-        let began_ns = self.statistics.began_ns?;
-        let since = Duration::from_nanos(monotonic_ns.saturating_sub(began_ns));
-        Some(Time(since).min(self.env.now()))
-    }
-
-    /// Reads some edges for the statistics, from this one on, and tells those on which something has happened since they
-    /// were told. Gives where to go on. What finds no room is read again by the next.
-    fn fold_edges(&self, from: usize) -> Option<usize> {
-        let table = self.table.borrow();
-        let mut told = self.statistics.told.borrow_mut();
-        told.resize_with(table.edges.len(), Told::default);
-        let (mut facts, mut changed) = (Vec::new(), Vec::new());
-        let mut slots = 0;
-        let rows = self.dataflow.edges.iter().zip(&table.edges).enumerate();
-        let mut goes_on_at = None;
-        for (place, (edge, row)) in rows.skip(from) {
-            if place - from == EDGES_PER_TURN_MAX || slots >= SLOTS_PER_TURN_MAX {
-                goes_on_at = Some(place);
-                break;
-            }
-            let told = &mut told[place];
-            if told.is_closed != row.is_closed {
-                *told = Told {
-                    mark: EdgeMark::default(),
-                    is_closed: row.is_closed,
-                };
-            }
-            if let Some(reading) = row.keeper.read_if_changed(&mut told.mark) {
-                slots += u64::from(edge.queue_size);
-                facts.push((edge.id, self.facts_of(row, &reading)));
-                changed.push(place);
-            }
-        }
-        let is_told = facts.is_empty()
-            || (self.handles.stats)
-                .tell(StatsMessage::EdgesRead(facts))
-                .is_ok();
-        if !is_told {
-            for place in changed {
-                told[place] = Told::default();
-            }
-        }
-        goes_on_at
-    }
-
-    /// A node has this process now, or none any more, and the last one has used so much. The statistics hear it whatever
-    /// else comes: it is said twice for an incarnation.
-    pub(super) fn process_is(
-        &self,
-        node: NodeIndex,
-        epoch: Epoch,
-        pid: Option<u32>,
-        used: Option<Usage>,
-    ) {
-        let read_at = used.as_ref().map(|_| self.env.now());
-        let facts = facts(epoch, pid, used.unwrap_or_default(), read_at);
-        let told = StatsMessage::ProcessesRead(vec![(node, facts)]);
-        self.handles.stats.fact(told);
-    }
-
-    /// Tells the statistics what the auditor has found.
-    fn fold_audits(&self) {
-        let mut found = Audited::default();
-        let mut add = |audited: Audited| {
-            found.recounted += audited.recounted;
-            found.mismatches += audited.mismatches;
-        };
-        while let Ok(audited) = self.statistics.audits.borrow_mut().try_recv() {
-            add(audited);
-        }
-        if self.statistics.thread.is_none() {
-            let newest = Arc::clone(&self.statistics_source().snapshots.borrow());
-            let mut auditor = self.statistics.auditor.borrow_mut();
-            add(auditor.step(&newest, AUDITED_MAX));
-        }
-        if found != Audited::default() {
-            // One comes with a fold, and must not be lost.
-            let all = self.found_in_all(found);
-            self.handles.stats.fact(StatsMessage::Audited(all));
-        }
-    }
-
-    /// Reads how what serves the dataflow stands. A reading that finds no room is made up for by the next.
-    pub(super) fn fold_services(&self) {
-        let services = Box::new(self.services());
-        let _ = (self.handles.stats).tell(StatsMessage::ServicesRead(services));
-    }
-
-    /// Readers see what the statistics have become. One that finds no room is made up for by the next.
-    fn ask_to_publish(&self) {
-        let _ = self.handles.stats.tell(self.publish_message());
-    }
-
-    fn publish_message(&self) -> StatsMessage {
-        let asked = &self.statistics.asked;
-        asked.set(asked.get() + 1);
-        StatsMessage::Publish(asked.get())
-    }
-
-    /// How often everything was folded in.
-    #[cfg(test)]
-    pub(crate) fn folds(&self) -> u64 {
-        self.statistics.asked.get()
-    }
-
-    /// Readers see soon what their keeper knows now, after it was asked for so often.
-    pub(crate) fn publish_statistics(&self, book: &mut Book, asked: u64) {
-        let now = self.env.now();
-        match &*self.statistics.publishing.borrow() {
-            Some(Publishing::Here(publisher)) => publisher.publish(book.publish(now)),
-            Some(Publishing::There(copy)) => copy.publish(book, now),
-            None => {}
-        }
-        let published = &self.statistics.published;
-        published.send_modify(|last| *last = asked.max(*last));
-    }
-
-    /// Their keeper was told something.
-    pub(crate) fn statistics_changed(&self, book: &mut Book) {
-        if let Some(Publishing::There(copy)) = &*self.statistics.publishing.borrow() {
-            copy.relieve(book);
-        }
-    }
-
-    /// Lets the conversation with a command that watches go on on the thread of statistics. With an error, which says
-    /// why, it is still here.
-    pub(super) fn watch_statistics(
-        &self,
-        socket: &FramedSocket,
-        every: Duration,
-    ) -> Result<(), String> {
-        let Some(thread) = &self.statistics.thread else {
-            return Err("the statistics of a dataflow that is embedded are not watched".to_owned());
-        };
-        watch(thread, self.statistics_source(), socket, every).map_err(|error| error.to_string())
-    }
-
-    /// Everything was read for the last time, and told: shows it to readers, and waits until they have seen it.
-    pub(super) async fn end_statistics(&self) {
-        self.fold_services();
-        // An actor that is down is not built again any more.
-        let _ = tokio::time::timeout(EVERY_WHILE_READ, self.publish_all()).await;
-        let publishing = self.statistics.publishing.borrow_mut().take();
-        if let Some(Publishing::There(copy)) = publishing {
-            copy.end(&mut self.memory.statistics_mut(), self.env.now());
-        }
-        self.statistics.source.readers.leave().await;
-    }
-
-    /// Publishes what has become of all that was told before this. One that was asked for earlier does not do.
-    async fn publish_all(&self) {
-        let message = self.publish_message();
-        let wanted = self.statistics.asked.get();
-        let mut published = self.statistics.published.subscribe();
-        if self.handles.stats.deliver(message).await.is_ok() {
-            // It lives as long as this.
-            let _ = published.wait_for(|last| *last >= wanted).await;
-        }
-    }
-
-    /// As [`Root::end_statistics`], when the run breaks off: what was counted is read once more.
-    pub(super) async fn break_off_statistics(self: &Rc<Self>) {
-        if !self.statistics.is_folded.get() {
-            return;
-        }
-        let all = async {
-            let _ = fold(&Rc::downgrade(self)).await;
-            self.end_statistics().await;
-        };
-        let _ = tokio::time::timeout(LAST_SHOWN_MAX, all).await;
-    }
-}
-
-/// Waits until everything is to be read again, after it was begun to be read at one moment and may be from another one on.
-async fn rest(env: &Env, source: &Source, begun: Time, rested: Time) {
-    loop {
-        let every = source.readers.every();
-        let (now, due) = (env.now(), begun.after(every).max(rested));
-        if now >= due {
-            return;
-        }
-        // A control loop that rests lives.
-        source.beat.lives();
-        tokio::select! {
-            biased;
-            () = env.sleep_until(due.min(now.after(EVERY_WHILE_UNREAD))) => {}
-            () = source.readers.every_is_not(every) => {}
-        }
-    }
-}
-
-/// Reads everything once. Gives how long others had no turn for it; `None` when the run has gone.
-async fn fold(root: &Weak<Root>) -> Option<Duration> {
-    let mut took = Duration::ZERO;
-    let mut next = Some(0);
-    while let Some(from) = next {
-        let root = root.upgrade()?;
-        let begun = root.env.now();
-        next = root.fold_edges(from);
-        took += root.env.now().since(begun);
-        drop(root);
-        tokio::task::yield_now().await;
-    }
-    let root = root.upgrade()?;
-    root.fold_services();
-    root.fold_audits();
-    root.ask_to_publish();
-    Some(took)
 }
 
 fn nanoseconds(span: Duration) -> u64 {
