@@ -8,7 +8,6 @@ use dataflow_ids::stats::{
     Level, NodeKey, NodeNumbers, NodeRow, PeerRow, PoolRow, RunNumber, Statistics,
 };
 
-use super::facts::EdgeSpec;
 use super::groups::Groups;
 use super::pages::LongRows;
 use super::rows::{EdgeNumbers, Run};
@@ -115,13 +114,6 @@ impl Snapshot {
         run.edge_numbers.get(key.edge.0.into())
     }
 
-    /// What an edge connects.
-    #[must_use]
-    pub fn edge_spec(&self, key: EdgeKey) -> Option<&EdgeSpec> {
-        let run = self.runs.get(key.run.0)?;
-        run.edges.get(key.edge.0.into()).map(|spec| &**spec)
-    }
-
     /// How long messages of an edge took, once some were timed.
     #[must_use]
     pub fn edge_histograms(&self, key: EdgeKey) -> Option<&EdgeHistograms> {
@@ -133,12 +125,6 @@ impl Snapshot {
     #[must_use]
     pub fn dataflows_len(&self) -> usize {
         self.runs.len()
-    }
-
-    /// How many groups there are, also that without a name.
-    #[must_use]
-    pub fn groups_len(&self) -> usize {
-        self.groups.len()
     }
 
     /// The runs, in the order of their numbers.
