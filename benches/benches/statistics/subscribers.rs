@@ -277,7 +277,7 @@ impl Copying<'_> {
         if self.waiting.load(Ordering::Acquire) < WAITING_MAX {
             self.waiting.fetch_add(1, Ordering::AcqRel);
             // The copy stays until this is dropped.
-            let _ = self.to_copy.send(book.changes(publish_at, false));
+            let _ = self.to_copy.send(book.changes(publish_at));
         }
     }
 }

@@ -125,14 +125,13 @@ impl Book {
         life.epoch = epoch;
         life.state = to;
         let group = life.group;
-        let keeps_old = is_broken(Rule::StatisticsKeepTheOldState);
         let mut faults = Faults::default();
         let mut levels = Levels {
             total: &mut self.now.total,
             run: &mut there.level,
             group: self.now.groups.level_mut(group),
         };
-        levels.each(|level| levels::transition(level, &step, keeps_old, &mut faults));
+        levels.each(|level| levels::transition(level, &step, &mut faults));
         self.blame(&faults);
         Ok(())
     }
@@ -150,19 +149,11 @@ impl Book {
         self.now.clone()
     }
 
-    /// The group that a node of this name is put into, and the name as all nodes of it share it; with `has_group` false, that
-    /// without a name.
-    pub(super) fn join_group(
-        &mut self,
-        name: &NodeId,
-        has_group: bool,
-    ) -> (GroupNumber, Arc<NodeId>) {
+    /// The group that a node of this name is put into, and the name as all nodes of it share it.
+    pub(super) fn join_group(&mut self, name: &NodeId) -> (GroupNumber, Arc<NodeId>) {
         let groups = &mut self.now.groups;
         let before = groups.len();
-        let joined = match has_group {
-            true => groups.join(name, self.groups_max),
-            false => (groups.nameless(), Arc::new(name.clone())),
-        };
+        let joined = groups.join(name, self.groups_max);
         if groups.len() > before {
             self.changed();
         }

@@ -124,9 +124,14 @@ impl Book {
         self.journal.weight
     }
 
+    /// The copy is lost, or something that it was to be told: the next changes are the whole.
+    pub fn copy_is_lost(&mut self) {
+        self.journal.leave_gap();
+    }
+
     /// What the copy has not been told yet; with the moment of a snapshot, if there is to be one of it. Each is to be
-    /// followed once, in their order. With `is_lost` something of the earlier ones was lost, and these are the whole.
-    pub fn changes(&mut self, at: Option<Time>, is_lost: bool) -> Changes {
+    /// followed once, in their order.
+    pub fn changes(&mut self, at: Option<Time>) -> Changes {
         if let Some(at) = at {
             self.moment(at);
         }
@@ -137,7 +142,7 @@ impl Book {
             ..Journal::default()
         };
         let journal = std::mem::replace(&mut self.journal, next);
-        let what = if is_lost || journal.has_gap || !journal.is_kept {
+        let what = if journal.has_gap || !journal.is_kept {
             What::Whole(Box::new(self.fork()))
         } else {
             What::Facts(journal.facts)
@@ -237,7 +242,7 @@ mod tests {
             };
             book.transition(run, placed).expect("it is allowed");
         }
-        let mut changes = book.changes(Some(at(2)), false);
+        let mut changes = book.changes(Some(at(2)));
         let What::Facts(facts) = &mut changes.what else {
             panic!("nothing was lost: {changes:?}");
         };
@@ -249,8 +254,9 @@ mod tests {
         };
         assert_eq!(copy.follow(changes), Err(strayed));
         // What comes next does not make up for it.
-        assert_eq!(copy.follow(book.changes(None, false)), Err(strayed));
-        assert_eq!(copy.follow(book.changes(None, true)), Ok(()));
+        assert_eq!(copy.follow(book.changes(None)), Err(strayed));
+        book.copy_is_lost();
+        assert_eq!(copy.follow(book.changes(None)), Ok(()));
         let [copied, kept] = [&mut copy, &mut book].map(|book| book.publish(at(3)).statistics());
         assert_eq!(copied, kept);
     }

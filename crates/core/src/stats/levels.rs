@@ -75,8 +75,8 @@ pub(super) struct Step {
     pub(super) restarts: u64,
 }
 
-pub(super) fn transition(level: &mut Level, step: &Step, keeps_old: bool, faults: &mut Faults) {
-    if !keeps_old {
+pub(super) fn transition(level: &mut Level, step: &Step, faults: &mut Faults) {
+    if !is_broken(Rule::StatisticsKeepTheOldState) {
         faults.take(&mut level.states[step.from], 1);
     }
     level.states[step.to].add(1);

@@ -85,7 +85,7 @@ impl Book {
             return Ok(());
         }
         let at_ns = self.moment(at);
-        let (group, name) = self.join_group(name, true);
+        let (group, name) = self.join_group(name);
         let life = Life {
             sequence: 0,
             added_revision: self.now.revision + 1,

@@ -111,13 +111,15 @@ impl CopyOfStatistics {
 impl Lost {
     /// What makes up for what the copy was not told, and for what it has lost.
     fn changes(&self, book: &mut Book, at: Option<Time>) -> Changes {
-        let is_lost = self.is_lost.swap(false, Ordering::AcqRel);
+        if self.is_lost.swap(false, Ordering::AcqRel) {
+            book.copy_is_lost();
+        }
         let strayed = self.strayed.swap(0, Ordering::AcqRel);
         if strayed > 0 {
             // Whoever looks has seen, or would have seen, what is wrong.
             book.audited(0, strayed);
         }
-        book.changes(at, is_lost)
+        book.changes(at)
     }
 }
 
@@ -255,7 +257,7 @@ mod tests {
         let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
         change(&mut book, run, 1, 1);
         // As after a panic between two changes.
-        drop(book.changes(None, false));
+        drop(book.changes(None));
         copy.lost.is_lost.store(true, Ordering::Release);
         change(&mut book, run, 2, 2);
         copy.publish(&mut book, at(1));
@@ -273,7 +275,7 @@ mod tests {
         let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
         change(&mut book, run, 1, 1);
         // As if it had not been written down.
-        drop(book.changes(None, false));
+        drop(book.changes(None));
         change(&mut book, run, 2, 2);
         while source.snapshots.borrow().revision() < book.revision() {
             copy.publish(&mut book, at(1));

@@ -77,13 +77,14 @@ impl Before {
 /// The number that a group of a source has here.
 fn group_number(book: &mut Book, row: &GroupRow) -> GroupNumber {
     match &row.name {
-        Some(name) => book.join_group(name, true).0,
+        Some(name) => book.join_group(name).0,
         None => book.nameless_group(),
     }
 }
 
 impl Book {
-    fn nameless_group(&mut self) -> GroupNumber {
+    /// The group without a name.
+    pub(super) fn nameless_group(&mut self) -> GroupNumber {
         let before = self.now.groups.len();
         let number = self.now.groups.nameless();
         if self.now.groups.len() > before {

@@ -50,25 +50,26 @@ fn counters_followed(known: &EdgeCounters, now: &EdgeCounters) -> EdgeCounters {
 /// its times add up to its age.
 fn followed_times(
     put: Put,
-    old: &Life,
-    is_new: bool,
+    known: Option<&Life>,
     numbers: &NodeNumbers,
 ) -> (u64, u64, StatesNs<u64>) {
-    let added_ns = put.offset.ours(numbers.added_ns).min(old.added_ns);
+    let known_added_ns = known.map_or(put.now_ns, |known| known.added_ns);
+    let added_ns = put.offset.ours(numbers.added_ns).min(known_added_ns);
     let said_ns = put.offset.ours(numbers.since_ns);
-    let is_in_it_still = !is_new && old.state == numbers.state && said_ns <= old.since_ns;
-    let mut seen_ns = old.time_in_state_ns;
-    let since_ns = if is_new {
-        said_ns.min(put.now_ns)
-    } else if is_in_it_still {
-        // There is room for what was seen before.
-        let before_ns = LifeCycle::ALL.map(|state| seen_ns[state]);
-        let before_ns = before_ns.into_iter().fold(added_ns, u64::saturating_add);
-        said_ns.max(before_ns).min(old.since_ns)
-    } else {
-        let seen = &mut seen_ns[old.state];
-        *seen = seen.saturating_add(put.published_ns.saturating_sub(old.since_ns));
-        said_ns.max(put.published_ns).min(put.now_ns)
+    let mut seen_ns = known.map_or_else(StatesNs::default, |known| known.time_in_state_ns);
+    let since_ns = match known {
+        None => said_ns.min(put.now_ns),
+        Some(known) if known.state == numbers.state && said_ns <= known.since_ns => {
+            // It is in it still. There is room for what was seen before.
+            let before_ns = LifeCycle::ALL.map(|state| seen_ns[state]);
+            let before_ns = before_ns.into_iter().fold(added_ns, u64::saturating_add);
+            said_ns.max(before_ns).min(known.since_ns)
+        }
+        Some(known) => {
+            let seen = &mut seen_ns[known.state];
+            *seen = seen.saturating_add(put.published_ns.saturating_sub(known.since_ns));
+            said_ns.max(put.published_ns).min(put.now_ns)
+        }
     };
     let mut times_ns = seen_ns;
     let mut all_ns = 0;
@@ -135,8 +136,8 @@ pub(super) fn take_node(
         };
         (life, Traffic::default())
     });
-    let is_new = known.is_none();
-    let (added_ns, since_ns, time_in_state_ns) = followed_times(put, &old, is_new, numbers);
+    let known = known.as_ref().map(|(life, _)| life);
+    let (added_ns, since_ns, time_in_state_ns) = followed_times(put, known, numbers);
     let life = Life {
         added_ns,
         since_ns,

@@ -287,7 +287,11 @@ impl Collector {
             if let Some(run) = known.runs.get(&row.key.run) {
                 let has_group = known.groups.contains_key(&Some(row.name.clone()));
                 members::take_node(book, put(run, known.offset), row, |book| {
-                    book.join_group(&row.name, has_group)
+                    match has_group {
+                        true => book.join_group(&row.name),
+                        // Its keeper had none for it.
+                        false => (book.nameless_group(), Arc::new(row.name.clone())),
+                    }
                 });
             }
         }

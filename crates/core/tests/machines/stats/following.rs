@@ -27,14 +27,14 @@ fn a_copy_that_is_told_the_changes_is_the_book_at_each_of_them() {
                 play.step();
             }
             // One in some batches never arrives, and what follows is the whole.
-            let is_lost = play.below(10) == 0;
-            if is_lost {
-                drop(play.book.changes(None, false));
+            if play.below(10) == 0 {
+                drop(play.book.changes(None));
+                play.book.copy_is_lost();
                 play.step();
                 lost += 1;
             }
             let now = play.moment();
-            let followed = copy.follow(play.book.changes(Some(now), is_lost));
+            let followed = copy.follow(play.book.changes(Some(now)));
             assert_eq!(followed, Ok(()));
             told += 1;
             assert_eq!(play.book.untold(), 0);
@@ -68,7 +68,7 @@ fn what_a_copy_is_not_told_for_long_takes_a_bounded_room() {
         most = most.max(book.untold());
     }
     assert!((1000..100_000).contains(&most), "{most}");
-    copy.follow(book.changes(Some(Time::START), false))
+    copy.follow(book.changes(Some(Time::START)))
         .expect("nothing was lost");
     let published = [&mut book, &mut copy].map(|book| book.publish(Time::START).statistics());
     assert_eq!(published[0], published[1]);
