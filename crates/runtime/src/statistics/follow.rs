@@ -164,9 +164,10 @@ mod tests {
     use std::time::Duration;
 
     use dataflow_core::stats::{GROUPS_MAX, ProcessFacts, Transition};
-    use dataflow_ids::stats::{Keeper, NodeKey, RunNumber};
+    use dataflow_ids::stats::{Keeper, NodeKey, RunNumber, Statistics};
     use dataflow_ids::{Epoch, LifeCycle, NodeIndex};
 
+    use super::super::Source;
     use super::*;
 
     const NODES: u32 = 20;
@@ -175,7 +176,22 @@ mod tests {
         Time(Duration::from_millis(ms))
     }
 
-    fn book() -> (Book, RunNumber) {
+    fn block_on<T>(what: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(what)
+    }
+
+    /// A keeper of a run, and the copy that follows it on its thread.
+    struct Followed {
+        thread: StatisticsThread,
+        book: Book,
+        run: RunNumber,
+        source: Source,
+        copy: CopyOfStatistics,
+    }
+
+    fn followed() -> Followed {
+        let thread = StatisticsThread::start().unwrap();
         let mut book = Book::new(Keeper(7), GROUPS_MAX);
         let peer = "here".parse().unwrap();
         let name = "vision".parse().unwrap();
@@ -185,134 +201,159 @@ mod tests {
             book.add_node(Time::START, key, &"camera".parse().unwrap())
                 .unwrap();
         }
-        (book, run)
+        let publisher = Publisher::new(book.publish(Time::START));
+        let source = publisher.source().clone();
+        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        Followed {
+            thread,
+            book,
+            run,
+            source,
+            copy,
+        }
     }
 
-    fn change(book: &mut Book, run: RunNumber, node: u32, cpu_ns: u64) {
-        let node = NodeIndex(node % NODES);
-        let facts = ProcessFacts {
-            epoch: Epoch(1),
-            pid: Some(1),
-            cpu_ns,
-            memory_bytes: cpu_ns,
-            read_at: None,
-        };
-        book.process_read(NodeKey { run, node }, &facts).unwrap();
+    impl Followed {
+        fn change(&mut self, node: u32, cpu_ns: u64) {
+            let facts = ProcessFacts {
+                epoch: Epoch(1),
+                pid: Some(1),
+                cpu_ns,
+                memory_bytes: cpu_ns,
+                read_at: None,
+            };
+            let key = NodeKey {
+                run: self.run,
+                node: NodeIndex(node),
+            };
+            self.book.process_read(key, &facts).unwrap();
+        }
+
+        /// The copy is not told what its keeper was told since it was told something.
+        fn tells_nothing_of_it(&mut self) {
+            drop(self.book.changes(None));
+        }
+
+        fn publish(&mut self, ms: u64) {
+            self.copy.publish(&mut self.book, at(ms));
+        }
+
+        /// Publishes until readers have seen all: there may be no room for it at a moment, and the next one makes up for it.
+        fn publish_until_it_is_seen(&mut self, ms: u64) {
+            while self.source.snapshots.borrow().revision() < self.book.revision() {
+                self.publish(ms);
+                std::thread::yield_now();
+            }
+        }
+
+        /// Waits until readers see what the keeper knows.
+        fn wait_until_it_is_seen(&self) {
+            let revision = self.book.revision();
+            let mut snapshots = self.source.snapshots.clone();
+            block_on(snapshots.wait_for(|snapshot| snapshot.revision() == revision)).unwrap();
+        }
+
+        /// What readers see is what the keeper knows. Gives it.
+        fn seen(&mut self) -> Statistics {
+            let seen = self.source.snapshots.borrow().statistics();
+            assert_eq!(seen, self.book.publish(Time::START).statistics());
+            seen
+        }
+
+        /// Tells the copy the last of it.
+        fn end(mut self, ms: u64) -> Ended {
+            self.copy.end(&mut self.book, at(ms));
+            Ended {
+                _thread: self.thread,
+                book: self.book,
+                source: self.source,
+            }
+        }
     }
 
-    /// Waits until readers see what the book knows.
-    fn wait_for(book: &Book, source: &super::super::Source) {
-        let mut snapshots = source.snapshots.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let revision = book.revision();
-        runtime
-            .block_on(snapshots.wait_for(|snapshot| snapshot.revision() == revision))
-            .unwrap();
+    /// A keeper that has told the last of it.
+    struct Ended {
+        /// It goes on for as long as there is somebody who has it.
+        _thread: StatisticsThread,
+        book: Book,
+        source: Source,
+    }
+
+    impl Ended {
+        /// Waits until nothing follows: what was seen last is what the keeper knows.
+        fn wait_until_it_is_seen(mut self) {
+            let mut snapshots = self.source.snapshots.clone();
+            block_on(async { while snapshots.changed().await.is_ok() {} });
+            let last = self.source.snapshots.borrow().statistics();
+            assert_eq!(last, self.book.publish(Time::START).statistics());
+        }
     }
 
     #[test]
     fn whoever_looks_sees_what_the_keeper_was_told_and_the_end_comes_after_the_last_of_it() {
-        let thread = StatisticsThread::start().unwrap();
-        let (mut book, run) = book();
-        let publisher = Publisher::new(book.publish(Time::START));
-        let source = publisher.source().clone();
-        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        let mut followed = followed();
         let placed = Transition {
             node: NodeIndex(3),
             to: LifeCycle::Placed,
             epoch: Epoch(0),
             at: at(1),
         };
-        book.transition(run, placed).unwrap();
-        copy.publish(&mut book, at(2));
-        wait_for(&book, &source);
+        followed.book.transition(followed.run, placed).unwrap();
+        followed.publish(2);
+        followed.wait_until_it_is_seen();
         for cpu_ns in 0..20_000 {
-            change(&mut book, run, 3, cpu_ns);
-            copy.relieve(&mut book);
+            followed.change(3, cpu_ns);
+            followed.copy.relieve(&mut followed.book);
         }
-        // There may be no room at this moment: the next one makes up for it.
-        while source.snapshots.borrow().revision() < book.revision() {
-            copy.publish(&mut book, at(3));
-            std::thread::yield_now();
-        }
-        change(&mut book, run, 4, 5);
-        copy.end(&mut book, at(4));
-        let mut snapshots = source.snapshots.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async { while snapshots.changed().await.is_ok() {} });
-        let last = source.snapshots.borrow().statistics();
-        assert_eq!(last, book.publish(Time::START).statistics());
+        followed.publish_until_it_is_seen(3);
+        followed.change(4, 5);
+        followed.end(4).wait_until_it_is_seen();
     }
 
     #[test]
     fn a_copy_that_was_lost_is_made_anew_and_says_nothing_wrong_before() {
-        let thread = StatisticsThread::start().unwrap();
-        let (mut book, run) = book();
-        let publisher = Publisher::new(book.publish(Time::START));
-        let source = publisher.source().clone();
-        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
-        change(&mut book, run, 1, 1);
+        let mut followed = followed();
+        followed.change(1, 1);
         // As after a panic between two changes.
-        drop(book.changes(None));
-        copy.lost.is_lost.store(true, Ordering::Release);
-        change(&mut book, run, 2, 2);
-        copy.publish(&mut book, at(1));
-        wait_for(&book, &source);
-        let seen = source.snapshots.borrow().statistics();
-        assert_eq!(seen, book.publish(Time::START).statistics());
+        followed.tells_nothing_of_it();
+        followed.copy.lost.is_lost.store(true, Ordering::Release);
+        followed.change(2, 2);
+        followed.publish(1);
+        followed.wait_until_it_is_seen();
+        followed.seen();
     }
 
     #[test]
     fn a_copy_that_something_was_not_told_counts_as_a_mismatch_and_is_made_anew() {
-        let thread = StatisticsThread::start().unwrap();
-        let (mut book, run) = book();
-        let publisher = Publisher::new(book.publish(Time::START));
-        let source = publisher.source().clone();
-        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
-        change(&mut book, run, 1, 1);
+        let mut followed = followed();
+        followed.change(1, 1);
         // As if it had not been written down.
-        drop(book.changes(None));
-        change(&mut book, run, 2, 2);
-        while source.snapshots.borrow().revision() < book.revision() {
-            copy.publish(&mut book, at(1));
-            std::thread::yield_now();
-        }
-        let seen = source.snapshots.borrow().statistics();
-        assert_eq!(seen, book.publish(Time::START).statistics());
-        assert_eq!(seen.audit.mismatches.get(), 1);
+        followed.tells_nothing_of_it();
+        followed.change(2, 2);
+        followed.publish_until_it_is_seen(1);
+        assert_eq!(followed.seen().audit.mismatches.get(), 1);
     }
 
     #[test]
     fn what_a_run_has_counted_last_is_published_however_much_waits_for_its_copy() {
-        let thread = StatisticsThread::start().unwrap();
-        let (mut book, run) = book();
-        let publisher = Publisher::new(book.publish(Time::START));
-        let source = publisher.source().clone();
-        let copy = CopyOfStatistics::begin(&thread, &mut book, publisher);
+        let mut followed = followed();
         let (goes_on, held) = std::sync::mpsc::channel::<()>();
-        thread.run("holds the thread", move || async move {
+        followed.thread.run("holds the thread", move || async move {
             // Until the sender has gone.
             let _ = held.recv();
         });
         let published = u64::try_from(WAITING_MAX).unwrap() + 10;
         for ms in 1..=published {
-            change(&mut book, run, 5, ms);
-            copy.publish(&mut book, at(ms));
+            followed.change(5, ms);
+            followed.publish(ms);
         }
-        assert!(book.untold() > 0, "there was no room for all of it");
-        change(&mut book, run, 6, 7);
-        copy.end(&mut book, at(published + 1));
+        assert!(
+            followed.book.untold() > 0,
+            "there was no room for all of it"
+        );
+        followed.change(6, 7);
+        let ended = followed.end(published + 1);
         drop(goes_on);
-        let mut snapshots = source.snapshots.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async { while snapshots.changed().await.is_ok() {} });
-        let last = source.snapshots.borrow().statistics();
-        assert_eq!(last, book.publish(Time::START).statistics());
+        ended.wait_until_it_is_seen();
     }
 }
