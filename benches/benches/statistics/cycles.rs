@@ -221,25 +221,10 @@ fn counters(level: &Level) -> Vec<u128> {
         all.extend(LifeCycle::ALL.map(|state| times[state]));
     }
     for counters in [&level.out, &level.into, &retired.out, &retired.into] {
-        let each = [
-            counters.sent,
-            counters.delivered,
-            counters.released,
-            counters.lost,
-            counters.dropped_full,
-            counters.dropped_receiver_closed,
-            counters.dropped_memory,
-            counters.bytes,
-            counters.blocked_ns,
-        ];
-        all.extend(each.map(|counter| u128::from(counter.get())));
+        all.extend(counters.each().map(|counter| u128::from(counter.get())));
     }
     for histograms in [&level.histograms, &retired.histograms] {
-        for histogram in [
-            &histograms.latency,
-            &histograms.queue_wait,
-            &histograms.handling,
-        ] {
+        for histogram in histograms.each() {
             all.extend(histogram.buckets.map(u128::from));
             all.push(histogram.sum_ns.into());
         }

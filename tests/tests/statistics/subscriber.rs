@@ -94,22 +94,11 @@ impl Subscriber {
 
 /// All counters of an edge, or of sums of edges.
 pub(crate) fn counters(of: &EdgeCounters) -> [u64; 9] {
-    [
-        of.sent,
-        of.delivered,
-        of.released,
-        of.lost,
-        of.dropped_full,
-        of.dropped_receiver_closed,
-        of.dropped_memory,
-        of.bytes,
-        of.blocked_ns,
-    ]
-    .map(Counter::get)
+    of.each().map(Counter::get)
 }
 
 fn histograms(of: &EdgeHistograms) -> Vec<u64> {
-    [&of.latency, &of.queue_wait, &of.handling]
+    of.each()
         .into_iter()
         .flat_map(|it| it.buckets.into_iter().chain([it.sum_ns]))
         .collect()

@@ -102,10 +102,15 @@ impl EdgeGauges {
         [queued, held, blocked]
     }
 
+    /// As [`EdgeGauges::each_mut`], to be read.
+    #[must_use]
+    pub fn each(mut self) -> [Gauge; 3] {
+        self.each_mut().map(|gauge| *gauge)
+    }
+
     /// Each of them with that of another: `with` changes the first.
     pub fn zip(&mut self, other: &EdgeGauges, mut with: impl FnMut(&mut Gauge, u64)) {
-        let mut other = *other;
-        for (one, other) in self.each_mut().into_iter().zip(other.each_mut()) {
+        for (one, other) in self.each_mut().into_iter().zip(other.each()) {
             with(one, other.get());
         }
     }

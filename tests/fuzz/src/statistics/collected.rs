@@ -113,23 +113,9 @@ fn counters(of: &Level) -> impl Iterator<Item = u64> {
         .chain(
             [of.out, of.into, retired.out, retired.into]
                 .into_iter()
-                .flat_map(of_edges),
+                .flat_map(EdgeCounters::each),
         )
         .map(|counter| counter.get())
         .chain(of.histograms.latency.buckets)
         .chain(retired.histograms.handling.buckets)
-}
-
-fn of_edges(of: EdgeCounters) -> [dataflow_ids::stats::Counter; 9] {
-    [
-        of.sent,
-        of.delivered,
-        of.released,
-        of.lost,
-        of.dropped_full,
-        of.dropped_receiver_closed,
-        of.dropped_memory,
-        of.bytes,
-        of.blocked_ns,
-    ]
 }

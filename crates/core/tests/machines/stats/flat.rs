@@ -28,27 +28,16 @@ pub(super) fn add(sums: &mut Vec<u128>, more: &[u128]) {
 }
 
 pub(super) fn counters(of: &EdgeCounters) -> [u64; 9] {
-    [
-        of.sent,
-        of.delivered,
-        of.released,
-        of.lost,
-        of.dropped_full,
-        of.dropped_receiver_closed,
-        of.dropped_memory,
-        of.bytes,
-        of.blocked_ns,
-    ]
-    .map(|counter| counter.get())
+    of.each().map(|counter| counter.get())
 }
 
 pub(super) fn gauges(of: &EdgeGauges) -> [u64; 3] {
-    [of.queued, of.held, of.blocked].map(|gauge| gauge.get())
+    of.each().map(|gauge| gauge.get())
 }
 
 pub(super) fn histograms(of: &EdgeHistograms) -> Vec<u64> {
     let mut all = Vec::new();
-    for histogram in [&of.latency, &of.queue_wait, &of.handling] {
+    for histogram in of.each() {
         all.extend(histogram.buckets);
         all.push(histogram.sum_ns);
     }
