@@ -9,8 +9,8 @@ use dataflow_ids::stats::{
     RunNumber,
 };
 
-use super::family::{Family, Number, Reading, bytes, plain, seconds};
-use super::level::{by_reason, span, whole};
+use super::carried;
+use super::family::{Family, Number, Reading, plain, seconds};
 use super::rows::owned;
 use super::text::Labels;
 
@@ -31,51 +31,15 @@ pub(super) struct EdgeFigures {
 
 /// What is counted on edges.
 pub(super) const EDGE: [Family<EdgeFigures>; 14] = [
-    plain(
-        "messages_sent",
-        "Messages that were sent",
-        Reading::Counter(|edge, _| whole(edge.counters.sent)),
-    ),
-    bytes(
-        "sent",
-        "Payload that was sent",
-        Reading::Counter(|edge, _| whole(edge.counters.bytes)),
-    ),
-    seconds(
-        "send_blocked",
-        "How long the sender has waited for room",
-        Reading::Counter(|edge, _| span(edge.counters.blocked_ns)),
-    ),
-    plain(
-        "messages_delivered",
-        "Messages that have reached the receiver",
-        Reading::Counter(|edge, _| whole(edge.counters.delivered)),
-    ),
-    plain(
-        "messages_released",
-        "Messages that the receiver needs no more",
-        Reading::Counter(|edge, _| whole(edge.counters.released)),
-    ),
-    plain(
-        "messages_lost",
-        "Messages that the receiver held when it died",
-        Reading::Counter(|edge, _| whole(edge.counters.lost)),
-    ),
-    plain(
-        "messages_dropped",
-        "Messages that were not delivered",
-        Reading::Counters("reason", |edge, _| by_reason(&edge.counters)),
-    ),
-    plain(
-        "messages_queued",
-        "Messages that wait in the queue",
-        Reading::Gauge(|edge, _| Some(Number::Whole(edge.gauges.queued.get()))),
-    ),
-    plain(
-        "messages_held",
-        "Messages that the receiver holds",
-        Reading::Gauge(|edge, _| Some(Number::Whole(edge.gauges.held.get()))),
-    ),
+    carried::sent("Messages that were sent"),
+    carried::sent_bytes("Payload that was sent"),
+    carried::blocked("How long the sender has waited for room"),
+    carried::delivered("Messages that have reached the receiver"),
+    carried::released("Messages that the receiver needs no more"),
+    carried::lost("Messages that the receiver held when it died"),
+    carried::dropped("Messages that were not delivered"),
+    carried::queued("Messages that wait in the queue"),
+    carried::held("Messages that the receiver holds"),
     plain(
         "blocked_senders",
         "Senders that wait for room at this moment",
@@ -89,21 +53,9 @@ pub(super) const EDGE: [Family<EdgeFigures>; 14] = [
             Some(Number::of_ns(u128::from(age_ns)))
         }),
     ),
-    seconds(
-        "message_latency",
-        "From the beginning of a send until the receiver's program had the message",
-        Reading::Histogram(|edge| &edge.histograms.latency),
-    ),
-    seconds(
-        "message_queue_wait",
-        "From a message's place in the queue until the receiver took it",
-        Reading::Histogram(|edge| &edge.histograms.queue_wait),
-    ),
-    seconds(
-        "message_handling",
-        "From when the receiver's program had a message until it asked for the next event",
-        Reading::Histogram(|edge| &edge.histograms.handling),
-    ),
+    carried::latency(),
+    carried::queue_wait(),
+    carried::handling(),
 ];
 
 impl EdgeFigures {

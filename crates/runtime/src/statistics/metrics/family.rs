@@ -1,6 +1,6 @@
 //! What a family of metrics is: its name, unit and meaning, and how a number of it is read from a row.
 
-use dataflow_ids::stats::Histogram;
+use dataflow_ids::stats::{Counter, Histogram};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -21,6 +21,16 @@ impl Number {
     pub(super) fn of_ns(span_ns: u128) -> Number {
         Number::Seconds(span_ns as f64 / 1e9)
     }
+}
+
+/// What a counter says.
+pub(super) fn whole(counter: Counter) -> Number {
+    Number::Whole(counter.get())
+}
+
+/// What a counter of nanoseconds says.
+pub(super) fn span(counter: Counter) -> Number {
+    Number::of_ns(u128::from(counter.get()))
 }
 
 /// Numbers of one row, each with the value of the label that tells it from the others.

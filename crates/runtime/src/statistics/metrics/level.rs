@@ -1,10 +1,11 @@
 //! The families of a level: of everything, of each run, of each group.
 
 use dataflow_core::stats::time_in_state_ns;
-use dataflow_ids::stats::{Counter, EdgeCounters, Level};
-use dataflow_ids::{DropReason, LifeCycle};
+use dataflow_ids::LifeCycle;
+use dataflow_ids::stats::Level;
 
-use super::family::{Family, Number, Reading, Several, bytes, plain, seconds};
+use super::carried;
+use super::family::{Family, Number, Reading, Several, bytes, plain, seconds, span, whole};
 
 /// What every level counts and has.
 pub(super) const LEVEL: [Family<Level>; 19] = [
@@ -47,85 +48,19 @@ pub(super) const LEVEL: [Family<Level>; 19] = [
         "Resident memory of the processes of nodes",
         Reading::Gauge(|level, _| Some(Number::Whole(level.memory_bytes.get()))),
     ),
-    plain(
-        "messages_sent",
-        "Messages that nodes have sent, once for each edge",
-        Reading::Counter(|level, _| whole(level.out.sent)),
-    ),
-    bytes(
-        "sent",
-        "Payload that nodes have sent, once for each edge",
-        Reading::Counter(|level, _| whole(level.out.bytes)),
-    ),
-    seconds(
-        "send_blocked",
-        "How long nodes have waited for room to send, once for each edge",
-        Reading::Counter(|level, _| span(level.out.blocked_ns)),
-    ),
-    plain(
-        "messages_delivered",
-        "Messages that have reached nodes",
-        Reading::Counter(|level, _| whole(level.into.delivered)),
-    ),
-    plain(
-        "messages_released",
-        "Messages that nodes need no more",
-        Reading::Counter(|level, _| whole(level.into.released)),
-    ),
-    plain(
-        "messages_lost",
-        "Messages that nodes held when they died",
-        Reading::Counter(|level, _| whole(level.into.lost)),
-    ),
-    plain(
-        "messages_dropped",
-        "Messages to nodes that were not delivered",
-        Reading::Counters("reason", |level, _| by_reason(&level.into)),
-    ),
-    plain(
-        "messages_queued",
-        "Messages that wait for nodes",
-        Reading::Gauge(|level, _| Some(Number::Whole(level.gauges.queued.get()))),
-    ),
-    plain(
-        "messages_held",
-        "Messages that nodes hold",
-        Reading::Gauge(|level, _| Some(Number::Whole(level.gauges.held.get()))),
-    ),
-    seconds(
-        "message_latency",
-        "From the beginning of a send until the receiver's program had the message",
-        Reading::Histogram(|level| &level.histograms.latency),
-    ),
-    seconds(
-        "message_queue_wait",
-        "From a message's place in the queue until the receiver took it",
-        Reading::Histogram(|level| &level.histograms.queue_wait),
-    ),
-    seconds(
-        "message_handling",
-        "From when the receiver's program had a message until it asked for the next event",
-        Reading::Histogram(|level| &level.histograms.handling),
-    ),
+    carried::sent("Messages that nodes have sent, once for each edge"),
+    carried::sent_bytes("Payload that nodes have sent, once for each edge"),
+    carried::blocked("How long nodes have waited for room to send, once for each edge"),
+    carried::delivered("Messages that have reached nodes"),
+    carried::released("Messages that nodes need no more"),
+    carried::lost("Messages that nodes held when they died"),
+    carried::dropped("Messages to nodes that were not delivered"),
+    carried::queued("Messages that wait for nodes"),
+    carried::held("Messages that nodes hold"),
+    carried::latency(),
+    carried::queue_wait(),
+    carried::handling(),
 ];
-
-/// What a counter says.
-pub(super) fn whole(counter: Counter) -> Number {
-    Number::Whole(counter.get())
-}
-
-/// What a counter of nanoseconds says.
-pub(super) fn span(counter: Counter) -> Number {
-    Number::of_ns(u128::from(counter.get()))
-}
-
-/// Messages that were not delivered, by why.
-pub(super) fn by_reason(counters: &EdgeCounters) -> Several {
-    let reasons = DropReason::ALL.iter();
-    reasons
-        .map(|reason| (reason.as_str(), whole(counters.dropped(*reason))))
-        .collect()
-}
 
 /// A number for each state.
 fn by_state(number: impl Fn(LifeCycle) -> Number) -> Several {

@@ -1,6 +1,7 @@
 //! A page of metrics in the format of OpenMetrics 1.0: every family of it, and how a snapshot becomes its text.
 //! `docs/METRICS.md` lists them all, and is tested equal.
 
+mod carried;
 mod classic;
 mod edges;
 mod family;

@@ -3,8 +3,7 @@
 use dataflow_ids::PeerState;
 use dataflow_ids::stats::{ActorRow, AuditRow, Downloads, PeerRow, PoolRow};
 
-use super::family::{Family, Number, Reading, bytes, plain, seconds};
-use super::level::whole;
+use super::family::{Family, Number, Reading, bytes, plain, seconds, whole};
 use super::rows::Process;
 
 const fn gauge_of(count: u64) -> Option<Number> {
