@@ -2,6 +2,7 @@
 
 use dataflow_ids::NodeId;
 use dataflow_wire::status::LogLosses;
+use unicode_width::UnicodeWidthStr;
 
 /// A count with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
@@ -60,26 +61,37 @@ pub(crate) enum Side {
     Right,
 }
 
+/// How many columns of a terminal a text takes: some characters take two, and some none.
+pub(crate) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// A text with spaces beside it, so that it takes so many columns at least.
+pub(crate) fn padded(text: &str, side: Side, width_min: usize) -> String {
+    let free = " ".repeat(width_min.saturating_sub(width(text)));
+    match side {
+        Side::Left => format!("{text}{free}"),
+        Side::Right => format!("{free}{text}"),
+    }
+}
+
 /// Aligns the cells of `rows`; the first is the heading. No spaces at the ends of lines.
 pub(crate) fn table(sides: &[Side], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
+    let widest = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
+            .map(|cell| width(cell))
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..sides.len()).map(width).collect();
+    let widths: Vec<usize> = (0..sides.len()).map(widest).collect();
     rows.iter()
         .map(|row| {
             let cells: Vec<String> = row
                 .iter()
                 .zip(sides)
                 .zip(&widths)
-                .map(|((cell, side), width)| match side {
-                    Side::Left => format!("{cell:<width$}"),
-                    Side::Right => format!("{cell:>width$}"),
-                })
+                .map(|((cell, side), width)| padded(cell, *side, *width))
                 .collect();
             cells.join("  ").trim_end().to_owned()
         })
@@ -122,16 +134,22 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_by_characters() {
+    fn columns_are_aligned_by_what_characters_take_on_a_terminal() {
         let rows = [
             ["NODE", "SENT", ""],
             ["é", "12", "x"],
+            ["応答", "3", "y"],
             ["long one", "1", ""],
         ];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(
             table(&[Side::Left, Side::Right, Side::Left], &rows),
-            ["NODE      SENT", "é           12  x", "long one     1"]
+            [
+                "NODE      SENT",
+                "é           12  x",
+                "応答         3  y",
+                "long one     1"
+            ]
         );
     }
 }

@@ -1,6 +1,9 @@
 //! A line of the screen: pieces of text, each with a look. What draws it decides what a look is.
 
+use unicode_width::UnicodeWidthChar;
+
 use crate::style::Style;
+pub(super) use crate::text::width;
 
 /// What a piece of text means, and so how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -54,7 +57,7 @@ impl Line {
         self
     }
 
-    /// How many characters it has.
+    /// How many columns it takes.
     pub(super) fn width(&self) -> usize {
         self.pieces.iter().map(|piece| width(&piece.text)).sum()
     }
@@ -124,12 +127,7 @@ impl Line {
     }
 }
 
-/// How many characters a text has.
-pub(super) fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// A text of at most `width_max` characters: of a longer one, the beginning and `…`.
+/// A text that takes at most `width_max` columns: of a longer one, the beginning and `…`.
 pub(super) fn cut(text: &str, width_max: usize) -> String {
     if width(text) <= width_max {
         return text.to_owned();
@@ -137,7 +135,12 @@ pub(super) fn cut(text: &str, width_max: usize) -> String {
     let Some(kept) = width_max.checked_sub(1) else {
         return String::new();
     };
-    let mut short: String = text.chars().take(kept).collect();
+    let mut taken = 0;
+    let fits = |character: &char| {
+        taken += character.width().unwrap_or(0);
+        taken <= kept
+    };
+    let mut short: String = text.chars().take_while(fits).collect();
     short.push('…');
     short
 }
@@ -159,6 +162,25 @@ mod tests {
             (0, ""),
         ] {
             assert_eq!(line().cut(width).text(), text, "{width}");
+        }
+    }
+
+    #[test]
+    fn characters_that_take_two_columns_are_not_cut_in_half_and_the_mark_is_seen() {
+        for (width_max, text) in [
+            (8, "応答なし"),
+            (7, "応答な…"),
+            (6, "応答…"),
+            (5, "応答…"),
+            (2, "…"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            let short = cut("応答なし", width_max);
+            assert_eq!(short, text, "{width_max}");
+            assert!(width(&short) <= width_max);
+            let line = Line::of("応答", Look::Strong).and("なし", Look::Plain);
+            assert_eq!(line.cut(width_max).text(), text, "{width_max}");
         }
     }
 

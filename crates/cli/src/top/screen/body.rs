@@ -5,7 +5,7 @@ use super::super::line::{Line, Look, cut, width};
 use super::super::tables::fit;
 use super::super::view::{Mode, View};
 use super::{Scene, Size};
-use crate::text::counted;
+use crate::text::{Side, counted, padded};
 
 /// The table or what stands in its place, and which part of it is seen.
 pub(super) fn body(view: &mut View, scene: &Scene<'_>, room: Size) -> (Vec<Line>, String) {
@@ -99,7 +99,7 @@ fn details(view: &mut View, scene: &Scene<'_>, room: Size) -> (Vec<Line>, String
     let lines = sheet.headings.iter().zip(row).map(|(heading, cell)| {
         Line::of(format!("{:<widest$}  ", heading.title), Look::Heading)
             .and(
-                format!("{:<value_width$}", cut(&cell.text, value_max)),
+                padded(&cut(&cell.text, value_max), Side::Left, value_width),
                 cell.look,
             )
             .and(format!("  {}", heading.about), Look::Faint)

@@ -118,16 +118,21 @@ fn peers() -> Vec<PeerRow> {
     ]
 }
 
+/// Two models, one of a name whose characters are two columns wide.
 fn downloads() -> Downloads {
+    let row = |model: &str, bytes_done| DownloadRow {
+        model: model.to_owned(),
+        state: "fetching".to_owned(),
+        bytes_done,
+        bytes_total: 1_000_000_000,
+        bytes_per_second: Some(12_000_000),
+    };
     Downloads {
-        rows: vec![DownloadRow {
-            model: "acme/tiny-detector@main".to_owned(),
-            state: "fetching".to_owned(),
-            bytes_done: 430_000_000,
-            bytes_total: 1_000_000_000,
-            bytes_per_second: Some(12_000_000),
-        }],
-        active: Gauge::new(1),
+        rows: vec![
+            row("acme/検出モデル@main", 7_000_000),
+            row("acme/tiny-detector@main", 430_000_000),
+        ],
+        active: Gauge::new(2),
         ..Downloads::default()
     }
 }
