@@ -40,6 +40,25 @@ pub(super) enum Event {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Latest(Arc<Mutex<Option<Box<Statistics>>>>);
 
+/// What is told of one runtime for as long as it is listened to.
+#[derive(Debug, Default)]
+struct Told {
+    has_begun: bool,
+    latest: Latest,
+}
+
+impl Told {
+    /// The event of these statistics, unless there is one already that will find them. The first have one of their own:
+    /// rates begin with them, so nothing takes their place.
+    fn event(&mut self, number: u64, statistics: Box<Statistics>) -> Option<Event> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return Some(Event::Said(number, Said::Statistics(statistics)));
+        }
+        let is_new = self.latest.put(statistics);
+        is_new.then(|| Event::Statistics(number, self.latest.clone()))
+    }
+}
+
 impl Latest {
     /// Puts it there; gives whether nothing was there, so that somebody has to be told.
     fn put(&self, statistics: Box<Statistics>) -> bool {
@@ -244,12 +263,12 @@ fn listen_once(
         Ok(watcher) => watcher,
         Err(error) => return Some(error),
     };
-    let latest = Latest::default();
+    let mut told = Told::default();
     loop {
         match watcher.next() {
             Ok(Some(statistics)) => {
-                if latest.put(Box::new(statistics.clone())) {
-                    to.send(Event::Statistics(number, latest.clone())).ok()?;
+                if let Some(event) = told.event(number, Box::new(statistics.clone())) {
+                    to.send(event).ok()?;
                 }
             }
             Ok(None) => return Some(ClientError::Ended),
@@ -274,25 +293,27 @@ pub(super) fn why_silent(pid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::super::example::statistics_at;
     use super::*;
 
     #[test]
-    fn who_takes_nothing_for_long_finds_one_event_with_the_last_statistics() {
-        let (to, events) = mpsc::channel();
-        let latest = Latest::default();
-        for second in 1..=100 {
+    fn who_takes_nothing_for_long_finds_the_first_statistics_that_rates_begin_with_and_the_last() {
+        let mut told = Told::default();
+        let all = (1..=100).filter_map(|second| {
             let statistics = statistics_at(Duration::from_secs(second));
-            if latest.put(Box::new(statistics)) {
-                to.send(Event::Statistics(7, latest.clone())).unwrap();
-            }
-        }
-        let mut events = events.try_iter();
-        let (number, said) = events.next().unwrap().said().unwrap();
-        assert_eq!(number, 7);
-        assert!(matches!(said, Said::Statistics(it) if it.at_ns == 100_000_000_000));
-        assert!(events.next().is_none());
+            told.event(7, Box::new(statistics))
+        });
+        let events: Vec<Event> = all.collect();
+        let moments = events.into_iter().map(|event| match event.said() {
+            Ok((7, Said::Statistics(statistics))) => statistics.at_ns / 1_000_000_000,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(moments.collect::<Vec<u64>>(), [1, 100]);
+        // Who has taken it is told of the next.
+        let next = told.event(7, Box::new(statistics_at(Duration::from_secs(101))));
+        assert!(matches!(
+            next.map(Event::said),
+            Some(Ok((7, Said::Statistics(_))))
+        ));
     }
 }
