@@ -12,6 +12,7 @@ mod peer;
 mod policy;
 pub mod span;
 pub mod stats;
+mod waiting;
 
 pub use drop_reason::DropReason;
 pub use hub::{
@@ -27,3 +28,4 @@ pub use names::{
 pub use numbers::{EdgeId, Epoch, ModelIndex, NodeIndex, SegmentId, Sequence};
 pub use peer::{BootId, Fingerprint, FingerprintError, HealthCheck, LinkId, PeerState};
 pub use policy::{OnFailure, QueuePolicy, RestartOn, RestartPolicy, StopMode};
+pub use waiting::{Lacks, SenderSleep};

@@ -4,6 +4,7 @@ mod words;
 
 use std::time::Duration;
 
+pub use dataflow_ids::Lacks;
 use dataflow_ids::{InputId, LifeCycle, ModelName, NodeId, OutputId, PeerId};
 use serde::{Deserialize, Serialize};
 
@@ -95,20 +96,6 @@ pub struct Blocker {
     pub held: u64,
     /// How long ago the oldest message in the queue was sent.
     pub oldest: Option<Duration>,
-}
-
-/// What a sender lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lacks {
-    /// A receiver that is ready for its first message.
-    Readiness,
-    /// Room in the queue.
-    Queue,
-    /// A slot: the receiver holds more messages than it may.
-    Slots,
-    /// Memory: its messages are queued for the receiver, or held by it.
-    Memory,
 }
 
 /// A receiver that owes messages of a node that has ended.

@@ -10,7 +10,7 @@ use dataflow_ids::stats::{
     ActorRow, Counter, Delta, DownloadRow, Downloads, EdgeKey, Gauge, Keeper, NodeKey, PeerRow,
     PoolRow, RunNumber, Statistics,
 };
-use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex, PeerState, QueuePolicy};
+use dataflow_ids::{EdgeId, Epoch, Lacks, LifeCycle, NodeIndex, PeerState, QueuePolicy};
 use dataflow_wire::frame::{decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -151,6 +151,7 @@ impl History {
         let bucket = self.below(48) as usize;
         facts.histograms.latency.buckets[bucket] = self.counter().get();
         facts.oldest = (self.below(3) == 0).then(|| self.now());
+        facts.lacks = Lacks::ALL.get(self.below(9) as usize).copied();
         facts.is_closed = self.below(9) == 0;
         if let Some(key) = self.edge() {
             let _ = self.book.edge_read(key, &facts);

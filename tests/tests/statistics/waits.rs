@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use dataflow_ids::LifeCycle;
+use dataflow_ids::stats::Statistics;
 use dataflow_testkit::hub::{FakeHub, Repository};
 use dataflow_tests::{Project, node};
 use dataflow_wire::status::{DataflowStatus, ModelState};
 use dataflow_wire::waits::{Blocker, Lacks, NodeWait};
+
+use crate::subscriber::Subscriber;
 
 /// The first link of the chain that a node waits for, if it waits for room.
 fn blocker<'a>(status: &'a DataflowStatus, id: &str) -> Option<&'a Blocker> {
@@ -18,6 +21,26 @@ fn blocker<'a>(status: &'a DataflowStatus, id: &str) -> Option<&'a Blocker> {
 
 fn lacks(status: &DataflowStatus, id: &str, lacks: Lacks) -> bool {
     blocker(status, id).is_some_and(|it| it.lacks == lacks)
+}
+
+/// Waits until who watches the statistics sees what the senders of all edges lack.
+fn watch_until(project: &Project, lacks: &[Lacks]) -> Subscriber {
+    let is_so = |now: &Statistics| {
+        let seen = now.edges.iter().map(|edge| edge.lacks);
+        seen.eq(lacks.iter().copied().map(Some))
+    };
+    let subscriber = Subscriber::of(project, Duration::from_millis(100));
+    subscriber.wait_until("it sees who waits for what", is_so);
+    subscriber
+}
+
+/// Nobody waits in what a watcher is told last.
+fn nobody_waits_at_the_end(subscriber: Subscriber) {
+    let (last, _) = subscriber.end();
+    assert!(
+        last.edges.iter().all(|edge| edge.lacks.is_none()),
+        "{last:#?}"
+    );
 }
 
 /// What `ps` says of a node to a person, after its name.
@@ -82,6 +105,7 @@ nodes:
         "blocked by disk (queue full, oldest … s)"
     );
     assert_eq!(node(&first, "disk").waits, [], "it works, or seems to");
+    let subscriber = watch_until(&project, &[Lacks::Queue, Lacks::Queue]);
     let at = blocker(&first, "logger").unwrap();
     assert_eq!((at.queued, at.node.as_str()), (4, "disk"));
     let oldest = at.oldest.expect("it has a time of its sending");
@@ -91,6 +115,7 @@ nodes:
     });
     gate.open();
     up.wait().expect_code(0);
+    nobody_waits_at_the_end(subscriber);
 }
 
 #[test]
@@ -123,8 +148,10 @@ nodes:
             "blocked by logger (memory full, 2 messages held, {queued} messages queued, oldest … s)"
         )
     );
+    let subscriber = watch_until(&project, &[Lacks::Memory]);
     gate.open();
     up.wait().expect_code(0);
+    nobody_waits_at_the_end(subscriber);
 }
 
 #[test]
@@ -248,8 +275,10 @@ nodes:
         said_of(&project, "detector"),
         "starting: its library has not connected yet"
     );
+    let subscriber = watch_until(&project, &[Lacks::Readiness]);
     gate.open();
     up.wait().expect_code(0);
+    nobody_waits_at_the_end(subscriber);
     let counts = project.report().edges[0].counts;
     assert_eq!((counts.sent, counts.delivered), (3, 3));
 }

@@ -8,7 +8,7 @@ use dataflow_ids::stats::{
     PoolRow, ProcessNumbers, RunNumber, StatesNs, Statistics,
 };
 use dataflow_ids::{
-    DataflowName, EdgeId, Epoch, InputId, LifeCycle, NodeId, NodeIndex, OutputId, PeerId,
+    DataflowName, EdgeId, Epoch, InputId, Lacks, LifeCycle, NodeId, NodeIndex, OutputId, PeerId,
     PeerState, QueuePolicy,
 };
 
@@ -51,6 +51,7 @@ pub(super) fn edge(number: u32, source: u32, target: u32) -> EdgeRow {
         counters: EdgeCounters::default(),
         gauges: Default::default(),
         oldest_ns: None,
+        lacks: None,
         is_closed: false,
         histograms: Default::default(),
     }
@@ -130,6 +131,7 @@ pub(super) fn statistics_at(at: Duration) -> Statistics {
     edges[1].policy = QueuePolicy::Block;
     edges[1].gauges.queued = Gauge::new(10);
     edges[1].gauges.blocked = Gauge::new(1);
+    edges[1].lacks = Some(Lacks::Queue);
     edges[1].oldest_ns = Some(ns(at.saturating_sub(Duration::from_millis(3_200))));
     let name = DataflowName::new("vision").unwrap();
     Statistics {

@@ -1,4 +1,4 @@
-//! Who waits for whom: a sender waits on an edge whose queue is full, and perhaps so does its receiver on another.
+//! Who waits for whom: a sender waits for the receiver of an edge, and perhaps so does that one on another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ const CHAIN_MAX: usize = 8;
 pub(super) struct Waits(BTreeMap<NodeKey, Vec<NodeKey>>);
 
 impl Waits {
-    /// What these edges say. A message goes to all edges of an output, and its sender waits on each that has no room: `ps`
-    /// follows the same one of them (`dataflow_core::waiting::why`).
+    /// What these edges say. A message goes to all edges of an output, and its sender waits on each that lacks something: `ps`
+    /// follows the same one of them, and the runtime has decided for both where somebody waits (`dataflow_core::waiting::why`).
     pub(super) fn of(edges: &[EdgeRow]) -> Waits {
         let mut blocked: BTreeMap<NodeKey, Vec<&EdgeRow>> = BTreeMap::new();
-        for edge in edges.iter().filter(|edge| edge.gauges.blocked.get() > 0) {
+        for edge in edges.iter().filter(|edge| edge.lacks.is_some()) {
             let key = NodeKey {
                 run: edge.key.run,
                 node: edge.source,
@@ -24,11 +24,6 @@ impl Waits {
             blocked.entry(key).or_default().push(edge);
         }
         let targets = |mut edges: Vec<&EdgeRow>| {
-            let is_owed = |edge: &&EdgeRow| edge.gauges.queued.get() + edge.gauges.held.get() > 0;
-            // Who waits for memory sleeps on all of its edges, also on those that have nothing to give back.
-            if edges.iter().any(is_owed) {
-                edges.retain(is_owed);
-            }
             edges.sort_by_key(|edge| edge.oldest_ns.unwrap_or(u64::MAX));
             let mut seen = BTreeSet::new();
             let targets = edges.into_iter().map(|edge| NodeKey {
@@ -72,8 +67,8 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
-    use dataflow_ids::NodeIndex;
     use dataflow_ids::stats::RunNumber;
+    use dataflow_ids::{Lacks, NodeIndex};
 
     use super::super::example;
     use super::*;
@@ -90,7 +85,7 @@ mod tests {
             .zip(pairs)
             .map(|(number, (source, target))| {
                 let mut edge = example::edge(number, *source, *target);
-                edge.gauges.blocked.add(1);
+                edge.lacks = Some(Lacks::Queue);
                 edge
             })
             .collect();
@@ -120,12 +115,15 @@ mod tests {
             example::edge(2, 0, 3),
             example::edge(3, 2, 4),
         ];
-        for (edge, sent_ns) in edges.iter_mut().zip([Some(20), Some(10), None, Some(30)]) {
-            edge.gauges.blocked.add(1);
+        for (edge, sent_ns) in edges
+            .iter_mut()
+            .zip([Some(20), Some(10), Some(5), Some(30)])
+        {
+            edge.lacks = Some(Lacks::Memory);
             edge.oldest_ns = sent_ns;
-            // Nobody waits for the one that has nothing to give back.
-            edge.gauges.queued.add(u64::from(sent_ns.is_some()));
         }
+        // Nobody waits there, however old its oldest message is.
+        edges[2].lacks = None;
         let waits = Waits::of(&edges);
         assert_eq!(
             waits.of_node(node(0)),
@@ -135,8 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_with_room_makes_nobody_wait() {
-        let edges = [example::edge(0, 0, 1)];
+    fn who_waits_for_a_receiver_that_is_not_ready_or_for_memory_waits_too() {
+        for lacks in Lacks::ALL {
+            let mut edges = [example::edge(0, 0, 1)];
+            edges[0].lacks = Some(lacks);
+            assert_eq!(Waits::of(&edges).chain(node(0)), [node(1)], "{lacks:?}");
+        }
+    }
+
+    #[test]
+    fn an_edge_that_is_full_and_lets_its_sender_go_on_makes_nobody_wait() {
+        let mut edges = [example::edge(0, 0, 1)];
+        edges[0].gauges.queued.add(edges[0].queue_size.into());
         assert!(Waits::of(&edges).chain(node(0)).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! What a book is told.
 
 use dataflow_ids::stats::{EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, NodeKey, RunNumber};
-use dataflow_ids::{Epoch, InputId, LifeCycle, NodeIndex, OutputId, QueuePolicy};
+use dataflow_ids::{Epoch, InputId, Lacks, LifeCycle, NodeIndex, OutputId, QueuePolicy};
 
 use crate::time::Time;
 
@@ -84,6 +84,8 @@ pub struct EdgeFacts {
     pub gauges: EdgeGauges,
     /// When the oldest message that waits in the queue was sent.
     pub oldest: Option<Time>,
+    /// What its sender lacks there, if it waits because of it.
+    pub lacks: Option<Lacks>,
     /// Whether its sender has ended for good.
     pub is_closed: bool,
     /// How long messages took.

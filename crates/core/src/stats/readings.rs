@@ -123,6 +123,7 @@ impl Book {
             counters,
             gauges: bounded_gauges(&known.gauges, &facts.gauges, &total.gauges),
             oldest_ns: facts.oldest.map(nanoseconds),
+            lacks: facts.lacks,
             is_closed: facts.is_closed,
             ..known
         };

@@ -7,7 +7,7 @@ use dataflow_ids::stats::{
     Counter, DataflowRow, EdgeCounters, EdgeGauges, EdgeHistograms, EdgeKey, EdgeRow, Level,
     NodeKey, NodeNumbers, NodeRow, ProcessNumbers, RunNumber, StatesNs,
 };
-use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, PeerId};
+use dataflow_ids::{DataflowName, EdgeId, Epoch, Lacks, LifeCycle, NodeId, NodeIndex, PeerId};
 
 use super::facts::EdgeSpec;
 use super::groups::GroupNumber;
@@ -90,6 +90,8 @@ pub struct EdgeNumbers {
     pub gauges: EdgeGauges,
     /// When the oldest message that waits in the queue was sent.
     pub oldest_ns: Option<u64>,
+    /// What its sender lacks there, if it waits because of it.
+    pub lacks: Option<Lacks>,
     /// Whether its sender has ended for good.
     pub is_closed: bool,
 }
@@ -262,6 +264,7 @@ impl Run {
             counters: numbers.counters,
             gauges: numbers.gauges,
             oldest_ns: numbers.oldest_ns,
+            lacks: numbers.lacks,
             is_closed: numbers.is_closed,
             histograms,
         })

@@ -3,7 +3,7 @@
 //! It explains and decides nothing: what is asked for here is read from the life cycle, the edges' headers and the
 //! processes at slightly different moments, and any of it may have been written by a faulty process.
 
-use dataflow_ids::{EdgeId, LifeCycle, NodeIndex};
+use dataflow_ids::{EdgeId, Lacks, LifeCycle, NodeIndex, SenderSleep};
 
 use crate::inputs::{InputReading, Inputs};
 
@@ -28,8 +28,6 @@ pub struct EdgeFacts {
     pub source: NodeIndex,
     /// Its receiver.
     pub target: NodeIndex,
-    /// How many messages may be queued.
-    pub queue_size: u64,
     /// How many messages the receiver may hold.
     pub held_max: u64,
     /// Messages in its queue.
@@ -38,8 +36,8 @@ pub struct EdgeFacts {
     pub held: u64,
     /// How long ago the oldest message in the queue was sent, as far as that is known; any unit.
     pub oldest_ns: Option<u64>,
-    /// Whether its sender sleeps until this edge lets it go on.
-    pub is_sender_asleep: bool,
+    /// What its sender sleeps for there, as it says itself, if it sleeps.
+    pub sleeps_for: Option<SenderSleep>,
     /// Whether its sender has ended for good.
     pub is_closed: bool,
     /// Whether nobody owes a token of it after that.
@@ -98,19 +96,6 @@ pub struct Link {
     pub lacks: Lacks,
 }
 
-/// What a sender lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lacks {
-    /// A receiver that is ready for the first message.
-    Readiness,
-    /// Room in the queue.
-    Queue,
-    /// A slot: the receiver holds more messages than it may.
-    Slots,
-    /// Memory for its messages: they are queued for the receiver, or held by it.
-    Memory,
-}
-
 /// Where a chain ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChainEnd {
@@ -122,32 +107,34 @@ pub enum ChainEnd {
 }
 
 impl EdgeFacts {
-    /// What its sender lacks there, if it waits because of this edge.
-    fn lacks(&self) -> Option<Lacks> {
-        if !self.is_sender_asleep || self.is_closed || self.is_unread {
+    /// What its sender lacks there, if it waits because of this edge and is in this state.
+    ///
+    /// The sender says what it sleeps for. The counts were read at another moment: they only tell apart what it says with one
+    /// word.
+    #[must_use]
+    pub fn lacks(&self, source: LifeCycle) -> Option<Lacks> {
+        if self.is_closed || self.is_unread || !may_send(source) {
             return None;
         }
-        if !self.is_receiver_ready {
-            return Some(Lacks::Readiness);
-        }
-        match (self.queued, self.held) {
-            (queued, _) if queued >= self.queue_size => Some(Lacks::Queue),
-            (_, held) if held > self.held_max => Some(Lacks::Slots),
-            // Who waits for memory waits on all of its edges, also on those that have nothing to give back.
-            (0, 0) => None,
-            _ => Some(Lacks::Memory),
+        match self.sleeps_for? {
+            // It is being woken, and does not know yet.
+            SenderSleep::Readiness if self.is_receiver_ready => None,
+            SenderSleep::Readiness => Some(Lacks::Readiness),
+            SenderSleep::Queue => Some(Lacks::Queue),
+            SenderSleep::Release if self.held > self.held_max => Some(Lacks::Slots),
+            // All has been given back by now.
+            SenderSleep::Release if self.queued == 0 && self.held == 0 => None,
+            SenderSleep::Release => Some(Lacks::Memory),
         }
     }
 }
 
-impl NodeFacts {
-    /// Whether it may be in a call of `send` or `loan`.
-    fn may_send(&self) -> bool {
-        matches!(
-            self.state,
-            LifeCycle::Starting | LifeCycle::Ready | LifeCycle::Running | LifeCycle::Stopping
-        )
-    }
+/// Whether a node in this state may be in a call of `send` or `loan`.
+fn may_send(state: LifeCycle) -> bool {
+    matches!(
+        state,
+        LifeCycle::Starting | LifeCycle::Ready | LifeCycle::Running | LifeCycle::Stopping
+    )
 }
 
 /// What each of these nodes waits for, in their order; nothing for one that works, or waits for its next message.
@@ -204,9 +191,7 @@ impl<'a> World<'a> {
                 is_closed: facts.is_closed,
                 queued: facts.queued,
             });
-            if nodes[source].may_send()
-                && let Some(lacks) = facts.lacks()
-            {
+            if let Some(lacks) = facts.lacks(nodes[source].state) {
                 world.blocked_on[source].push(Link { edge, lacks });
             }
             if facts.is_closed && !facts.is_drained && (facts.queued > 0 || facts.held > 0) {

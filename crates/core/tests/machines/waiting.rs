@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use dataflow_core::random::Random;
 use dataflow_core::waiting::why::{
-    Chain, ChainEnd, EdgeFacts, LINKS_MAX, Lacks, Link, NodeFacts, Wait, explain,
+    Chain, ChainEnd, EdgeFacts, LINKS_MAX, Link, NodeFacts, Wait, explain,
 };
-use dataflow_ids::{EdgeId, LifeCycle, NodeIndex};
+use dataflow_ids::{EdgeId, Lacks, LifeCycle, NodeIndex, SenderSleep};
 
 fn node(state: LifeCycle) -> NodeFacts {
     NodeFacts {
@@ -22,12 +22,11 @@ fn edge(source: usize, target: usize) -> EdgeFacts {
     EdgeFacts {
         source: NodeIndex(source as u32),
         target: NodeIndex(target as u32),
-        queue_size: 10,
         held_max: 64,
         queued: 3,
         held: 1,
         oldest_ns: None,
-        is_sender_asleep: false,
+        sleeps_for: None,
         is_closed: false,
         is_drained: false,
         is_receiver_ready: true,
@@ -39,7 +38,7 @@ fn edge(source: usize, target: usize) -> EdgeFacts {
 fn full(source: usize, target: usize) -> EdgeFacts {
     EdgeFacts {
         queued: 10,
-        is_sender_asleep: true,
+        sleeps_for: Some(SenderSleep::Queue),
         ..edge(source, target)
     }
 }
@@ -105,30 +104,41 @@ fn who_works_or_waits_for_its_next_message_is_not_explained() {
     }
     // A queue that is full while nobody sleeps over it: it drops, or the sender is about to find out.
     let busy = EdgeFacts {
-        is_sender_asleep: false,
+        sleeps_for: None,
         ..full(0, 1)
     };
     assert_eq!(explain(&running(2), &[busy]), [vec![], vec![]]);
 }
 
 #[test]
-fn what_a_sender_lacks_follows_from_its_edge() {
-    let asleep = |queued, held, is_receiver_ready| EdgeFacts {
+fn what_a_sender_lacks_is_what_it_says_it_sleeps_for() {
+    use SenderSleep::{Queue, Readiness, Release};
+    let asleep = |sleeps_for, queued, held| EdgeFacts {
         queued,
         held,
-        is_receiver_ready,
-        is_sender_asleep: true,
+        sleeps_for: Some(sleeps_for),
         ..edge(0, 1)
     };
+    let unready = |facts| EdgeFacts {
+        is_receiver_ready: false,
+        ..facts
+    };
     for (facts, lacks) in [
-        (asleep(0, 0, false), Some(Lacks::Readiness)),
-        (asleep(10, 0, true), Some(Lacks::Queue)),
-        (asleep(u64::MAX, u64::MAX, true), Some(Lacks::Queue)),
-        (asleep(9, 65, true), Some(Lacks::Slots)),
-        (asleep(9, 64, true), Some(Lacks::Memory)),
-        (asleep(0, 1, true), Some(Lacks::Memory)),
-        (asleep(1, 0, true), Some(Lacks::Memory)),
-        (asleep(0, 0, true), None),
+        (unready(asleep(Readiness, 0, 0)), Some(Lacks::Readiness)),
+        // It is ready: who waits for that is being woken.
+        (asleep(Readiness, 0, 0), None),
+        (asleep(Queue, 10, 0), Some(Lacks::Queue)),
+        // Whatever was counted at another moment: one was taken just now, or all of them.
+        (asleep(Queue, 9, 1), Some(Lacks::Queue)),
+        (asleep(Queue, 0, 0), Some(Lacks::Queue)),
+        (asleep(Queue, u64::MAX, u64::MAX), Some(Lacks::Queue)),
+        (asleep(Release, 9, 65), Some(Lacks::Slots)),
+        (asleep(Release, 9, 64), Some(Lacks::Memory)),
+        // The queue has filled up to the brim with what takes the memory.
+        (asleep(Release, 10, 64), Some(Lacks::Memory)),
+        (asleep(Release, 0, 1), Some(Lacks::Memory)),
+        (asleep(Release, 1, 0), Some(Lacks::Memory)),
+        (asleep(Release, 0, 0), None),
     ] {
         let waits = explain(&running(2), &[facts]);
         let links = lacks.map(|lacks| Link {
@@ -305,7 +315,7 @@ fn walked(edges: &[EdgeFacts], first: u32) -> (Vec<u32>, ChainEnd) {
     let next = |node: NodeIndex| {
         let of_node = (0u32..)
             .zip(edges)
-            .filter(|(_, it)| it.source == node && it.is_sender_asleep);
+            .filter(|(_, it)| it.source == node && it.sleeps_for.is_some());
         let oldest = of_node.clone().map(|(_, it)| it.oldest_ns).max()?;
         let mut oldest_first = of_node.filter(|(_, it)| it.oldest_ns == oldest);
         oldest_first.next().map(|(edge, _)| edge)
@@ -339,7 +349,7 @@ fn chains_of_any_shape_are_those_of_a_walk_of_each() {
         let edges: Vec<EdgeFacts> = (0..below(2 * nodes as u64))
             .map(|_| EdgeFacts {
                 oldest_ns: Some(below(3) as u64),
-                is_sender_asleep: below(4) > 0,
+                sleeps_for: (below(4) > 0).then_some(SenderSleep::Queue),
                 ..full(below(nodes as u64), below(nodes as u64))
             })
             .collect();
@@ -347,7 +357,7 @@ fn chains_of_any_shape_are_those_of_a_walk_of_each() {
         for (place, waits) in waits.iter().enumerate() {
             let own = (0u32..).zip(&edges);
             let blocking: Vec<u32> = own
-                .filter(|(_, it)| it.source.0 as usize == place && it.is_sender_asleep)
+                .filter(|(_, it)| it.source.0 as usize == place && it.sleeps_for.is_some())
                 .map(|(edge, _)| edge)
                 .collect();
             assert_eq!(waits.len(), blocking.len());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::Histogram;
 use super::number::{Counter, Gauge, RunNumber};
-use crate::{DropReason, EdgeId, InputId, NodeIndex, OutputId, QueuePolicy};
+use crate::{DropReason, EdgeId, InputId, Lacks, NodeIndex, OutputId, QueuePolicy};
 
 /// Counters of an edge, or sums of such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -193,6 +193,8 @@ pub struct EdgeRow {
     pub gauges: EdgeGauges,
     /// When the oldest message that waits in the queue was sent.
     pub oldest_ns: Option<u64>,
+    /// What its sender lacks there, if it waits because of it.
+    pub lacks: Option<Lacks>,
     /// Whether its sender has ended for good.
     pub is_closed: bool,
     /// How long messages took.

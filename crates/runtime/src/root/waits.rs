@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use dataflow_core::waiting::why::{self, Chain, ChainEnd, EdgeFacts, Link, NodeFacts, Wait};
-use dataflow_ids::{EdgeId, NodeIndex};
+use dataflow_descriptor::Edge;
+use dataflow_ids::{EdgeId, Lacks, NodeIndex};
 use dataflow_shm::edge::EdgeReading;
-use dataflow_wire::waits::{Blocker, Lacks, NodeWait, Owed};
+use dataflow_wire::waits::{Blocker, NodeWait, Owed};
 
 use super::Root;
+use super::table::EdgeRow;
 use crate::env::machine_now_ns;
 
 impl Root {
@@ -42,22 +44,16 @@ impl Root {
         let table = self.table.borrow();
         let now_ns = machine_now_ns();
         (self.dataflow.edges.iter().zip(&table.edges).zip(readings))
-            .map(|((edge, row), reading)| EdgeFacts {
-                source: edge.source.index,
-                target: edge.target.index,
-                queue_size: u64::from(edge.queue_size),
-                held_max: u64::from(edge.held_max),
-                queued: reading.counts.queued,
-                held: reading.counts.held,
-                oldest_ns: (reading.oldest_sent_at_ns)
-                    .map(|sent_at_ns| now_ns.saturating_sub(sent_at_ns)),
-                is_sender_asleep: reading.sender_sleep.is_some(),
-                is_closed: row.is_closed,
-                is_drained: row.is_drained,
-                is_receiver_ready: row.is_receiver_ready,
-                is_unread: row.is_unread,
-            })
+            .map(|((edge, row), reading)| edge_facts(edge, row, reading, now_ns))
             .collect()
+    }
+
+    /// What the sender of an edge lacks there by this reading, if it waits because of it: what `top` shows, and `ps` explains.
+    pub(super) fn lacks(&self, edge: &Edge, row: &EdgeRow, reading: &EdgeReading) -> Option<Lacks> {
+        // Hardly anybody sleeps at a time: the others cost nothing.
+        reading.sender_sleep?;
+        let (state, _) = self.state_of(edge.source.index);
+        edge_facts(edge, row, reading, machine_now_ns()).lacks(state)
     }
 
     /// `None` for what is over by now.
@@ -125,12 +121,7 @@ impl Root {
             input: edge.target.input.clone(),
             source: edge.source.node.clone(),
             output: edge.source.output.clone(),
-            lacks: match link.lacks {
-                why::Lacks::Readiness => Lacks::Readiness,
-                why::Lacks::Queue => Lacks::Queue,
-                why::Lacks::Slots => Lacks::Slots,
-                why::Lacks::Memory => Lacks::Memory,
-            },
+            lacks: link.lacks,
             queued: facts.queued,
             held: facts.held,
             oldest: facts.oldest_ns.map(Duration::from_nanos),
@@ -161,5 +152,22 @@ impl Root {
     pub(super) fn models_awaited_in_words(&self, node: NodeIndex) -> Option<String> {
         let models = self.models_awaited(node);
         (!models.is_empty()).then(|| NodeWait::Models { models }.to_string())
+    }
+}
+
+/// An edge as this reading of it, at this moment of the machine's monotonic clock, and the table say.
+fn edge_facts(edge: &Edge, row: &EdgeRow, reading: &EdgeReading, now_ns: u64) -> EdgeFacts {
+    EdgeFacts {
+        source: edge.source.index,
+        target: edge.target.index,
+        held_max: u64::from(edge.held_max),
+        queued: reading.counts.queued,
+        held: reading.counts.held,
+        oldest_ns: (reading.oldest_sent_at_ns).map(|sent_at_ns| now_ns.saturating_sub(sent_at_ns)),
+        sleeps_for: reading.sender_sleep,
+        is_closed: row.is_closed,
+        is_drained: row.is_drained,
+        is_receiver_ready: row.is_receiver_ready,
+        is_unread: row.is_unread,
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-use dataflow_ids::{EdgeId, Epoch, QueuePolicy, Sequence};
+use dataflow_ids::{EdgeId, Epoch, QueuePolicy, SenderSleep, Sequence};
 
 use super::audit::Audit;
 use super::blocked;
@@ -18,7 +18,7 @@ use super::layout::{Layout, header, slot};
 use super::look::EdgeMark;
 use super::mapped::MappedWords;
 use super::message;
-use super::reading::{EdgeCounts, EdgeReading, SenderSleep};
+use super::reading::{EdgeCounts, EdgeReading};
 use super::slot::{
     DropIntent, DropReason, Head, NO_SLOT, RingEntry, SlotState, SlotWord, closed_word,
 };

@@ -38,7 +38,7 @@ pub use message::{
     ChunkKey, ChunkMessage, Incoming, IncomingBody, InlineMessage, Outgoing, OutgoingBody,
     OutgoingMetadata, ReceivedMetadata, SmallBytes,
 };
-pub use reading::{EdgeCounts, EdgeReading, SenderSleep};
+pub use reading::{EdgeCounts, EdgeReading};
 pub use receiver::{EdgeReceiver, Ending};
 pub use sender::{EdgeSender, Published, Room, WaitFor};
 pub use slot::{NO_SLOT, RingEntry, SEQUENCE_MAX, SlotState, SlotWord};

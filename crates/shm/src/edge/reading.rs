@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dataflow_ids::SenderSleep;
 use dataflow_ids::stats::EdgeHistograms;
 
 /// What was counted on an edge. At rest `sent = delivered + dropped + queued` and
@@ -46,24 +47,6 @@ impl EdgeCounts {
         let settled = self.released.checked_add(self.held);
         arrived.and_then(|sum| sum.checked_add(self.queued)) == Some(self.sent)
             && settled.and_then(|sum| sum.checked_add(self.lost)) == Some(self.delivered)
-    }
-}
-
-/// What a sender sleeps for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SenderSleep {
-    /// Until the receiver takes a message.
-    Queue,
-    /// Until the receiver releases a message.
-    Release,
-    /// Until the receiver is ready for the first message.
-    Readiness,
-}
-
-impl SenderSleep {
-    /// Whether it has a message that finds no room, in the queue or in its memory.
-    pub fn is_for_room(self) -> bool {
-        self != SenderSleep::Readiness
     }
 }
 

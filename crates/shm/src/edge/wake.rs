@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use dataflow_ids::SenderSleep;
+
 use super::layout::header;
-use super::reading::SenderSleep;
 use super::words::{Notify, Words};
 
 /// The waiter is awake, or has been woken.

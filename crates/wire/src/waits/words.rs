@@ -132,11 +132,11 @@ impl fmt::Display for ModelWait {
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.lacks {
-            Lacks::Readiness => return f.write_str("not ready yet"),
-            Lacks::Queue => f.write_str("queue full")?,
+            Lacks::Readiness => return f.write_str(self.lacks.because()),
+            Lacks::Queue => f.write_str(self.lacks.because())?,
             Lacks::Slots => return write!(f, "{} held", messages(self.held)),
             Lacks::Memory => {
-                f.write_str("memory full")?;
+                f.write_str(self.lacks.because())?;
                 if self.held > 0 {
                     write!(f, ", {} held", messages(self.held))?;
                 }

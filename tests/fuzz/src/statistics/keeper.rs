@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dataflow_core::Time;
 use dataflow_core::stats::{Book, EdgeFacts, EdgeSpec, ProcessFacts, Snapshot, Transition};
 use dataflow_ids::stats::{ActorRow, Counter, EdgeKey, Gauge, Keeper, NodeKey, PoolRow, RunNumber};
-use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
+use dataflow_ids::{EdgeId, Epoch, Lacks, LifeCycle, NodeId, NodeIndex, QueuePolicy};
 use dataflow_wire::client::{ClientReply, Parts, in_parts};
 use dataflow_wire::frame::{FrameReader, encode_frame};
 
@@ -259,6 +259,7 @@ fn edge_facts(bytes: &mut Bytes<'_>, at: Time) -> EdgeFacts {
     facts.gauges.blocked = Gauge::new(u64::from(bytes.byte() % 3));
     facts.histograms.latency.buckets[bytes.below(48)] = number(bytes);
     facts.oldest = Some(at);
+    facts.lacks = Lacks::ALL.get(bytes.below(9)).copied();
     facts
 }
 

@@ -1,7 +1,7 @@
 //! The figures of an edge.
 
-use dataflow_ids::QueuePolicy;
 use dataflow_ids::stats::{EdgeKey, EdgeRow, Statistics};
+use dataflow_ids::{Lacks, QueuePolicy};
 use serde::Serialize;
 
 use super::level::Dropped;
@@ -50,8 +50,10 @@ pub(in crate::top) struct EdgeFigures {
     pub(in crate::top) held: u64,
     /// How long ago the oldest message in the queue was sent, in seconds.
     pub(in crate::top) oldest_s: Option<f64>,
-    /// Whether the sender waits on it at this moment.
+    /// Whether the sender waits for room on it at this moment.
     pub(in crate::top) is_blocked: bool,
+    /// What the sender lacks there, if it waits because of it, also for a receiver that is not ready yet.
+    pub(in crate::top) lacks: Option<Lacks>,
     /// How much of the time the sender waited on it.
     pub(in crate::top) blocked_percent: Option<f64>,
     /// How long the sender has waited on it, in seconds.
@@ -110,6 +112,7 @@ impl EdgeFigures {
             held: row.gauges.held.get(),
             oldest_s: row.oldest_ns.map(|sent_ns| known.since_s(sent_ns)),
             is_blocked: row.gauges.blocked.get() > 0,
+            lacks: row.lacks,
             blocked_percent: rates.map(|rates| (rates.blocked * 100.0).min(100.0)),
             blocked_s: seconds(counters.blocked_ns.get()),
             is_closed: row.is_closed,

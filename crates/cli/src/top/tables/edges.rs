@@ -170,13 +170,20 @@ pub(super) const COLUMNS: &[Column<EdgeFigures>] = &[
     text::<EdgeFigures>(("POLICY", "policy"), "what a full queue does", 6, |row| {
         policy(row.of)
     }),
-    text::<EdgeFigures>(("WAITS", "waits"), "who waits on it now", 1, |row| {
-        let who = match row.of.is_blocked {
-            true => format!("{} for {}", row.of.source, row.of.target),
-            false => String::new(),
-        };
-        Cell::text(who).looking(Look::Doubtful)
-    })
+    text::<EdgeFigures>(
+        ("WAITS", "waits"),
+        "for whom its sender waits now, and why",
+        1,
+        |row| {
+            let edge = row.of;
+            // Who that is stands in front.
+            let who = match edge.lacks {
+                Some(lacks) => format!("{}: {}", edge.target, lacks.because()),
+                None => String::new(),
+            };
+            Cell::text(who).looking(Look::Doubtful)
+        },
+    )
     .stretching()
     .when(When::NotEmpty),
 ];

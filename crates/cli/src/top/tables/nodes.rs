@@ -107,7 +107,7 @@ pub(super) const COLUMNS: &[Column<NodeFigures>] = &[
     }),
     text::<NodeFigures>(
         ("BLOCKED BY", "blocked"),
-        "whose queue is full, and whose that one waits for",
+        "for whom it waits with a message, and for whom that one does",
         1,
         |row| {
             let first = [row.of.blocked_by.join(" → ")];

@@ -11,7 +11,7 @@ use dataflow_ids::stats::{
     ProcessNumbers, RunNumber, StatesNs, Statistics,
 };
 use dataflow_ids::{
-    DataflowName, EdgeId, Epoch, InputId, LifeCycle, NodeId, NodeIndex, OutputId, PeerId,
+    DataflowName, EdgeId, Epoch, InputId, Lacks, LifeCycle, NodeId, NodeIndex, OutputId, PeerId,
     PeerState, QueuePolicy,
 };
 use dataflow_wire::client::{CLIENT_PROTOCOL, ClientReply, ClientRequest};
@@ -82,6 +82,7 @@ fn edge(number: u32, second: u64) -> EdgeRow {
         },
         gauges: Default::default(),
         oldest_ns: None,
+        lacks: None,
         is_closed: false,
         histograms: Default::default(),
     };
@@ -94,6 +95,7 @@ fn edge(number: u32, second: u64) -> EdgeRow {
         row.counters.dropped_memory = Counter::new(1);
         row.gauges.queued = Gauge::new(10);
         row.gauges.blocked = Gauge::new(1);
+        row.lacks = Some(Lacks::Queue);
         row.oldest_ns = Some(second.saturating_sub(3) * SECOND_NS);
     }
     row

@@ -208,6 +208,7 @@ pub(super) fn take_edge(book: &mut Book, put: Put, row: &EdgeRow) {
         oldest_ns: row
             .oldest_ns
             .map(|oldest| put.offset.ours(oldest).min(put.now_ns)),
+        lacks: row.lacks,
         is_closed: row.is_closed,
     };
     if known.is_some() {

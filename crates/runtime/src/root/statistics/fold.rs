@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::stats::{Audited, EdgeFacts};
+use dataflow_descriptor::Edge;
 use dataflow_ids::stats::{Counter, EdgeCounters, EdgeGauges, Gauge};
 use dataflow_ids::{Epoch, NodeIndex};
 use dataflow_shm::edge::{EdgeCounts, EdgeMark, EdgeReading};
@@ -69,13 +70,13 @@ impl Root {
     pub(in crate::root) fn fold_readings(&self, readings: &[EdgeReading]) {
         let table = self.table.borrow();
         let rows = self.dataflow.edges.iter().zip(&table.edges).zip(readings);
-        let facts = rows.map(|((edge, row), reading)| (edge.id, self.facts_of(row, reading)));
+        let facts = rows.map(|((edge, row), reading)| (edge.id, self.facts_of(edge, row, reading)));
         let told = StatsMessage::EdgesRead(facts.collect());
         let _ = self.handles.stats.tell(told);
     }
 
     /// What the statistics are to know of an edge.
-    fn facts_of(&self, row: &EdgeRow, reading: &EdgeReading) -> EdgeFacts {
+    fn facts_of(&self, edge: &Edge, row: &EdgeRow, reading: &EdgeReading) -> EdgeFacts {
         // What is new on an edge is to be thought of here: without a word, it does not compile.
         let EdgeCounts {
             sent,
@@ -108,6 +109,7 @@ impl Root {
                 blocked: Gauge::new(u64::from(reading.sender_blocked && !row.is_closed)),
             },
             oldest: (reading.oldest_sent_at_ns).and_then(|sent_at_ns| self.moment(sent_at_ns)),
+            lacks: self.lacks(edge, row, reading),
             is_closed: row.is_closed,
             histograms: *reading.histograms,
         }
@@ -145,7 +147,7 @@ impl Root {
             }
             if let Some(reading) = row.keeper.read_if_changed(&mut told.mark) {
                 slots += u64::from(edge.queue_size);
-                facts.push((edge.id, self.facts_of(row, &reading)));
+                facts.push((edge.id, self.facts_of(edge, row, &reading)));
                 changed.push(place);
             }
         }

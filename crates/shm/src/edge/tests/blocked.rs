@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use dataflow_ids::SenderSleep;
+
 use super::*;
 use crate::clock::monotonic_now_ns;
 

@@ -6,7 +6,7 @@ use dataflow_ids::stats::{
     Keeper, Level, NodeKey, NodeNumbers, NodeRow, PeerRow, PoolRow, ProcessNumbers, Retired,
     RunNumber, StatesNs, Statistics,
 };
-use dataflow_ids::{LifeCycle, NodeIndex, PeerId, PeerState, QueuePolicy};
+use dataflow_ids::{Lacks, LifeCycle, NodeIndex, PeerId, PeerState, QueuePolicy};
 use dataflow_wire::client::{ClientReply, ClientRequest};
 use proptest::collection::vec;
 use proptest::option;
@@ -234,19 +234,22 @@ fn edge() -> impl Strategy<Value = EdgeRow> {
         QueuePolicy::Latest,
         QueuePolicy::Block,
     ]);
-    let oldest = option::of(any::<u64>());
+    let waits = (
+        option::of(any::<u64>()),
+        option::of(select(Lacks::ALL.to_vec())),
+    );
     (
         edge_key(),
         ends,
         numbers,
         policy,
-        oldest,
+        waits,
         counters(),
         gauges(),
         histograms(),
     )
         .prop_map(
-            |(key, ends, numbers, policy, oldest_ns, counters, gauges, histograms)| EdgeRow {
+            |(key, ends, numbers, policy, waits, counters, gauges, histograms)| EdgeRow {
                 key,
                 sequence: numbers.0,
                 added_revision: numbers.1,
@@ -258,7 +261,8 @@ fn edge() -> impl Strategy<Value = EdgeRow> {
                 queue_size: numbers.2,
                 counters,
                 gauges,
-                oldest_ns,
+                oldest_ns: waits.0,
+                lacks: waits.1,
                 is_closed: numbers.3,
                 histograms: Box::new(histograms),
             },
