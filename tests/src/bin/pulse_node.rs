@@ -26,15 +26,20 @@ fn main() -> Outcome {
     }
 }
 
-/// Sends at its beat until the stop. It may lag behind the messages' times, and catches up.
+/// Sends at its beat until the stop. It may lag behind the messages' times, and catches up. The beat begins when the first
+/// message has gone, for which a send waits until the other program has started.
 fn send(every: Duration) -> Outcome {
     let mut node = Node::connect()?;
     let mut due_ns = monotonic_now_ns();
+    let mut is_first = true;
     loop {
         match node.send("out", due_ns.to_le_bytes(), Metadata::new()) {
             Ok(()) => {}
             Err(SendError::Stopped { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
+        }
+        if std::mem::take(&mut is_first) {
+            due_ns = monotonic_now_ns();
         }
         due_ns += every.as_nanos() as u64;
         if every.is_zero() {

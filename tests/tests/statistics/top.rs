@@ -137,6 +137,8 @@ nodes:
         edges.all(|edge| edge.counts.queued + edge.counts.held == 0)
     });
     wait_until("it shows what `ps` shows", &|shown| {
+        // Asked each time: the relay may have had a short message in hand that it had not sent on.
+        let at_rest = &project.ps()[0];
         let mut nodes = at_rest.nodes.iter();
         shown.has_edges(&at_rest.edges)
             && nodes.all(|of| {

@@ -312,6 +312,13 @@ nodes:
     });
     let said = said_of(&project, "fragile");
     assert_eq!(without_times(&said), "in backoff, starts again in … s");
+    // The end of its receiver has woken it for a moment.
+    let camera_waits = || {
+        project.wait_until("the camera waits again", |status| {
+            lacks(status, "camera", Lacks::Queue)
+        });
+    };
+    camera_waits();
     assert_eq!(
         without_times(&said_of(&project, "camera")),
         "blocked by fragile (queue full, oldest … s), which is in backoff"
@@ -322,6 +329,7 @@ nodes:
         said_of(&project, "fragile"),
         "parked until `dataflow restart` starts it again"
     );
+    camera_waits();
     assert_eq!(
         without_times(&said_of(&project, "camera")),
         "blocked by fragile (queue full, oldest … s), which is parked"

@@ -358,7 +358,7 @@ fn a_wait_for_the_first_readiness_is_part_of_a_send() {
         send(&mut source, 8);
         source
     });
-    runtime.until_blocked(0);
+    runtime.until_waits_for_readiness(0);
     let waits_at_ns = monotonic_now_ns();
     sink.ready();
     assert!(message(&mut sink).sent_at_ns() < waits_at_ns);

@@ -310,10 +310,21 @@ impl TestRuntime {
         self.lock().edge_side(edge).keeper.read()
     }
 
-    /// Waits until the sender sleeps because of this edge.
+    /// Waits until the sender sleeps for room on this edge, or for memory that comes back on it.
     pub fn until_blocked(&self, edge: u32) {
-        let is_blocked = || self.read(edge).sender_sleep.is_some();
+        let sleep = || self.read(edge).sender_sleep;
+        let is_blocked = || sleep().is_some_and(|sleep| sleep.is_for_room());
         until(is_blocked, &format!("somebody waits for room on e{edge}"));
+    }
+
+    /// Waits until the sender sleeps because the receiver of this edge is not ready yet.
+    pub fn until_waits_for_readiness(&self, edge: u32) {
+        let sleep = || self.read(edge).sender_sleep;
+        let waits = || sleep().is_some_and(|sleep| !sleep.is_for_room());
+        until(
+            waits,
+            &format!("somebody waits for the receiver of e{edge}"),
+        );
     }
 
     /// Waits until so much of the sender's waits on this edge is known.

@@ -3,6 +3,7 @@
 mod agent;
 mod readers;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -140,8 +141,8 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
     let folder = shown.project.folder();
     let config = folder.join("prometheus.yml");
     let text = format!(
-        "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\nscrape_configs:\n  - job_name: dataflow\n    \
-         scrape_timeout: 200ms\n    static_configs: [{{ targets: [\"{}\"] }}]\n",
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n  - job_name: dataflow\n    \
+         static_configs: [{{ targets: [\"{}\"] }}]\n",
         shown.address
     );
     std::fs::write(&config, text).expect("the folder can be written");
@@ -156,8 +157,12 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
         .arg("--web.listen-address=127.0.0.1:0")
         .arg("--log.level=warn")
         .start();
-    wait_until("Prometheus listens", || listens_on(server.pid()).is_some());
-    let address = listens_on(server.pid()).expect("it listens");
+    let found = Cell::new(None);
+    wait_until("Prometheus listens", || {
+        found.set(listens_on(server.pid()));
+        found.get().is_some()
+    });
+    let address = found.get().expect("it was waited for");
     let ask = |query: &str| -> Option<String> {
         let (_, body) = get(address, &format!("/api/v1/query?query={query}"), "*/*");
         let answer: Value = serde_json::from_str(&body).ok()?;

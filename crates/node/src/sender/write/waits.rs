@@ -27,10 +27,11 @@ impl Writer {
                 break;
             }
             self.may_wait(place, 0)?;
-            let edges = &mut self.outputs[place].edges;
-            (edges.iter_mut()).for_each(OutputEdge::prepare_sleep_for_readiness);
+            // Whoever sees that it waits, sees no moment before this one.
             let since_ns = clock::monotonic_now_ns();
             self.waits_since_ns.get_or_insert(since_ns);
+            let edges = &mut self.outputs[place].edges;
+            (edges.iter_mut()).for_each(OutputEdge::prepare_sleep_for_readiness);
             let (_, woken) = sleep(&self.shared, since_ns);
             for edge in &mut self.outputs[place].edges {
                 // Nothing keeps it from sending on this edge yet.
