@@ -1,5 +1,6 @@
 //! Starting a node's process: with its own group, tied to our life, and nothing inherited that is not meant.
 
+mod busy;
 mod error;
 mod limits;
 
@@ -76,7 +77,8 @@ pub struct SpawnedChild {
 
 /// Starts a process, in a process group of its own, with `/dev/null` as its input.
 ///
-/// It is killed when the *thread* that called this ends: call it from one that lives as long as the children.
+/// It is killed when the *thread* that called this ends: call it from one that lives as long as the children. A program
+/// that is open for writing is waited for, a second at most.
 ///
 /// # Errors
 ///
@@ -126,8 +128,7 @@ pub fn spawn(config: ChildConfig) -> Result<SpawnedChild, SpawnError> {
     // SAFETY: `in_child` runs between fork and exec of a process that has threads. It makes only system calls:
     // it allocates nothing, takes no lock, and cannot panic. All it needs was copied into `setup` before.
     unsafe { command.pre_exec(move || setup.in_child()) };
-    let mut child = command
-        .spawn()
+    let mut child = busy::until_not_busy(|| command.spawn(), std::thread::sleep)
         .map_err(|error| SpawnError::explain(program, folder, error))?;
     // Only the child's copy lives on, so that the socket ends when the child does.
     drop(control);
