@@ -470,19 +470,22 @@ class Waiting(unittest.TestCase):
 
     def test_a_signal_ends_the_wait_with_what_its_handler_raises(self):
         def handler(number, frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
 
         before = signal.signal(signal.SIGALRM, handler)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
             with self.assertRaises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
                 node.recv()
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         self.assertEqual(echo(b"after").bytes(), b"after")
 
     def test_a_signal_ends_the_wait_for_a_turn(self):
         def handler(number, frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
 
         received = []
@@ -495,10 +498,11 @@ class Waiting(unittest.TestCase):
             node.recv(timeout=0.01)
         before = signal.signal(signal.SIGALRM, handler)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
             with self.assertRaises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
                 node.recv()
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         node.send("out", b"for the other thread")
         thread.join()
@@ -519,11 +523,18 @@ class Waiting(unittest.TestCase):
         def handler(number, frame):
             node.recv()
 
+        def interrupt():
+            # Before, there is no call that the handler has interrupted, and its own would wait for ever.
+            until_it_waits(threading.main_thread())
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
+        thread = threading.Thread(target=interrupt)
         before = signal.signal(signal.SIGALRM, handler)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            thread.start()
             with self.assertRaisesRegex(RuntimeError, "set a flag"):
                 node.recv()
+            thread.join()
         finally:
             signal.signal(signal.SIGALRM, before)
         self.assertEqual(echo(b"after").bytes(), b"after")
