@@ -10,24 +10,41 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::classic;
 use super::edges::{EDGE, EdgeFigures, ShownEdges};
 use super::level::LEVEL;
 use super::rows::{self, Facts, Process};
 use super::service::{ACTOR, AUDIT, DOWNLOADS, PEER, POOL, PROCESS};
-use super::text::{Labels, Member, families};
-use super::{classic, family::Family};
+use super::text::{Bounds, Labels, LevelOfPage, Member, families};
 
 /// What every name begins with.
 pub(super) const PREFIX: &str = "dataflow";
 /// How many edges have metrics of their own. All others are one more.
 pub(super) const EDGES_MAX: usize = 1000;
-/// What comes before the names of a run's metrics, of a group's, and of an edge's; before those of everything, nothing.
-pub(super) const LEVELS: [(&str, &str); 4] = [
-    ("", ""),
-    ("run_", ", of a dataflow's run"),
-    ("group_", ", of all nodes of one name"),
-    ("edge_", ", on an edge"),
-];
+/// Everything, and what there is one of.
+const ALL: LevelOfPage = LevelOfPage {
+    prefix: "",
+    whose: "",
+    bounds: Bounds::Twice,
+};
+/// A run of a dataflow.
+const RUN: LevelOfPage = LevelOfPage {
+    prefix: "run_",
+    whose: ", of a dataflow's run",
+    bounds: Bounds::Twice,
+};
+/// All nodes of one name.
+const GROUP: LevelOfPage = LevelOfPage {
+    prefix: "group_",
+    whose: ", of all nodes of one name",
+    bounds: Bounds::FourTimes,
+};
+/// An edge.
+const ON_EDGE: LevelOfPage = LevelOfPage {
+    prefix: "edge_",
+    whose: ", on an edge",
+    bounds: Bounds::FourTimes,
+};
 
 /// In which format a page is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,37 +158,33 @@ impl Collector for Page {
             build.metric_type(),
         )?)?;
 
-        fn level<T>(
-            encoder: &mut DescriptorEncoder<'_>,
-            number: usize,
-            of: &[Family<T>],
-            members: &[Member<'_, T>],
-            at_ns: u64,
-        ) -> fmt::Result {
-            let (level, whose) = LEVELS[number];
-            families(encoder, level, whose, of, members, at_ns)
-        }
         let encoder = &mut encoder;
-        level(encoder, 0, &PROCESS, &alone(&process), at_ns)?;
-        level(encoder, 0, &LEVEL, &alone(snapshot.total()), at_ns)?;
+        families(encoder, &ALL, &PROCESS, &alone(&process), at_ns)?;
+        families(encoder, &ALL, &LEVEL, &alone(snapshot.total()), at_ns)?;
         let runs: Vec<Member<'_, Level>> = runs.iter().map(rows::run).collect();
-        level(encoder, 1, &LEVEL, &runs, at_ns)?;
+        families(encoder, &RUN, &LEVEL, &runs, at_ns)?;
         let groups: Vec<GroupRow> = snapshot.groups().collect();
         let groups: Vec<Member<'_, Level>> = groups.iter().map(rows::group).collect();
-        level(encoder, 2, &LEVEL, &groups, at_ns)?;
+        families(encoder, &GROUP, &LEVEL, &groups, at_ns)?;
         let edges = edges.iter().map(|(labels, row)| Member {
             labels: labels.clone(),
             row,
         });
-        level(encoder, 3, &EDGE, &edges.collect::<Vec<_>>(), at_ns)?;
+        families(encoder, &ON_EDGE, &EDGE, &edges.collect::<Vec<_>>(), at_ns)?;
         let actors = each(snapshot.actors(), "actor", |row| &row.actor);
-        level(encoder, 0, &ACTOR, &actors, at_ns)?;
+        families(encoder, &ALL, &ACTOR, &actors, at_ns)?;
         let peers = each(snapshot.peers(), "peer", |row| row.peer.as_str());
-        level(encoder, 0, &PEER, &peers, at_ns)?;
-        level(encoder, 0, &DOWNLOADS, &alone(snapshot.downloads()), at_ns)?;
+        families(encoder, &ALL, &PEER, &peers, at_ns)?;
+        families(
+            encoder,
+            &ALL,
+            &DOWNLOADS,
+            &alone(snapshot.downloads()),
+            at_ns,
+        )?;
         if let Some(pool) = snapshot.pool() {
-            level(encoder, 0, &POOL, &alone(pool), at_ns)?;
+            families(encoder, &ALL, &POOL, &alone(pool), at_ns)?;
         }
-        level(encoder, 0, &AUDIT, &alone(snapshot.audit()), at_ns)
+        families(encoder, &ALL, &AUDIT, &alone(snapshot.audit()), at_ns)
     }
 }

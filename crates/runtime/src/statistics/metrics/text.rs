@@ -11,9 +11,30 @@ use prometheus_client::encoding::{
 
 use super::family::{Family, MomentNs, Number, Reading};
 
-/// The buckets of [`Histogram`] after which a page has a bound: 1 µs, 8 µs, 66 µs, 0.5 ms, 4 ms, 34 ms, 0.27 s, 2.1 s,
-/// 17 s, 137 s, about. A bound is a factor of 8 above the one before it.
-const CUTS: [usize; 10] = [10, 13, 16, 19, 22, 25, 28, 31, 34, 37];
+/// The first bucket of [`Histogram`] after which a page has a bound: 1 µs, about.
+const FIRST_CUT: usize = 10;
+/// The last one: 275 s, about.
+const LAST_CUT: usize = 38;
+
+/// How near to each other the bounds of histograms are. A quantile of a page is as exact as that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bounds {
+    /// Each is twice the one before it, as in [`Histogram`]: for levels of which there are few.
+    Twice,
+    /// Each is 4 times the one before it: a page has many of these, and its length has a limit.
+    FourTimes,
+}
+
+impl Bounds {
+    /// The buckets after which there is a bound.
+    fn cuts(self) -> impl Iterator<Item = usize> {
+        let step = match self {
+            Bounds::Twice => 1,
+            Bounds::FourTimes => 2,
+        };
+        (FIRST_CUT..=LAST_CUT).step_by(step)
+    }
+}
 
 /// The labels of a row.
 pub(super) type Labels = Vec<(&'static str, Cow<'static, str>)>;
@@ -58,23 +79,32 @@ impl EncodeLabelSet for LabelsOf<'_> {
     }
 }
 
-/// Writes some families: each with what it says, and with the numbers of every member. `level` comes before their names,
-/// `whose` after what they say.
+/// How the families of a level are written.
+#[derive(Debug)]
+pub(super) struct LevelOfPage {
+    /// What comes before their names.
+    pub(super) prefix: &'static str,
+    /// What comes after what they say.
+    pub(super) whose: &'static str,
+    /// How exact their histograms are.
+    pub(super) bounds: Bounds,
+}
+
+/// Writes some families: each with what it says, and with the numbers of every member.
 pub(super) fn families<T>(
     encoder: &mut DescriptorEncoder<'_>,
-    level: &str,
-    whose: &str,
+    level: &LevelOfPage,
     families: &[Family<T>],
     members: &[Member<'_, T>],
     at_ns: MomentNs,
 ) -> fmt::Result {
     for family in families {
-        let name = format!("{level}{}", family.name);
-        let help = format!("{}{whose}.", family.help);
+        let name = format!("{}{}", level.prefix, family.name);
+        let help = format!("{}{}.", family.help, level.whose);
         let mut descriptor =
             encoder.encode_descriptor(&name, &help, family.unit.as_ref(), family.metric_type())?;
         for member in members {
-            numbers(&mut descriptor, family, member, at_ns)?;
+            numbers(&mut descriptor, family, member, level.bounds, at_ns)?;
         }
     }
     Ok(())
@@ -85,6 +115,7 @@ fn numbers<T>(
     encoder: &mut MetricEncoder<'_>,
     family: &Family<T>,
     member: &Member<'_, T>,
+    bounds: Bounds,
     at_ns: MomentNs,
 ) -> fmt::Result {
     let Member { labels, row } = member;
@@ -110,7 +141,7 @@ fn numbers<T>(
             })
         }),
         Reading::Histogram(read) => labelled(encoder, labels, None, |encoder| {
-            histogram(encoder, read(row))
+            histogram(encoder, read(row), bounds)
         }),
     }
 }
@@ -129,11 +160,15 @@ fn labelled(
     write(&mut encoder.encode_family(&labels)?)
 }
 
-/// Writes a histogram with few bounds. A bound is the longest span that counts below it, so `le` is exact.
-fn histogram(encoder: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
+/// Writes a histogram with these bounds. A bound is the longest span that counts below it, so `le` is exact.
+fn histogram(
+    encoder: &mut MetricEncoder<'_>,
+    histogram: &Histogram,
+    bounds: Bounds,
+) -> fmt::Result {
     let mut from = 0;
     let mut count: u64 = 0;
-    let mut buckets = Vec::with_capacity(CUTS.len() + 1);
+    let mut buckets = Vec::with_capacity(histogram.buckets.len());
     let mut bucket = |bound: f64, counts: &[u64]| {
         let before = count;
         count = counts
@@ -142,7 +177,7 @@ fn histogram(encoder: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Res
         // The encoder adds them up, and must not come beyond the greatest number there is.
         buckets.push((bound, count - before));
     };
-    for cut in CUTS {
+    for cut in bounds.cuts() {
         let bound_ns = (1_u64 << cut) - 1;
         let counts = histogram.buckets.get(from..=cut).unwrap_or_default();
         bucket(bound_ns as f64 / 1e9, counts);

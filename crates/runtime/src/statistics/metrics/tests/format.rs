@@ -96,9 +96,10 @@ fn time_in_a_state_is_what_has_passed_and_what_goes_on() {
 #[test]
 fn a_bound_of_a_histogram_has_every_span_up_to_it_and_none_above() {
     let mut said = counted(0);
-    // 512 to 1,023 ns, and 1,024 to 2,047 ns.
+    // 512 to 1,023 ns, 1,024 to 2,047 ns, and 2,048 to 4,095 ns.
     said.histograms.latency.buckets[10] = 3;
     said.histograms.latency.buckets[11] = 4;
+    said.histograms.latency.buckets[12] = 1;
     // Longer than a day.
     said.histograms.latency.buckets[47] = 5;
     let mut book = empty();
@@ -106,19 +107,38 @@ fn a_bound_of_a_histogram_has_every_span_up_to_it_and_none_above() {
     let key = add_edge(&mut book, run, 0);
     book.edge_read(key, &said).unwrap();
     let page = page(&mut book);
-    let below = |bound: &str| {
-        let labels = format!(
-            r#"{{le="{bound}",peer="gpu-a",dataflow="vision",run="20261122-1",source="camera/image",target="detector/in0"}}"#
-        );
-        value(
-            &page,
-            &format!("dataflow_edge_message_latency_seconds_bucket{labels}"),
-        )
+    let run = r#"peer="gpu-a",dataflow="vision",run="20261122-1""#;
+    let edge = format!(r#"{run},source="camera/image",target="detector/in0""#);
+    // The bounds of a level, and how many are below each of them.
+    let bounds = |level: &str, labels: &str| -> Vec<(f64, f64)> {
+        let begin = format!("dataflow_{level}message_latency_seconds_bucket{{le=\"");
+        let lines = page.lines().filter_map(|line| line.strip_prefix(&begin));
+        let of = lines.filter_map(|line| {
+            let (bound, rest) = line.split_once('"')?;
+            let (said, count) = rest.rsplit_once("} ")?;
+            let is_it = said.trim_start_matches(',') == labels;
+            is_it.then(|| (bound.parse().unwrap(), count.parse().unwrap()))
+        });
+        of.collect()
     };
-    assert_eq!(below("0.000001023"), 3.0);
-    assert_eq!(below("0.000008191"), 7.0);
-    assert_eq!(below("137.438953471"), 7.0);
-    assert_eq!(below("+Inf"), 12.0);
+    let fine = bounds("", "");
+    assert_eq!(bounds("run_", run), fine);
+    let coarse = bounds("edge_", &edge);
+    assert_eq!(bounds("group_", r#"group="detector""#), coarse);
+    let expected = [(0.000001023, 3.0), (0.000002047, 7.0), (0.000004095, 8.0)];
+    assert_eq!(fine[..3], expected);
+    assert_eq!(coarse[..2], [expected[0], expected[2]]);
+    for (factor, bounds) in [(2.0, &fine), (4.0, &coarse)] {
+        let [most @ .., (last, below_last), all] = &bounds[..] else {
+            panic!("{bounds:?}");
+        };
+        assert_eq!((*last, *below_last), (274.877906943, 8.0));
+        assert_eq!(*all, (f64::INFINITY, 13.0));
+        let above = bounds[1..].iter().map(|(bound, _)| bound);
+        for ((below, _), above) in most.iter().zip(above) {
+            assert!((above / below - factor).abs() < 0.01, "{below} to {above}");
+        }
+    }
 }
 
 #[test]
