@@ -2,6 +2,7 @@
 
 mod agent;
 mod readers;
+mod stopped;
 
 use std::cell::Cell;
 use std::net::SocketAddr;
