@@ -5,6 +5,7 @@ mod blocked;
 mod cost;
 mod exact;
 mod metrics;
+mod stopped_tops;
 mod subscriber;
 mod top;
 mod waits;

@@ -9,11 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// A line of `top --json`, of which it shows one runtime.
-struct Shown(Value);
+pub(crate) struct Shown(Value);
 
 impl Shown {
     /// `None` when no runtime is shown, or one that has not answered yet.
-    fn of(line: &str) -> Option<Shown> {
+    pub(crate) fn of(line: &str) -> Option<Shown> {
         let value: Value = serde_json::from_str(line).expect("each line is one object");
         let runtime = value["runtimes"].as_array()?.first()?.clone();
         runtime["nodes"].is_array().then_some(Shown(runtime))
