@@ -23,6 +23,9 @@ fn environment() -> &'static Path {
     })
 }
 
+/// A variable that is set where a test that does nothing is a fault, as in CI.
+const REQUIRED: &str = "DATAFLOW_METRICS_READER";
+
 /// Says that a test does nothing here. Not through `eprintln!`, which is shown for tests that fail alone.
 fn skipped(test: &str, needs: &str) {
     let _ = writeln!(
@@ -34,6 +37,11 @@ fn skipped(test: &str, needs: &str) {
 /// Whether Python's `prometheus_client` is there. Where it cannot be had, says so.
 pub(super) fn has_library(test: &str) -> bool {
     let is_there = environment().join(".whole").exists();
+    let is_required = std::env::var_os(REQUIRED).is_some_and(|value| value == "required");
+    assert!(
+        is_there || !is_required,
+        "{REQUIRED}=required, and `prometheus_client` of PyPI is not there: nothing of the world has read the metrics"
+    );
     if !is_there {
         skipped(test, "`prometheus_client` of PyPI");
     }
