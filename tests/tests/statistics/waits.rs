@@ -234,7 +234,8 @@ nodes:
     let percent = said.strip_prefix("waiting for model detector ");
     let percent = percent.and_then(|rest| rest.strip_suffix(" %"));
     let percent: u64 = percent.and_then(|it| it.parse().ok()).expect(&said);
-    assert!((1..=100).contains(&percent), "{said}");
+    // The rest waits until nobody holds it back.
+    assert!((1..100).contains(&percent), "{said}");
     hub.throttle(None);
     let status = project.wait_until("it runs", |status| {
         node(status, "detector").state == LifeCycle::Ready
