@@ -13,12 +13,25 @@ use super::start;
 /// For how long it stands: a second more than its control loop may be silent.
 const STANDS: Duration = Duration::from_secs(11);
 
+/// Whether all threads of a process have been stopped: one that runs at that moment goes on for a while.
+fn stands(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let mut states = tasks.flatten().map(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // What stands before it is the thread's name in parentheses.
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+        state.unwrap_or_default()
+    });
+    states.all(|state| state.starts_with('T'))
+}
+
 #[test]
 fn a_runtime_that_was_stopped_for_longer_than_it_may_be_silent_is_well_as_soon_as_it_goes_on() {
     let shown = start("metrics-stopped");
     let address = shown.address;
     let ask = move || get(address, "/healthz", "*/*");
     shown.up.signal(Signal::STOP);
+    wait_until("each of its threads stands", || stands(shown.up.pid()));
     // It is asked while it stands, so that the answer is the first that it does.
     let asked = std::thread::spawn(ask);
     // Time itself is what is looked at here.
