@@ -234,7 +234,7 @@ mod tests {
             let all = ["33 full, 2 closed, 1 memory", "DROPPED"];
             assert!(lines[1].contains(all[0]), "{width}: {lines:#?}");
             assert!(lines[0].contains(all[1]), "{width}: {lines:#?}");
-            assert!(lines[2].contains("detector for"), "{width}: {lines:#?}");
+            assert!(lines[2].contains("planner: queue"), "{width}: {lines:#?}");
         }
     }
 
