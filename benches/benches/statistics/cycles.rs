@@ -122,6 +122,7 @@ fn up_and_down(book: &mut Book, cycle: usize) -> Result<(), Box<dyn Error>> {
                 node: NodeIndex(node),
                 to,
                 epoch: Epoch(epoch),
+                sequence: step,
                 at: at(cycle, step),
             };
             book.transition(run, transition)?;

@@ -18,7 +18,8 @@ const NODES_IN_A_DATAFLOW: usize = 1_000;
 pub(crate) struct Filled {
     pub(crate) book: Book,
     runs: Vec<RunNumber>,
-    nodes: Vec<(LifeCycle, u32)>,
+    /// The state of each, its incarnation, and how often it has changed.
+    nodes: Vec<(LifeCycle, u32, u64)>,
     names: Vec<NodeId>,
     at_ns: u64,
     /// The state of the numbers by which nodes are chosen.
@@ -45,7 +46,7 @@ impl Filled {
         Filled {
             book,
             runs,
-            nodes: vec![(LifeCycle::Declared, 0); nodes],
+            nodes: vec![(LifeCycle::Declared, 0, 0); nodes],
             names,
             at_ns: 0,
             chance: 0x9e37_79b9_7f4a_7c15,
@@ -91,7 +92,8 @@ impl Filled {
     /// The next transition of a node.
     fn next(&mut self, node: usize) -> (RunNumber, Transition) {
         self.at_ns += 100;
-        let (state, epoch) = &mut self.nodes[node];
+        let (state, epoch, changes) = &mut self.nodes[node];
+        *changes += 1;
         *state = match state {
             LifeCycle::Declared => LifeCycle::Placed,
             LifeCycle::Starting => LifeCycle::Ready,
@@ -106,6 +108,7 @@ impl Filled {
             node: index(node % NODES_IN_A_DATAFLOW),
             to: *state,
             epoch: Epoch(*epoch),
+            sequence: *changes,
             at: Time(Duration::from_nanos(self.at_ns)),
         };
         (self.runs[node / NODES_IN_A_DATAFLOW], transition)

@@ -37,6 +37,12 @@ pub enum Rule {
     StatisticsKeepTheOldState,
     /// Statistics count a change of state that the life cycle does not allow.
     AnyTransitionIsAllowed,
+    /// A change of a node's state that has been counted counts once more when it comes late.
+    LateChangeCounts,
+    /// That changes are missing before what was told is not seen: of a node's states, and between deltas.
+    GapIsNotSeen,
+    /// A delta that has been applied is applied once more when it comes twice.
+    DeltaCountsTwice,
     /// An edge does not know what its nodes have counted on it.
     EdgesForgetWhatTheyCount,
     /// What a member has counted is not kept when it goes.

@@ -223,7 +223,9 @@ impl History {
             return;
         };
         let to = LifeCycle::ALL[self.below(13) as usize % LifeCycle::ALL.len()];
-        let epoch = self.book.node(key).map_or(Epoch::NONE, |node| node.epoch);
+        let known = self.book.node(key);
+        let epoch = known.map_or(Epoch::NONE, |node| node.epoch);
+        let changes = known.map_or(0, |node| node.transitions.get());
         let epoch = match to {
             LifeCycle::Starting => epoch.next(),
             _ => epoch,
@@ -235,6 +237,7 @@ impl History {
                 node: key.node,
                 to,
                 epoch,
+                sequence: changes + 1,
                 at,
             },
         );

@@ -227,6 +227,8 @@ pub enum NodeCommand {
         to: LifeCycle,
         /// Its current incarnation.
         epoch: Epoch,
+        /// Which of its changes this is: the first is 1, and none is left out.
+        sequence: u64,
         /// How it ended, from `Draining` on. It never changes again.
         end: Option<End>,
         /// What explains the state, in one line.

@@ -17,6 +17,8 @@ pub struct NodeMachine {
     program: Program,
     state: LifeCycle,
     epoch: Epoch,
+    /// How often its state has changed.
+    changes: u64,
     /// What it still waits for before it starts.
     needs: Needs,
     /// There from the command to spawn until the process is reaped.
@@ -77,6 +79,7 @@ impl NodeMachine {
             program: settings.program,
             state: LifeCycle::Declared,
             epoch: Epoch::NONE,
+            changes: 0,
             needs: settings.needs,
             incarnation: None,
             intent: Intent::Run,
@@ -102,6 +105,12 @@ impl NodeMachine {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How often its state has changed: the `sequence` of its last `Report`.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Its process, while it has one.
@@ -277,11 +286,13 @@ impl NodeMachine {
     fn go(&mut self, to: LifeCycle, because: Option<String>, commands: &mut Vec<NodeCommand>) {
         let from = self.state;
         self.state = to;
+        self.changes = self.changes.saturating_add(1);
         self.because.clone_from(&because);
         commands.push(NodeCommand::Report {
             from,
             to,
             epoch: self.epoch,
+            sequence: self.changes,
             end: self.end.clone(),
             because,
         });

@@ -8,4 +8,4 @@ mod transitions;
 pub use events::{Kill, Needs, NodeCommand, NodeEvent, NodeSettings, Program, Refusal, Wish};
 pub use exit::Exit;
 pub use machine::NodeMachine;
-pub use transitions::{shortest_way, transition_allowed};
+pub use transitions::transition_allowed;

@@ -9,7 +9,7 @@ use super::facts::{RefusedTransition, Transition};
 use super::groups::GroupNumber;
 use super::journal::{Fact, Journal};
 use super::levels::{self, Faults, Step};
-use super::rows::{EdgeNumbers, Run};
+use super::rows::{EdgeNumbers, Life, Run};
 use super::slots::Share;
 use super::snapshot::Snapshot;
 use crate::broken::{Rule, is_broken};
@@ -64,63 +64,112 @@ impl Book {
         }
     }
 
-    /// Takes a node's new state. One that it is in already, in the same incarnation, is a repetition and changes nothing.
+    /// Takes the next change of a node's state. Changes are known by their `sequence`: one that has been taken already, or
+    /// that came before one that has been, says nothing new and changes nothing.
     ///
     /// # Errors
     ///
-    /// [`RefusedTransition`] when the life cycle does not allow it, it is old, or the node is not there: nothing has
-    /// changed then.
+    /// [`RefusedTransition`] when changes before it have not been told, the life cycle does not allow it, it is of an earlier
+    /// incarnation than what is known, or the node is not there: of the node and all levels nothing has changed then.
     pub fn transition(
         &mut self,
         run: RunNumber,
         transition: Transition,
     ) -> Result<(), RefusedTransition> {
         (self.journal).write(1, || Fact::Transition(run, transition));
-        let Transition {
-            node,
-            to,
-            epoch,
-            at,
-        } = transition;
-        let key = NodeKey { run, node };
-        let node = u64::from(node.0);
-        let life = (self.now.runs.get(run.0)).and_then(|run| run.lives.get(node));
+        let Some(life) = self.known_before(run, &transition)? else {
+            return Ok(());
+        };
+        let (from, to) = (life.state, transition.to);
+        let (sequence, known) = (transition.sequence, life.transitions.get());
+        if sequence > known.saturating_add(1) && !is_broken(Rule::GapIsNotSeen) {
+            return Err(self.refuse(RefusedTransition::Gap { sequence, known }));
+        }
+        if !transition_allowed(from, to) && !is_broken(Rule::AnyTransitionIsAllowed) {
+            return Err(self.refuse(RefusedTransition::NotAllowed { from, to }));
+        }
+        self.change(run, &transition, &life, 1);
+        Ok(())
+    }
+
+    /// Takes where a node stands, which is the last of its changes, when some before it may not have been told: how many they
+    /// were is known by its `sequence`. Until now the node counts as having been in the state that was known. What was told
+    /// already changes nothing, and what is told of the changes before it afterwards comes too late to change anything.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedTransition`] when it is of an earlier incarnation than what is known, or the node is not there.
+    pub fn catch_up(
+        &mut self,
+        run: RunNumber,
+        stands: Transition,
+    ) -> Result<(), RefusedTransition> {
+        (self.journal).write(1, || Fact::CaughtUp(run, Box::new(stands)));
+        if let Some(life) = self.known_before(run, &stands)? {
+            let changes = stands.sequence.saturating_sub(life.transitions.get());
+            self.change(run, &stands, &life, changes);
+        }
+        Ok(())
+    }
+
+    /// What is known of a node, unless this change of it is part of that.
+    fn known_before(
+        &self,
+        run: RunNumber,
+        transition: &Transition,
+    ) -> Result<Option<Life>, RefusedTransition> {
+        let key = NodeKey {
+            run,
+            node: transition.node,
+        };
+        let there = self.now.runs.get(run.0);
+        let life = there.and_then(|run| run.lives.get(key.node.0.into()));
         let life = *life.ok_or(RefusedTransition::NotThere(key))?;
-        if life.epoch > epoch {
-            let known = life.epoch;
+        if transition.sequence <= life.transitions.get() && !is_broken(Rule::LateChangeCounts) {
+            return Ok(None);
+        }
+        let (epoch, known) = (transition.epoch, life.epoch);
+        if known > epoch {
             return Err(RefusedTransition::Old { epoch, known });
         }
-        if (life.state, life.epoch) == (to, epoch) {
-            return Ok(());
-        }
-        let from = life.state;
-        if !transition_allowed(from, to) && !is_broken(Rule::AnyTransitionIsAllowed) {
-            self.now.audit.refused_transitions.add(1);
-            self.changed();
-            return Err(RefusedTransition::NotAllowed { from, to });
-        }
-        let at_ns = self.moment(at);
+        Ok(Some(life))
+    }
+
+    fn refuse(&mut self, why: RefusedTransition) -> RefusedTransition {
+        self.now.audit.refused_transitions.add(1);
+        self.changed();
+        why
+    }
+
+    /// A node of which this was known has changed its state, so many times in all.
+    fn change(&mut self, run: RunNumber, transition: &Transition, known: &Life, changes: u64) {
+        let Transition {
+            node, to, epoch, ..
+        } = *transition;
+        let at_ns = self.moment(transition.at);
         let sequence = self.changed();
         // The first incarnation is a start, every later one a restart.
         let starts = |epoch: Epoch| u64::from(epoch.0.saturating_sub(1));
+        let from = known.state;
         let step = Step {
             from,
             to,
-            since_ns: life.since_ns,
+            since_ns: known.since_ns,
             at_ns,
-            restarts: starts(epoch).saturating_sub(starts(life.epoch)),
+            changes,
+            restarts: starts(epoch).saturating_sub(starts(known.epoch)),
         };
         let Some(there) = self.now.runs.get_mut(run.0) else {
-            return Ok(());
+            return;
         };
-        let Some(life) = there.lives.get_mut(node) else {
-            return Ok(());
+        let Some(life) = there.lives.get_mut(node.0.into()) else {
+            return;
         };
         life.sequence = sequence;
         let spent = at_ns.saturating_sub(life.since_ns);
         life.time_in_state_ns[from] = life.time_in_state_ns[from].saturating_add(spent);
         life.since_ns = at_ns;
-        life.transitions.add(1);
+        life.transitions.add(changes);
         life.restarts.add(step.restarts);
         life.epoch = epoch;
         life.state = to;
@@ -133,7 +182,6 @@ impl Book {
         };
         levels.each(|level| levels::transition(level, &step, &mut faults));
         self.blame(&faults);
-        Ok(())
     }
 
     /// All that the book knows, for readers: it does not change any more, and shares what has not changed with the book

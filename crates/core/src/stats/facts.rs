@@ -14,6 +14,9 @@ pub struct Transition {
     pub to: LifeCycle,
     /// Its incarnation.
     pub epoch: Epoch,
+    /// Which of the node's changes this is: the first since the node was added is 1, and each has the next number. Whoever
+    /// changes the state gives it, so that one that comes twice, late or out of order is known as such.
+    pub sequence: u64,
     /// When.
     pub at: Time,
 }
@@ -39,6 +42,16 @@ pub enum RefusedTransition {
         epoch: Epoch,
         /// The node's.
         known: Epoch,
+    },
+    /// Changes between it and the last that is known have not been told. These are counted.
+    #[error(
+        "it is change {sequence} of the node, and {known} are known: tell with `catch_up` where the node stands"
+    )]
+    Gap {
+        /// Its number.
+        sequence: u64,
+        /// The number of the last that is known.
+        known: u64,
     },
 }
 

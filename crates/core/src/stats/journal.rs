@@ -20,6 +20,7 @@ const EDGE_WEIGHT: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     Transition(RunNumber, Transition),
+    CaughtUp(RunNumber, Box<Transition>),
     EdgeRead(EdgeKey, Box<EdgeFacts>),
     ProcessRead(NodeKey, Box<ProcessFacts>),
     Actors(Vec<ActorRow>),
@@ -181,6 +182,9 @@ impl Book {
             Fact::Transition(run, transition) => {
                 let _ = self.transition(run, transition);
             }
+            Fact::CaughtUp(run, stands) => {
+                let _ = self.catch_up(run, *stands);
+            }
             Fact::EdgeRead(key, facts) => {
                 let _ = self.edge_read(key, &facts);
             }
@@ -238,6 +242,7 @@ mod tests {
                 node,
                 to: LifeCycle::Placed,
                 epoch: Epoch::NONE,
+                sequence: 1,
                 at: at(1),
             };
             book.transition(run, placed).expect("it is allowed");

@@ -71,6 +71,8 @@ pub(super) struct Step {
     /// Since when it was in the old state.
     pub(super) since_ns: u64,
     pub(super) at_ns: u64,
+    /// How many changes it stands for: one, or more of which only the last was told.
+    pub(super) changes: u64,
     /// How many starts again lie in it.
     pub(super) restarts: u64,
 }
@@ -84,7 +86,7 @@ pub(super) fn transition(level: &mut Level, step: &Step, faults: &mut Faults) {
     add_ns(&mut level.time_in_state_ns[step.from], spent);
     faults.take_ns(&mut level.since_ns[step.from], step.since_ns);
     add_ns(&mut level.since_ns[step.to], step.at_ns);
-    level.transitions.add(1);
+    level.transitions.add(step.changes);
     level.restarts.add(step.restarts);
 }
 

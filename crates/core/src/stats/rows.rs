@@ -24,6 +24,7 @@ pub(super) struct Life {
     pub(super) added_ns: u64,
     pub(super) since_ns: u64,
     pub(super) time_in_state_ns: StatesNs<u64>,
+    /// Of a node of ours, also the number of the last of its changes that is known.
     pub(super) transitions: Counter,
     pub(super) restarts: Counter,
     pub(super) epoch: Epoch,

@@ -130,6 +130,7 @@ pub struct AuditRow {
     pub recounted: Counter,
     /// Kept sums that were not those of their members. It is 0, or there is a fault in ours (I-13).
     pub mismatches: Counter,
-    /// Transitions that the table of the life cycle does not allow, and that were not counted as such.
+    /// Transitions that were not taken when they were told: the table of the life cycle does not allow them, or others were
+    /// missing before them, which is made up for.
     pub refused_transitions: Counter,
 }

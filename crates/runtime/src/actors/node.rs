@@ -1,6 +1,7 @@
 //! `NodeActor`: the life of one node, its process and its restarts.
 
 use dataflow_core::lifecycle::{Exit, Kill, NodeCommand, NodeEvent, Wish};
+use dataflow_core::stats::Transition;
 use dataflow_ids::{EdgeId, Epoch, Forcer, NodeIndex, Sequence, StopMode};
 
 use super::ActorName;
@@ -210,9 +211,19 @@ impl NodeActor {
                 from,
                 to,
                 epoch,
+                sequence,
                 end,
                 because,
-            } => root.node_changed(node, from, to, epoch, end, because),
+            } => {
+                let change = Transition {
+                    node,
+                    to,
+                    epoch,
+                    sequence,
+                    at: root.env().now(),
+                };
+                root.node_changed(from, change, end, because);
+            }
             NodeCommand::FailUp { why } => lead.fact(DataflowMessage::UpFailed { node, why }),
         }
     }

@@ -1,12 +1,10 @@
 //! `StatsActor`: all statistics, kept as things happen.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use dataflow_core::lifecycle::{shortest_way, transition_allowed};
 use dataflow_core::stats::{Audited, Book, EdgeFacts, ProcessFacts, Transition};
 use dataflow_ids::stats::{EdgeKey, NodeKey};
-use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeIndex};
+use dataflow_ids::{EdgeId, NodeIndex};
 
 use crate::root::{RootRef, Services};
 use crate::supervision::Behaviour;
@@ -43,76 +41,63 @@ crate::message_kinds!(StatsMessage {
 /// member's own numbers are the facts, of which sums are made; every message may be handled twice.
 pub(crate) struct StatsActor {
     root: RootRef,
-    /// Nodes whose state here was another one than it is, when everything that was told had been heard.
-    behind: BTreeMap<NodeIndex, (LifeCycle, Epoch)>,
-}
-
-/// The fewest changes that lead from a state to where a node is now, in a later incarnation if it is the same one.
-fn way(from: LifeCycle, to: LifeCycle) -> Vec<LifeCycle> {
-    if from != to {
-        return shortest_way(from, to);
-    }
-    let nexts = LifeCycle::ALL.into_iter();
-    let rounds = nexts
-        .filter(|next| *next != from && transition_allowed(from, *next))
-        .map(|next| [vec![next], shortest_way(next, to)].concat())
-        .filter(|round| round.last() == Some(&to));
-    rounds.min_by_key(Vec::len).unwrap_or_default()
+    /// Something that was told may not have been heard: of all nodes it is to be seen where they stand.
+    may_lack: bool,
 }
 
 impl StatsActor {
     pub(crate) fn new(root: RootRef) -> StatsActor {
         StatsActor {
             root,
-            behind: BTreeMap::new(),
+            may_lack: true,
         }
     }
 
-    /// A change of state that made this actor panic twice is lost, and those that follow on it are not allowed. What lies
-    /// in between is made up for by the fewest changes that lead there.
+    /// A change of state that made this actor panic twice is lost. What each node has decided says how many are missing, and
+    /// what is told of them afterwards comes too late and changes nothing.
     ///
-    /// It is told at once what a node has decided, and hears it before this, unless it had this in hand when it panicked,
-    /// or the node's actor panicked in between. So who is behind for the second time has lost something, and who has
-    /// come to its end does not get any further.
+    /// Nothing is lost without a panic, after which this actor is another one, so nothing is looked at while it stays the
+    /// same; but for the end, after which nobody can look again.
     fn catch_up(&mut self, book: &mut Book) {
-        if self.root.handles().stats.has_facts() {
+        // Those that wait say more exactly when they happened.
+        let is_due = self.may_lack || self.root.has_ended();
+        if !is_due || self.root.handles().stats.has_facts() {
             return;
         }
+        let nodes = (0..self.root.memory().nodes_len()).map(NodeIndex);
+        let caught_up = nodes.map(|node| self.catch_up_with(book, node));
+        // What a node's actor has decided and not told yet, it tells later; each is looked at.
+        self.may_lack = caught_up.filter(|caught_up| !caught_up).count() > 0;
+    }
+
+    /// Makes the statistics say where a node stands. Gives whether they do.
+    fn catch_up_with(&self, book: &mut Book, node: NodeIndex) -> bool {
         let memory = self.root.memory();
-        let (run, at) = (memory.run_number(), self.root.env().now());
-        let mut behind = BTreeMap::new();
-        for node in (0..memory.nodes_len()).map(NodeIndex) {
-            let committed = memory.node(node);
-            if committed.is_pending() {
-                continue;
-            }
-            let machine = committed.read();
-            let (to, epoch) = (machine.state(), machine.epoch());
-            let Some(kept) = book.node(NodeKey { run, node }) else {
-                continue;
-            };
-            let stood = (kept.state, kept.epoch);
-            if stood == (to, epoch) {
-                continue;
-            }
-            if self.behind.get(&node) != Some(&stood) && !to.is_final() {
-                behind.insert(node, stood);
-                continue;
-            }
-            tracing::warn!(node = node.0, from = %kept.state, %to, "change of state was lost");
-            for to in way(kept.state, to) {
-                let step = Transition {
-                    node,
-                    to,
-                    epoch,
-                    at,
-                };
-                if let Err(error) = book.transition(run, step) {
-                    tracing::error!(%error, node = node.0, "transition refused");
-                }
-            }
+        let committed = memory.node(node);
+        if committed.is_pending() {
+            return false;
         }
-        self.behind = behind;
+        let run = memory.run_number();
+        let (machine, key) = (committed.read(), NodeKey { run, node });
+        let Some(kept) = book.node(key) else {
+            return true;
+        };
+        let missing = (machine.changes()).saturating_sub(kept.transitions.get());
+        if missing == 0 {
+            return true;
+        }
+        let stands = Transition {
+            node,
+            to: machine.state(),
+            epoch: machine.epoch(),
+            sequence: machine.changes(),
+            at: self.root.env().now(),
+        };
+        tracing::warn!(node = node.0, missing, from = %kept.state, to = %stands.to, "changes of state were lost");
+        if let Err(error) = book.catch_up(run, stands) {
+            tracing::error!(%error, node = node.0, "transition refused");
+        }
+        true
     }
 }
 
@@ -132,6 +117,7 @@ impl Behaviour for StatsActor {
             StatsMessage::Transition(transition) => {
                 if let Err(error) = statistics.transition(run, *transition) {
                     tracing::error!(%error, node = transition.node.0, "transition refused");
+                    self.may_lack |= !self.catch_up_with(&mut statistics, transition.node);
                 }
             }
             StatsMessage::EdgesRead(readings) => {
@@ -173,25 +159,5 @@ impl Behaviour for StatsActor {
             }
         }
         root.statistics_changed(&mut statistics);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_way_leads_to_where_a_node_is_also_if_it_was_there_an_incarnation_before() {
-        use LifeCycle::{Placed, Ready, Running, Starting, Stopping};
-        assert_eq!(way(Placed, Running), [Starting, Ready, Running]);
-        assert_eq!(way(Running, Running), [Stopping, Starting, Ready, Running]);
-        for state in LifeCycle::ALL {
-            let round = way(state, state);
-            let steps = std::iter::once(&state).chain(&round).zip(&round);
-            for (from, to) in steps {
-                assert!(transition_allowed(*from, *to), "{state}: {round:?}");
-            }
-            assert!(round.last().is_none_or(|last| *last == state), "{state}");
-        }
     }
 }

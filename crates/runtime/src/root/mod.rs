@@ -39,7 +39,7 @@ use dataflow_core::placement::{Ledger, Requirement};
 use dataflow_core::stats::{Book, Transition};
 use dataflow_descriptor::{Dataflow, Edge};
 use dataflow_ids::stats::RunNumber;
-use dataflow_ids::{EdgeId, End, Epoch, LifeCycle, NodeIndex};
+use dataflow_ids::{EdgeId, End, LifeCycle, NodeIndex};
 use dataflow_wire::status::{Phase, Report, Waiting};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
@@ -256,13 +256,14 @@ impl Root {
     /// A node has changed its state: everybody who keeps count is told.
     pub(crate) fn node_changed(
         self: &Rc<Self>,
-        node: NodeIndex,
         from: LifeCycle,
-        to: LifeCycle,
-        epoch: Epoch,
+        change: Transition,
         end: Option<End>,
         because: Option<String>,
     ) {
+        let Transition {
+            node, to, epoch, ..
+        } = change;
         let id = self.spec(node).id.clone();
         let because = match to {
             LifeCycle::Downloading => because.or_else(|| self.models_awaited_in_words(node)),
@@ -273,14 +274,7 @@ impl Root {
         self.handles
             .dataflow
             .fact(DataflowMessage::NodeChanged { node, state, end });
-        self.handles
-            .stats
-            .fact(StatsMessage::Transition(Transition {
-                node,
-                to,
-                epoch,
-                at: self.env.now(),
-            }));
+        self.handles.stats.fact(StatsMessage::Transition(change));
         self.node_changes.send_modify(|count| *count += 1);
         if to.is_final() {
             self.retire_all(node);
@@ -309,6 +303,11 @@ impl Root {
             tracing::info!(%phase, "phase changed");
             let _ = self.events.send(RunEvent::Phase(phase));
         }
+    }
+
+    /// Whether everything has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.phase.get() == Phase::Ended
     }
 
     /// Every token of an edge has come back.

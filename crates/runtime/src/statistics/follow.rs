@@ -296,6 +296,7 @@ mod tests {
             node: NodeIndex(3),
             to: LifeCycle::Placed,
             epoch: Epoch(0),
+            sequence: 1,
             at: at(1),
         };
         followed.book.transition(followed.run, placed).unwrap();

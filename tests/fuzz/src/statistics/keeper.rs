@@ -122,13 +122,27 @@ impl Keeping {
             }
             8 => services(book, bytes),
             _ => {
+                let to = LifeCycle::ALL[bytes.below(LifeCycle::ALL.len())];
+                let epoch = Epoch(u32::from(bytes.byte() % 4));
+                let known = book.node(key).map_or(0, |known| known.transitions.get());
+                // Mostly the next one, and otherwise one that is late, or that comes too early.
+                let how = bytes.byte();
+                let sequence = match how % 8 {
+                    0 => known.saturating_sub(u64::from(how / 16)),
+                    1 | 2 => known + u64::from(how / 16),
+                    _ => known + 1,
+                };
                 let transition = Transition {
                     node,
-                    to: LifeCycle::ALL[bytes.below(LifeCycle::ALL.len())],
-                    epoch: Epoch(u32::from(bytes.byte() % 4)),
+                    to,
+                    epoch,
+                    sequence,
                     at,
                 };
-                let _ = book.transition(run, transition);
+                let _ = match how % 8 {
+                    2 => book.catch_up(run, transition),
+                    _ => book.transition(run, transition),
+                };
             }
         }
     }

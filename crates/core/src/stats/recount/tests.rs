@@ -25,17 +25,19 @@ fn book() -> (Book, RunNumber) {
     for node in (0..3).map(NodeIndex) {
         let key = NodeKey { run, node };
         book.add_node(at(1), key, &name).expect("its run is there");
-        for (to, epoch, seconds) in [
+        let life = [
             (LifeCycle::Placed, 0, 2),
             (LifeCycle::Starting, 1, 3),
             (LifeCycle::Backoff, 1, 5),
             (LifeCycle::Starting, 2, 7),
-        ] {
+        ];
+        for (sequence, (to, epoch, seconds)) in (1..).zip(life) {
             let (epoch, at) = (Epoch(epoch), at(seconds));
             let transition = Transition {
                 node,
                 to,
                 epoch,
+                sequence,
                 at,
             };
             book.transition(run, transition).expect("it is allowed");

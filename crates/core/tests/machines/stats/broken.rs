@@ -41,6 +41,16 @@ fn a_change_of_state_that_is_not_allowed_is_found() {
 }
 
 #[test]
+fn a_change_of_state_that_counts_again_when_it_comes_late_is_found() {
+    assert!(finds(Rule::LateChangeCounts));
+}
+
+#[test]
+fn a_change_of_state_that_is_taken_although_others_are_missing_before_it_is_found() {
+    assert!(finds(Rule::GapIsNotSeen));
+}
+
+#[test]
 fn a_counter_that_goes_with_its_member_is_found() {
     assert!(finds(Rule::CountersGoWithTheirMember));
 }
@@ -64,6 +74,7 @@ fn audited_after_a_transition() -> Audited {
         node,
         to: LifeCycle::Placed,
         epoch: Epoch(1),
+        sequence: 1,
         at,
     };
     book.transition(run, transition).unwrap();

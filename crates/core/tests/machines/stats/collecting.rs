@@ -136,6 +136,7 @@ fn a_node_is_as_old_as_its_keeper_says() {
         node: NodeIndex(0),
         to: LifeCycle::Placed,
         epoch: Epoch(0),
+        sequence: 1,
         at: at(60),
     };
     book.transition(run, placed).unwrap();
@@ -200,6 +201,7 @@ fn time_in_a_state_does_not_fall_when_news_is_older_than_what_was_published() {
             node: NodeIndex(0),
             to,
             epoch: Epoch(epoch),
+            sequence: place + 1,
             at: milliseconds(moment),
         };
         book.transition(run, changed).unwrap();
@@ -338,6 +340,7 @@ fn times_are_those_of_the_keeper_also_when_the_first_that_was_heard_of_it_was_ol
         node: NodeIndex(0),
         to: LifeCycle::Placed,
         epoch: Epoch(0),
+        sequence: 1,
         at: milliseconds(1_000),
     };
     book.transition(run, placed).unwrap();

@@ -67,11 +67,13 @@ fn node(run: RunNumber, index: u32) -> NodeKey {
     }
 }
 
-fn to(state: LifeCycle, epoch: u32, seconds: u64) -> Transition {
+/// The change of the camera with this number.
+fn to(sequence: u64, state: LifeCycle, epoch: u32, seconds: u64) -> Transition {
     Transition {
         node: NodeIndex(0),
         to: state,
         epoch: Epoch(epoch),
+        sequence,
         at: at(seconds),
     }
 }
@@ -106,8 +108,9 @@ fn what_a_removed_edge_counted_stays_in_the_sums() {
 #[test]
 fn the_time_in_all_states_is_the_age() {
     let (mut book, run) = two_nodes();
-    book.transition(run, to(LifeCycle::Placed, 0, 10)).unwrap();
-    book.transition(run, to(LifeCycle::Starting, 1, 15))
+    book.transition(run, to(1, LifeCycle::Placed, 0, 10))
+        .unwrap();
+    book.transition(run, to(2, LifeCycle::Starting, 1, 15))
         .unwrap();
     let numbers = book.node(node(run, 0)).unwrap();
     assert_eq!(
@@ -139,7 +142,7 @@ fn the_time_in_all_states_is_the_age() {
 fn a_transition_that_the_life_cycle_does_not_allow_changes_nothing_and_is_counted() {
     let (mut book, run) = two_nodes();
     let before = book.total().states;
-    let (from, to_running) = (LifeCycle::Declared, to(LifeCycle::Running, 1, 1));
+    let (from, to_running) = (LifeCycle::Declared, to(1, LifeCycle::Running, 1, 1));
     let refused = RefusedTransition::NotAllowed {
         from,
         to: LifeCycle::Running,
@@ -150,10 +153,51 @@ fn a_transition_that_the_life_cycle_does_not_allow_changes_nothing_and_is_counte
 }
 
 #[test]
+fn a_change_of_state_that_comes_twice_late_or_out_of_order_counts_once() {
+    use LifeCycle::{Backoff, Placed, Ready, Running, Starting};
+    let (mut book, run) = two_nodes();
+    let life = [(Placed, 0), (Starting, 1), (Backoff, 1), (Starting, 2)];
+    let life = [&life[..], &[(Ready, 2), (Running, 2)]].concat();
+    let changes: Vec<Transition> = (1..)
+        .zip(life)
+        .map(|(sequence, (state, epoch))| to(sequence, state, epoch, sequence))
+        .collect();
+    for change in &changes[..3] {
+        assert_eq!(book.transition(run, *change), Ok(()));
+    }
+    // The life cycle allows it after a backoff, and it is of the incarnation that is known.
+    let (before, revision) = (*book.total(), book.revision());
+    assert_eq!(book.transition(run, changes[1]), Ok(()));
+    assert!(*book.total() == before && book.revision() == revision);
+    // The last comes before the two between.
+    let gap = RefusedTransition::Gap {
+        sequence: 6,
+        known: 3,
+    };
+    assert_eq!(book.transition(run, changes[5]), Err(gap));
+    assert_eq!(book.audit_row().refused_transitions.get(), 1);
+    assert!(*book.total() == before);
+    assert_eq!(book.catch_up(run, changes[5]), Ok(()));
+    let caught_up = *book.total();
+    for late in changes {
+        assert_eq!(book.transition(run, late), Ok(()));
+        assert_eq!(book.catch_up(run, late), Ok(()));
+    }
+    assert!(*book.total() == caught_up);
+    let numbers = book.node(node(run, 0)).unwrap();
+    assert_eq!((numbers.state, numbers.epoch), (Running, Epoch(2)));
+    assert_eq!((numbers.transitions.get(), numbers.restarts.get()), (6, 1));
+    assert_eq!(numbers.time_in_state_ns[Backoff], 3_000_000_000);
+    assert_eq!(book.audit(), Ok(()));
+}
+
+#[test]
 fn a_moment_that_is_earlier_than_the_last_counts_as_the_last() {
     let (mut book, run) = two_nodes();
-    book.transition(run, to(LifeCycle::Placed, 0, 10)).unwrap();
-    book.transition(run, to(LifeCycle::Starting, 1, 5)).unwrap();
+    book.transition(run, to(1, LifeCycle::Placed, 0, 10))
+        .unwrap();
+    book.transition(run, to(2, LifeCycle::Starting, 1, 5))
+        .unwrap();
     let numbers = book.node(node(run, 0)).unwrap();
     assert_eq!(numbers.since_ns, 10_000_000_000);
     assert_eq!(numbers.time_in_state_ns[LifeCycle::Placed], 0);
@@ -242,7 +286,8 @@ fn a_snapshot_and_a_delta_are_the_later_snapshot() {
     let first = book.publish(at(1));
     let mut known = first.statistics();
     book.edge_read(edge(run, 0, 0, 1).key, &sent(9)).unwrap();
-    book.transition(run, to(LifeCycle::Placed, 0, 2)).unwrap();
+    book.transition(run, to(1, LifeCycle::Placed, 0, 2))
+        .unwrap();
     book.remove_node(at(3), node(run, 1)).unwrap();
     book.add_node(at(3), node(run, 5), &name("late")).unwrap();
     let second = book.publish(at(4));

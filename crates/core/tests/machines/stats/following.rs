@@ -22,7 +22,7 @@ fn a_copy_that_is_told_the_changes_is_the_book_at_each_of_them() {
         let mut play = Play::new(seed, processes);
         let mut copy = play.book.begin_copy();
         let (mut told, mut lost) = (0, 0);
-        while play.transitions < TRANSITIONS {
+        while play.changes.taken < TRANSITIONS {
             for _ in 0..play.below(20) {
                 play.step();
             }

@@ -115,14 +115,14 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
     let mut before = earlier.snapshot.clone();
     let mut auditor = Auditor::new();
     let (mut looks, mut recounted) = (0, 0);
-    while play.transitions < TRANSITIONS {
+    while play.changes.taken < TRANSITIONS {
         play.step();
         if play.below(1500) > 0 {
             continue;
         }
         looks += 1;
         if let Err(fault) = fault(&play) {
-            panic!("after {} transitions: {fault}", play.transitions);
+            panic!("after {} transitions: {fault}", play.changes.taken);
         }
         let now = Reader::new(&mut play);
         now.nothing_fell_since(&earlier);
@@ -160,7 +160,15 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
         before = std::mem::replace(&mut earlier, now).snapshot;
     }
     assert!(looks > 500, "{looks} recounts");
-    assert!(play.refused > TRANSITIONS / 100, "{} refused", play.refused);
+    let changes = &play.changes;
+    for (count, what) in [
+        (changes.refused, "refused"),
+        (changes.late, "told again"),
+        (changes.gaps, "told before others that are missing"),
+        (changes.caught_up, "caught up with"),
+    ] {
+        assert!(count > TRANSITIONS / 100, "{count} {what}");
+    }
     assert!(recounted > looks, "{recounted} members counted again");
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "broken-rules")]
 mod broken;
+mod changes;
 mod collecting;
 mod examples;
 mod flat;

@@ -1,6 +1,6 @@
 //! What statistics must say, counted from the members each time it is asked for. Slow, and simple enough to be believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataflow_core::lifecycle::transition_allowed;
 use dataflow_core::stats::{EdgeFacts, EdgeSpec, ProcessFacts, Transition};
@@ -19,6 +19,23 @@ const GAUGE_MAX: u64 = u32::MAX as u64;
 /// The most memory that is believed.
 const MEMORY_MAX_BYTES: u64 = 1 << 43;
 
+/// What a change of state that was told is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The next one: it was taken.
+    News,
+    /// One that was told before, or that lies before what was caught up with.
+    Known,
+    /// One before which some are missing.
+    TooEarly,
+    /// Of an incarnation before the one that is known.
+    Old,
+    /// The next one, which must not be.
+    NotAllowed,
+    /// Of nobody.
+    NotThere,
+}
+
 #[derive(Debug, Clone)]
 struct Node {
     group: Option<NodeId>,
@@ -26,7 +43,8 @@ struct Node {
     epoch: Epoch,
     since_ns: u64,
     times: [u128; LifeCycle::ALL.len()],
-    transitions: u64,
+    /// The numbers of its changes that have been told, each once.
+    changes: BTreeSet<u64>,
     restarts: u64,
     traffic: [[u64; 9]; 2],
     cpu_ns: u64,
@@ -56,14 +74,15 @@ pub(super) struct Naive {
 
 fn counted_of(node: &Node, histograms: &[u64]) -> Vec<u128> {
     let Node {
-        transitions,
+        changes,
         restarts,
         cpu_ns,
         times,
         traffic,
         ..
     } = node;
-    counted(*transitions, *restarts, *cpu_ns, times, traffic, histograms)
+    let transitions = changes.len() as u64;
+    counted(transitions, *restarts, *cpu_ns, times, traffic, histograms)
 }
 
 fn nobody(group: Option<NodeId>, at_ns: u64) -> Node {
@@ -73,7 +92,7 @@ fn nobody(group: Option<NodeId>, at_ns: u64) -> Node {
         epoch: Epoch::NONE,
         since_ns: at_ns,
         times: [0; LifeCycle::ALL.len()],
-        transitions: 0,
+        changes: BTreeSet::new(),
         restarts: 0,
         traffic: [[0; 9]; 2],
         cpu_ns: 0,
@@ -186,30 +205,54 @@ impl Naive {
         }
     }
 
-    /// Whether it was taken.
-    pub(super) fn transition(&mut self, run: RunNumber, transition: &Transition) -> bool {
+    /// What a change of state that is told says. It is news when its number has never been told, and can be placed when all
+    /// numbers before it have been.
+    pub(super) fn transition(&mut self, run: RunNumber, transition: &Transition) -> Heard {
         let key = NodeKey {
             run,
             node: transition.node,
         };
         let Some(node) = self.nodes.get(&key) else {
-            return false;
+            return Heard::NotThere;
         };
-        let is_allowed = transition_allowed(node.state, transition.to);
-        if transition.epoch < node.epoch || !is_allowed {
-            return false;
+        if node.changes.contains(&transition.sequence) {
+            return Heard::Known;
         }
+        if transition.epoch < node.epoch {
+            return Heard::Old;
+        }
+        // They begin at 1, so none is missing when there are as many.
+        if (node.changes.len() as u64) < transition.sequence - 1 {
+            return Heard::TooEarly;
+        }
+        if !transition_allowed(node.state, transition.to) {
+            return Heard::NotAllowed;
+        }
+        self.change(key, transition);
+        Heard::News
+    }
+
+    /// Where a node stands is told: all changes up to it have happened.
+    pub(super) fn catch_up(&mut self, run: RunNumber, stands: &Transition) {
+        let node = stands.node;
+        let key = NodeKey { run, node };
+        let is_news = |node: &Node| (node.changes.len() as u64) < stands.sequence;
+        if self.nodes.get(&key).is_some_and(is_news) {
+            self.change(key, stands);
+        }
+    }
+
+    fn change(&mut self, key: NodeKey, transition: &Transition) {
         let at_ns = self.moment(u64::try_from(transition.at.0.as_nanos()).expect("soon"));
         let node = self.nodes.get_mut(&key).expect("it is there");
+        node.changes.extend(1..=transition.sequence);
         node.times[node.state as usize] += u128::from(at_ns - node.since_ns);
         node.since_ns = at_ns;
         node.state = transition.to;
-        node.transitions += 1;
         // Every start but the first is one again.
         let starts = u64::from(node.epoch.0).max(1)..u64::from(transition.epoch.0).max(1);
         node.restarts += starts.count() as u64;
         node.epoch = transition.epoch;
-        true
     }
 
     pub(super) fn edge_read(&mut self, key: EdgeKey, facts: &EdgeFacts) {

@@ -1,14 +1,16 @@
-//! Random histories: what happens to members, what hostile processes write, and moments that go back.
+//! Random histories: what happens to members, what hostile processes write, and moments that go back. How states change,
+//! and how a book hears of it, is in `changes`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::random::Random;
-use dataflow_core::stats::{Book, EdgeFacts, EdgeSpec, ProcessFacts, Snapshot, Transition};
+use dataflow_core::stats::{Book, EdgeFacts, EdgeSpec, ProcessFacts, Snapshot};
 use dataflow_ids::stats::{Counter, EdgeKey, Gauge, Keeper, NodeKey, RunNumber};
-use dataflow_ids::{EdgeId, Epoch, LifeCycle, NodeId, NodeIndex, QueuePolicy};
+use dataflow_ids::{EdgeId, Epoch, NodeId, NodeIndex, QueuePolicy};
 
+use super::changes::Changes;
 use super::naive::Naive;
 
 /// How many runs there are at once.
@@ -37,12 +39,9 @@ pub(super) struct Play {
     pub(super) book: Book,
     pub(super) naive: Naive,
     pub(super) runs: Vec<RunNumber>,
-    /// The last change of a state, to be told twice.
-    last: Option<(RunNumber, Transition)>,
+    pub(super) changes: Changes,
     now_ns: u64,
     processes: Processes,
-    pub(super) transitions: u64,
-    pub(super) refused: u64,
 }
 
 impl Play {
@@ -53,11 +52,9 @@ impl Play {
             random,
             naive: Naive::new(GROUPS_MAX),
             runs: Vec::new(),
-            last: None,
+            changes: Changes::default(),
             now_ns: 0,
             processes,
-            transitions: 0,
-            refused: 0,
         }
     }
 
@@ -82,7 +79,8 @@ impl Play {
         self.book.publish(at)
     }
 
-    fn node(&mut self) -> Option<NodeKey> {
+    /// Some node, which may not be there.
+    pub(super) fn node(&mut self) -> Option<NodeKey> {
         let run = self.run()?;
         let node = u32::try_from(self.below(NODES)).expect("few");
         // Numbers need not be without gaps.
@@ -120,7 +118,8 @@ impl Play {
             60..70 => self.edge_goes(),
             70..200 => self.edge_is_read(),
             200..240 => self.process_is_read(),
-            240..300 => self.told_again(),
+            240..270 => self.told_again(),
+            270..300 => self.catches_up(),
             _ => self.changes_state(),
         }
     }
@@ -138,6 +137,7 @@ impl Play {
             let nothing_before = self.book.remove_dataflow(at, run);
             assert_eq!(nothing_before, Ok(()));
             self.naive.remove_run(nanoseconds(at), run);
+            self.changes.run_goes(run);
         }
     }
 
@@ -149,15 +149,21 @@ impl Play {
                 .add_node(at, key, &name)
                 .expect("its run is there");
             self.naive.add_node(nanoseconds(at), key, &name);
+            self.changes.node_comes(key);
         }
     }
 
     fn node_goes(&mut self) {
         let at = self.moment();
         if let Some(key) = self.node() {
-            let _ = self.book.remove_node(at, key);
-            self.naive.remove_node(nanoseconds(at), key);
+            self.ends(at, key);
         }
+    }
+
+    pub(super) fn ends(&mut self, at: Time, key: NodeKey) {
+        let _ = self.book.remove_node(at, key);
+        self.naive.remove_node(nanoseconds(at), key);
+        self.changes.node_goes(key);
     }
 
     fn edge_comes(&mut self) {
@@ -241,73 +247,6 @@ impl Play {
         };
         let _ = self.book.process_read(key, &facts);
         self.naive.process_read(key, &facts);
-    }
-
-    /// A change of state comes once more, late: it is known, old, not allowed any more, or true of another node.
-    fn told_again(&mut self) {
-        if let Some((run, transition)) = self.last {
-            self.tell(run, transition);
-        }
-    }
-
-    fn tell(&mut self, run: RunNumber, transition: Transition) {
-        let node = transition.node;
-        let known = self.book.node(NodeKey { run, node });
-        let told = (transition.to, transition.epoch);
-        let is_repetition = known.is_some_and(|it| (it.state, it.epoch) == told);
-        let is_taken = !is_repetition && self.naive.transition(run, &transition);
-        let said = self.book.transition(run, transition);
-        let is_ok = is_taken || is_repetition;
-        assert_eq!(said.is_ok(), is_ok, "{said:?}: {transition:?} of {known:?}");
-        let before = *self.book.total();
-        let _ = self.book.transition(run, transition);
-        assert!(
-            *self.book.total() == before,
-            "told twice, it changes nothing"
-        );
-        self.transitions += u64::from(is_taken);
-        self.refused += u64::from(said.is_err());
-        if is_taken && self.below(10) == 0 {
-            self.last = Some((run, transition));
-        }
-    }
-
-    fn changes_state(&mut self) {
-        let Some(key) = self.node() else {
-            return;
-        };
-        let at = self.moment();
-        let known = self.book.node(key);
-        let epoch = known.map_or(Epoch::NONE, |numbers| numbers.epoch);
-        // Mostly what may follow, and sometimes anything.
-        let follows = |to: &LifeCycle| {
-            known.is_some_and(|it| dataflow_core::lifecycle::transition_allowed(it.state, *to))
-        };
-        let next: Vec<LifeCycle> = match self.below(8) {
-            0 => LifeCycle::ALL.to_vec(),
-            _ => LifeCycle::ALL.into_iter().filter(follows).collect(),
-        };
-        if next.is_empty() {
-            // It has ended; another of its name comes.
-            let _ = self.book.remove_node(at, key);
-            self.naive.remove_node(nanoseconds(at), key);
-            return;
-        }
-        let place = usize::try_from(self.below(next.len() as u64)).expect("few");
-        let to = next[place];
-        let epoch = match (to, self.below(20)) {
-            (LifeCycle::Starting, _) => epoch.next(),
-            (_, 0) => Epoch(epoch.0.saturating_sub(1)),
-            _ => epoch,
-        };
-        let node = key.node;
-        let transition = Transition {
-            node,
-            to,
-            epoch,
-            at,
-        };
-        self.tell(key.run, transition);
     }
 }
 

@@ -193,7 +193,7 @@ pub(super) const AUDIT: [Family<AuditRow>; 3] = [
     ),
     plain(
         "audit_refused_transitions",
-        "Changes of a node's state that its life cycle does not allow, and that were not counted",
+        "Changes of a node's state that were not taken when they were told: its life cycle does not allow them, or others were missing before them, which is made up for",
         Reading::Counter(|row, _| whole(row.refused_transitions)),
     ),
 ];

@@ -65,10 +65,15 @@ impl Kept {
     fn transition(&mut self, node: NodeIndex, to: LifeCycle, epoch: Epoch) {
         self.now += Duration::from_micros(10);
         let at = Time(self.now);
+        let key = NodeKey {
+            run: self.run,
+            node,
+        };
         let transition = Transition {
             node,
             to,
             epoch,
+            sequence: self.book.node(key).unwrap().transitions.get() + 1,
             at,
         };
         self.book.transition(self.run, transition).unwrap();

@@ -90,12 +90,14 @@ pub(in crate::statistics) fn book(sent: &[u64]) -> Book {
         let key = add_edge(&mut book, run, edge);
         book.edge_read(key, &counted(*sent)).unwrap();
     }
-    for (to, seconds) in [(LifeCycle::Placed, 0.5), (LifeCycle::Starting, 1.0)] {
+    let life = [(LifeCycle::Placed, 0.5), (LifeCycle::Starting, 1.0)];
+    for (sequence, (to, seconds)) in (1..).zip(life) {
         for node in [NodeIndex(0), NodeIndex(1)] {
             let transition = Transition {
                 node,
                 to,
                 epoch: Epoch(1),
+                sequence,
                 at: at(seconds),
             };
             book.transition(run, transition).unwrap();
