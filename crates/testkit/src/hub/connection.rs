@@ -53,6 +53,7 @@ pub(super) fn serve(
                 file,
                 status: None,
                 sent_bytes: 0,
+                is_silent: false,
                 faults: faults.clone(),
             });
             (record, faults)

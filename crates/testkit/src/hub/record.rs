@@ -51,6 +51,8 @@ pub struct Request {
     pub status: Option<u16>,
     /// Bytes of the answer's body that were given to the system to send. What the client has not read is among them.
     pub sent_bytes: u64,
+    /// Whether its answer is silent in the middle because of a [`Fault::Stall`]: all of `sent_bytes` has left then.
+    pub is_silent: bool,
     /// What went wrong with the answer, because a test wanted it.
     pub faults: Vec<Fault>,
 }

@@ -185,9 +185,11 @@ impl<'a> Sending<'a> {
             self.stream.flush()?;
             self.delivery.stall_after = None;
             let record = self.record.unwrap_or_default();
+            self.is_silent(true);
             if !self.shared.wait_for_release(record) {
                 return Ok(false);
             }
+            self.is_silent(false);
         }
         match self.delivery.end_after {
             Some((after, ending)) if after == self.sent_bytes => {
@@ -300,6 +302,13 @@ impl<'a> Sending<'a> {
         if let Some(record) = self.record {
             self.shared
                 .change(|state| state.records.requests[record].sent_bytes = sent_bytes);
+        }
+    }
+
+    fn is_silent(&self, is_silent: bool) {
+        if let Some(record) = self.record {
+            self.shared
+                .change(|state| state.records.requests[record].is_silent = is_silent);
         }
     }
 
