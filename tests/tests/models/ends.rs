@@ -3,14 +3,21 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use dataflow_testkit::hub::Fault;
+use dataflow_tests::wait_until;
 use dataflow_wire::status::Outcome;
 use rustix::process::Signal;
 
 use crate::world::{WEIGHTS, World, bytes, killed, model};
 
 const SIZE: usize = 8 * 1024 * 1024;
-/// What is asserted where "at once" is promised.
-const AT_ONCE: Duration = Duration::from_millis(500);
+/// What is asserted where "at once" is promised: ten times what the end of a runtime grants to files that are just being
+/// written, and far less than the 30 s after which a silent transfer is given up.
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// The Hub falls silent in the middle: whatever the machine does meanwhile, the file does not come to its end.
+const HALF: u64 = SIZE as u64 / 2;
+/// What of it is written at the least.
+const WRITTEN_MIN: u64 = SIZE as u64 / 4;
 
 const FLOW: &str = "
 models: { tiny: { repo: acme/tiny } }
@@ -22,13 +29,26 @@ nodes:
 fn world(name: &str) -> World {
     let world = World::new(name, [model("acme/tiny", SIZE)]);
     world.flow(FLOW);
-    world.hub.throttle(Some(SIZE as u64));
+    let silence = Fault::Stall { after_bytes: HALF };
+    world.hub.script(WEIGHTS, 1, silence);
     world
+}
+
+/// Waits until half of the file has been sent, and some of it is on the disk.
+fn wait_until_half_has_come(world: &World) {
+    world.wait_until_silent(WEIGHTS, 0);
+    let partial = world.cached("acme/tiny").join(".dataflow/partial");
+    wait_until("some of it is written", || {
+        let Ok(entries) = std::fs::read_dir(&partial) else {
+            return false;
+        };
+        let facts = entries.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
+        facts.map(|facts| facts.len()).max() >= Some(WRITTEN_MIN)
+    });
 }
 
 /// The next `up` goes on where the one before was, and gets it right.
 fn the_next_up_resumes(world: &World) {
-    world.hub.throttle(None);
     let before = world.hub.transfers(WEIGHTS).len();
     let up = world.up();
     up.wait_for_line(&["reader", "reads"]);
@@ -37,10 +57,7 @@ fn the_next_up_resumes(world: &World) {
         panic!("one transfer is left to do: {transfers:#?}");
     };
     let start = transfer.range_start();
-    assert!(
-        start >= SIZE as u64 / 4,
-        "it goes on at byte {start} of {SIZE}"
-    );
+    assert!(start >= WRITTEN_MIN, "it goes on at byte {start} of {SIZE}");
     let commit = model("acme/tiny", SIZE).commit();
     let snapshot = world.cached("acme/tiny").join("snapshots").join(&commit);
     // Also for Python, who looks for the branch and not for a commit.
@@ -71,7 +88,7 @@ fn no_room_is_kept(world: &World) {
 fn down_ends_a_download_at_once_and_the_next_up_goes_on_with_it() {
     let world = world("down-downloading");
     let up = world.up();
-    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    wait_until_half_has_come(&world);
     let down = world.down().expect_code(0);
     println!("down while a model comes: {:?}", down.took);
     assert!(down.took < AT_ONCE, "{:?}", down.took);
@@ -83,7 +100,7 @@ fn down_ends_a_download_at_once_and_the_next_up_goes_on_with_it() {
 fn a_second_ctrl_c_is_not_needed() {
     let world = world("interrupted-downloading");
     let up = world.up();
-    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    wait_until_half_has_come(&world);
     up.interrupt();
     up.wait();
     no_room_is_kept(&world);
@@ -94,7 +111,7 @@ fn a_second_ctrl_c_is_not_needed() {
 fn nothing_is_left_of_a_runtime_that_was_killed_and_the_next_up_goes_on_with_its_download() {
     let world = world("killed-downloading");
     let up = world.up();
-    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    wait_until_half_has_come(&world);
     up.signal(Signal::KILL);
     let took = world.wait_until_no_process();
     println!("all is gone {took:?} after the runtime was killed in a download");
@@ -106,7 +123,7 @@ fn nothing_is_left_of_a_runtime_that_was_killed_and_the_next_up_goes_on_with_its
 fn an_interrupted_pull_keeps_what_has_come() {
     let world = world("interrupted-pull");
     let pull = world.pull_flow().start();
-    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    wait_until_half_has_come(&world);
     pull.interrupt();
     let ended = pull.wait();
     assert_ne!(ended.code(), Some(0), "{ended}");
@@ -118,7 +135,7 @@ fn an_interrupted_pull_keeps_what_has_come() {
 fn a_killed_pull_keeps_what_has_come() {
     let world = world("killed-pull");
     let pull = world.pull_flow().start();
-    world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 2);
+    wait_until_half_has_come(&world);
     killed(pull);
     the_next_up_resumes(&world);
 }

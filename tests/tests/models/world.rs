@@ -65,6 +65,26 @@ impl World {
             self.hub.transfers(path)
         );
     }
+
+    /// Waits until transfer number `number` of a file is silent in the middle, as a script has it.
+    ///
+    /// # Panics
+    ///
+    /// When it never is.
+    #[track_caller]
+    pub(crate) fn wait_until_silent(&self, path: &str, number: usize) {
+        let is_silent = |requests: &[Request]| {
+            let mut transfers = requests.iter().filter(|request| is_transfer(request, path));
+            transfers
+                .nth(number)
+                .is_some_and(|transfer| transfer.is_silent)
+        };
+        assert!(
+            self.hub.wait_until(PATIENCE, is_silent),
+            "never: transfer {number} of {path} is silent; there are {:#?}",
+            self.hub.transfers(path)
+        );
+    }
 }
 
 /// The project's own: `flow`, `up`, `ps`, …
