@@ -5,13 +5,15 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use crate::ground::{Ground, Running};
+use crate::ground::{Ground, Running, line_of};
 
-/// A node that ends when the fifo `gate` is opened, and not before.
-const GATED: &str = "trap '' TERM; exec cat < gate";
+/// A node that says at the fifo `deaf` that it is, ends when the fifo `gate` is opened, and not before.
+const GATED: &str = "trap '' TERM; echo > deaf; exec cat < gate";
 
 fn up(ground: &Ground) -> Running {
+    let deaf = ground.fifo("deaf");
     let up = Running::start(ground.dataflow(["up", "flow.yml"]).stdout(Stdio::null()));
+    line_of(&deaf);
     ground.wait_for_phase("running");
     up
 }
