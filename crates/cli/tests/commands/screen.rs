@@ -16,6 +16,10 @@ use crate::ground::Running;
 /// How long anything is waited for before a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What stands before and after a whole picture.
+const BEGINS: &[u8] = b"\x1b[?2026h";
+const ENDS: &[u8] = b"\x1b[?2026l";
+
 struct Shown {
     parser: Mutex<Parser>,
     changed: Condvar,
@@ -47,9 +51,12 @@ impl Screen {
         let (mut output, to) = (ours.try_clone().unwrap(), Arc::clone(&shown));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
+            let mut held = Vec::new();
             while let Ok(read @ 1..) = output.read(&mut bytes) {
+                held.extend_from_slice(&bytes[..read]);
+                let whole: Vec<u8> = held.drain(..whole_bytes(&held)).collect();
                 let mut parser = to.parser.lock().unwrap_or_else(PoisonError::into_inner);
-                parser.process(&bytes[..read]);
+                parser.process(&whole);
                 to.changed.notify_all();
             }
         });
@@ -132,6 +139,34 @@ impl Screen {
     /// How the terminal treats what is typed.
     pub(crate) fn modes(&self) -> Termios {
         tcgetattr(&self.theirs).unwrap()
+    }
+}
+
+/// How many of these bytes belong to no picture that is still being drawn: nobody sees half of one, as at a terminal that
+/// knows of synchronised updates.
+fn whole_bytes(bytes: &[u8]) -> usize {
+    let last = |wanted: &[u8]| bytes.windows(wanted.len()).rposition(|part| part == wanted);
+    match (last(BEGINS), last(ENDS)) {
+        (Some(begins), ends) if ends < Some(begins) => begins,
+        // The last bytes may be the first ones of a beginning.
+        _ => (1..BEGINS.len())
+            .rev()
+            .find(|&count| bytes.ends_with(&BEGINS[..count]))
+            .map_or(bytes.len(), |count| bytes.len() - count),
+    }
+}
+
+#[test]
+fn half_a_picture_is_held_back_wherever_it_is_cut() {
+    let text = [b"a".as_slice(), BEGINS, b"b\x1b[1mc", ENDS, b"d"].concat();
+    let (begins, ends) = (1, text.len() - 1);
+    for cut in 0..=text.len() {
+        let whole = if (begins..ends).contains(&cut) {
+            begins
+        } else {
+            cut
+        };
+        assert_eq!(whole_bytes(&text[..cut]), whole, "{cut}");
     }
 }
 
