@@ -7,6 +7,7 @@
 
 mod accounts;
 mod baseline;
+mod beside;
 mod bundle;
 mod command;
 mod gate;
@@ -26,6 +27,7 @@ mod terminal;
 
 pub use accounts::{Accounts, check_accounts, check_ledgers};
 pub use baseline::{Process, open_descriptors};
+pub use beside::{Asked, CommandsBeside, longest_beside};
 pub use bundle::{bundles_into, replayed_with};
 pub use command::{Command, Finished, Line, Running, Stream};
 pub use gate::Gate;

@@ -1,50 +1,12 @@
 //! A Python receiver that keeps a message and the interpreter's lock delays its own token, and nothing else.
 
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dataflow_ids::{End, LifeCycle};
-use dataflow_tests::{Project, dataflow_binary, edge, node, node_report};
+use dataflow_tests::{Asked, CommandsBeside, Project, edge, longest_beside, node, node_report};
 use dataflow_wire::status::Outcome;
 
 const HELD_SECONDS: u32 = 8;
-
-/// One command: when it was asked, and how long it took.
-type Asked = (Instant, Duration);
-
-/// A machine that stands still accuses nobody: the same program, asked something that takes no runtime, again and
-/// again until `done`.
-fn commands_beside(done: &AtomicBool) -> Vec<Asked> {
-    let mut asked = Vec::new();
-    while !done.load(Ordering::Relaxed) {
-        let at = Instant::now();
-        let output = Command::new(dataflow_binary()).arg("--version").output();
-        assert!(output.is_ok_and(|output| output.status.success()));
-        asked.push((at, at.elapsed()));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    asked
-}
-
-/// Says `done` when it goes, also by a failed assertion: the thread beside it would run for ever.
-struct SaysDone<'a>(&'a AtomicBool);
-
-impl Drop for SaysDone<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The longest of the commands that ran at the same time as this one.
-fn longest_beside((at, took): Asked, others: &[Asked]) -> Duration {
-    others
-        .iter()
-        .filter(|(other, other_took)| *other < at + took && at < *other + *other_took)
-        .map(|(_, other_took)| *other_took)
-        .max()
-        .unwrap_or_default()
-}
 
 fn a_receiver_that_keeps_the_lock_is_waited_for(name: &str, kind: &str) {
     let project = Project::new(name);
@@ -71,27 +33,19 @@ nodes:
     assert!(pid.is_some());
 
     let mut down = project.dataflow(["down"]).start();
-    let done = AtomicBool::new(false);
-    let (answers, others) = std::thread::scope(|scope| {
-        let others = scope.spawn(|| commands_beside(&done));
-        let says_done = SaysDone(&done);
-        let mut answers = Vec::new();
-        while !down.has_ended() {
-            let at = Instant::now();
-            let statuses = project.ps();
-            answers.push((at, at.elapsed()));
-            for status in statuses {
-                let edge = edge(&status.edges, "sender/out", "receiver/in");
-                assert_eq!(edge.counts.lost, 0, "nothing is lost");
-            }
-            std::thread::sleep(Duration::from_millis(50));
+    let beside = CommandsBeside::start();
+    let mut answers = Vec::new();
+    while !down.has_ended() {
+        let at = Instant::now();
+        let statuses = project.ps();
+        answers.push((at, at.elapsed()));
+        for status in statuses {
+            let edge = edge(&status.edges, "sender/out", "receiver/in");
+            assert_eq!(edge.counts.lost, 0, "nothing is lost");
         }
-        drop(says_done);
-        (
-            answers,
-            others.join().expect("a command without a runtime works"),
-        )
-    });
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let others = beside.end();
     let ended_ns = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("the clock is past 1970")
