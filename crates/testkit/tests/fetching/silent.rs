@@ -6,10 +6,23 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Site, order};
 
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+/// How long the end of a connection is waited for before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Takes connections and never answers.
 fn mute() -> (TcpListener, Site) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let site = Site::at(&format!("http://{}", listener.local_addr().unwrap()));
+    (listener, site)
+}
+
+/// The same, and its silence is not given up: who waits for it waits until this test is.
+fn mute_for_ever() -> (TcpListener, Site) {
+    let (listener, mut site) = mute();
+    site.limits.stall = NEVER;
+    site.limits.retry.asked_max = NEVER;
     (listener, site)
 }
 
@@ -22,35 +35,30 @@ fn accept(listener: &TcpListener) -> TcpStream {
         stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
+    // A connection that stays is an error, and no silence.
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 #[test]
-fn to_begin_and_to_cancel_take_no_time_and_the_connection_goes() {
-    let (listener, site) = mute();
+fn to_begin_and_to_cancel_wait_for_nobody_and_the_connection_goes() {
+    let (listener, site) = mute_for_ever();
     let fetcher = site.fetcher();
-    let began = Instant::now();
+    // Whoever waited for the Hub here would not be back.
     let fetch = crate::support::begin(&fetcher, order());
-    let begun = began.elapsed();
     let mut stream = accept(&listener);
-    let cancelled = Instant::now();
     drop(fetch);
-    let dropped = cancelled.elapsed();
     // The other side sees the end: nothing holds the connection.
     assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
-    assert!(begun < Duration::from_millis(50), "{begun:?}");
-    assert!(dropped < Duration::from_millis(50), "{dropped:?}");
 }
 
 #[test]
 fn a_fetcher_that_is_dropped_ends_what_it_fetches() {
-    let (listener, site) = mute();
+    let (listener, site) = mute_for_ever();
     let fetcher = site.fetcher();
     let mut fetch = crate::support::begin(&fetcher, order());
     let mut stream = accept(&listener);
-    let began = Instant::now();
     drop(fetcher);
-    assert!(began.elapsed() < Duration::from_millis(50));
     assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
     assert_eq!(fetch.event(), None);
 }
