@@ -1,9 +1,10 @@
 //! What was fetched is not fetched again, whatever ended the fetch; and what turns out wrong does not stay.
 
 use std::fs;
+use std::time::Duration;
 
 use dataflow_runtime::models::ModelError;
-use dataflow_testkit::hub::{FakeHub, Request};
+use dataflow_testkit::hub::{FakeHub, Fault, Request};
 
 use crate::support::{Site, content, detector, order, read};
 
@@ -85,10 +86,18 @@ fn a_partial_file_that_is_too_long_or_no_file_is_no_hindrance() {
 #[test]
 fn what_is_cancelled_leaves_its_part_for_the_next_fetch_and_nothing_under_blobs() {
     let hub = FakeHub::start([detector(LARGE)]).unwrap();
-    let site = Site::new(&hub);
+    let mut site = Site::new(&hub);
+    site.limits.stall = Duration::from_secs(3600);
     let mut slow = order();
     slow.spec.files = vec!["*.safetensors".to_owned()];
-    hub.throttle(Some(1_000_000));
+    // Silent in the middle: it does not come to its end before it is cancelled.
+    hub.script(
+        "model.safetensors",
+        1,
+        Fault::Stall {
+            after_bytes: 1_000_000,
+        },
+    );
     let mut fetch = site.begin(slow.clone());
     // It has come far enough for a buffer to be written.
     let seen = fetch.wait_for(|progress| {
@@ -101,7 +110,6 @@ fn what_is_cancelled_leaves_its_part_for_the_next_fetch_and_nothing_under_blobs(
     drop(fetch);
     assert_eq!(site.names("blobs"), [""; 0]);
     assert_eq!(site.names("snapshots"), [""; 0]);
-    hub.throttle(None);
     let snapshot = site.fetch(slow).unwrap();
     assert_eq!(read(&snapshot, "model.safetensors"), content(LARGE));
     let starts = starts(&hub.transfers("model.safetensors"));

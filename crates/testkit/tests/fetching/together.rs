@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dataflow_runtime::models::ModelOrder;
-use dataflow_testkit::hub::{FakeHub, Repository, Request, Stage};
+use dataflow_testkit::hub::{FakeHub, Fault, Repository, Request, Stage};
 
 use crate::support::{Fetch, Site, begin, content, detector, order, read};
 
@@ -12,8 +12,16 @@ const LARGE: usize = 2_000_000;
 #[test]
 fn two_fetchers_on_one_cache_make_one_transfer_and_the_other_shows_its_progress() {
     let hub = FakeHub::start([detector(LARGE)]).unwrap();
-    let site = Site::new(&hub);
-    hub.throttle(Some(2_000_000));
+    let mut site = Site::new(&hub);
+    // Silent in the middle until both have looked, however late one of them is.
+    site.limits.stall = Duration::from_secs(3600);
+    hub.script(
+        "model.safetensors",
+        1,
+        Fault::Stall {
+            after_bytes: 1_000_000,
+        },
+    );
     let (one, two) = (site.fetcher(), site.fetcher());
     let mut fetches = [begin(&one, order()), begin(&two, order())];
     let is_waiting = |fetch: &mut Fetch| {
@@ -30,7 +38,7 @@ fn two_fetchers_on_one_cache_make_one_transfer_and_the_other_shows_its_progress(
     };
     let waiting = fetches.iter_mut().map(is_waiting).filter(|it| *it).count();
     assert_eq!(waiting, 1, "one fetches, and one sees how far it is");
-    hub.throttle(None);
+    hub.release();
     for fetch in &mut fetches {
         let snapshot = fetch.end().unwrap();
         assert_eq!(read(&snapshot, "model.safetensors"), content(LARGE));
@@ -41,8 +49,16 @@ fn two_fetchers_on_one_cache_make_one_transfer_and_the_other_shows_its_progress(
 #[test]
 fn when_the_one_that_fetches_goes_the_other_goes_on_from_there() {
     let hub = FakeHub::start([detector(LARGE)]).unwrap();
-    let site = Site::new(&hub);
-    hub.throttle(Some(2_000_000));
+    let mut site = Site::new(&hub);
+    site.limits.stall = Duration::from_secs(3600);
+    // Silent in the middle until the one that fetches has gone, however late the other is.
+    hub.script(
+        "model.safetensors",
+        1,
+        Fault::Stall {
+            after_bytes: 1_000_000,
+        },
+    );
     let (one, two) = (site.fetcher(), site.fetcher());
     let mut first = begin(&one, order());
     first.wait_for(|progress| {
@@ -54,7 +70,6 @@ fn when_the_one_that_fetches_goes_the_other_goes_on_from_there() {
     let mut second = begin(&two, order());
     second.wait_for(|progress| progress.because.is_some());
     drop(first);
-    hub.throttle(None);
     second.end().unwrap();
     let transfers = hub.transfers("model.safetensors");
     assert_eq!(transfers.len(), 2);
