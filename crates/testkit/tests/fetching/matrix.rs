@@ -123,7 +123,7 @@ fn outcome(case: &Case) -> Result<String, String> {
     let repository = repository.file("config.json", b"{}");
     let hub = FakeHub::start_with(settings, [repository]).unwrap();
     let mut site = Site::new(&hub);
-    site.limits.stall = Duration::from_millis(400);
+    site.limits.stall = Duration::from_secs(1);
     site.limits.retry = RetryRules {
         base: Duration::from_millis(2),
         cap: Duration::from_millis(10),
