@@ -115,7 +115,8 @@ fn a_node_that_never_ends_is_named_with_what_it_does() {
     let is_free = free.clone();
     let (to_test, began) = mpsc::sync_channel(1);
     let mut test = one_in_one_out()
-        .patience(Duration::from_millis(200))
+        // It holds for the beginning of the node too, which takes its time when the machine is busy.
+        .patience(Duration::from_secs(2))
         .start(move |mut node| {
             node.recv().unwrap();
             to_test.send(()).unwrap();
