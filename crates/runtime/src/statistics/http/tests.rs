@@ -132,7 +132,7 @@ fn only_reading_is_answered_and_only_what_there_is() {
 
 #[test]
 fn bytes_that_are_no_request_are_refused_and_others_are_answered() {
-    let server = start(look(), short());
+    let server = start(look(), HttpLimits::default());
     let long_line = [b"GET /".to_vec(), vec![b'a'; 64 * 1024]].concat();
     let mut many_headers = b"GET /metrics HTTP/1.1\r\n".to_vec();
     for number in 0..1000 {
@@ -200,7 +200,13 @@ fn a_reader_that_takes_nothing_of_a_large_page_delays_no_other() {
         add_node(&mut book, run, node, &format!("node{node}"));
     }
     let facts = facts(&mut book);
-    let server = start(Arc::new(move |_| facts.clone()), short());
+    // The page may take as long as it does to be made and read.
+    let limits = HttpLimits {
+        request_time_max: AT_MOST,
+        connection_time_max: AT_MOST,
+        ..HttpLimits::default()
+    };
+    let server = start(Arc::new(move |_| facts.clone()), limits);
     let mut stalled = server.connect();
     stalled
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
