@@ -165,16 +165,20 @@ fn what_a_node_warns_of_without_end_is_logged_up_to_a_number_and_the_rest_counte
 
 /// Starts somebody in a session of its own who never falls silent, and ends.
 const FLOOD: &str = "#!/usr/bin/env python3
-import os, sys, time
+import os
 control = int(os.environ['DATAFLOW_CONTROL_FD'])
 words, flood = open('words', 'rb').read(), open('flood', 'rb').read()
+heard, begun = os.pipe()
 if os.fork() == 0:
     os.setsid()
     os.write(control, words)
     print('begun', flush=True)
+    os.write(control, flood[:len(flood) // 4096])
+    os.write(begun, b'.')
     while True:
         os.write(control, flood)
-time.sleep(0.2)
+os.close(begun)
+os.read(heard, 1)
 os._exit(1)
 ";
 
