@@ -65,6 +65,8 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
     use super::*;
 
     #[test]
@@ -89,6 +91,10 @@ mod tests {
             })
             .into();
         let [one, three] = [0, 1].map(|place: usize| groups[place].id());
+        // It does nothing between two looks at it.
+        let stands = Pid::from_child(&groups[0]);
+        kill_process(stands, Signal::STOP).unwrap();
+        waitid(WaitId::Pid(stands), WaitIdOptions::STOPPED).unwrap();
         let used = Usage::of_groups(&[one, three, u32::MAX]);
         assert_eq!(used.keys().copied().collect::<Vec<_>>(), {
             let mut both = vec![one, three];
@@ -101,6 +107,7 @@ mod tests {
             used[&three].memory_bytes > leader.memory_bytes,
             "{used:?}, its leader alone {leader:?}"
         );
+        kill_process(stands, Signal::CONT).unwrap();
         for leader in &mut groups {
             drop(leader.stdin.take());
             leader.wait().unwrap();
