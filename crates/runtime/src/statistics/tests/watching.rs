@@ -70,8 +70,8 @@ fn a_subscriber_that_takes_nothing_delays_nobody_and_is_told_all_at_once_when_it
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let slow = served.watcher(OFTEN);
-    served.wait_for_readers(1);
-    // It is known to be stalled, and counts as a reader no more.
+    served.wait_for_stalled(1);
+    // It counts as a reader no more.
     served.wait_for_readers(0);
     let mut quick = served.watcher(OFTEN);
     quick.next().unwrap();
@@ -81,7 +81,8 @@ fn a_subscriber_that_takes_nothing_delays_nobody_and_is_told_all_at_once_when_it
         let now = kept.publish();
         publisher.publish(now.clone());
         published += 1;
-        assert_eq!(quick.next().unwrap().unwrap().revision, now.revision());
+        // One that was late is told some of it in one.
+        while quick.next().unwrap().unwrap().revision < now.revision() {}
     }
     let slow = watch_to_the_end(slow);
     // It reads again.
@@ -106,8 +107,7 @@ fn a_subscriber_that_never_takes_anything_is_let_go_of_once_nothing_follows() {
     let publisher = Publisher::new(kept.publish());
     let served = Served::new(&publisher);
     let stalled = served.watcher(OFTEN);
-    served.wait_for_readers(1);
-    served.wait_for_readers(0);
+    served.wait_for_stalled(1);
     assert_eq!(served.places(), 63);
     publisher.publish(kept.publish());
     publisher.end();
