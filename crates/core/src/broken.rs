@@ -41,8 +41,6 @@ pub enum Rule {
     LateChangeCounts,
     /// That changes are missing before what was told is not seen: of a node's states, and between deltas.
     GapIsNotSeen,
-    /// A delta that has been applied is applied once more when it comes twice.
-    DeltaCountsTwice,
     /// An edge does not know what its nodes have counted on it.
     EdgesForgetWhatTheyCount,
     /// What a member has counted is not kept when it goes.
