@@ -34,7 +34,8 @@ pub struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(command: Command) -> Terminal {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal can be made");
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .expect("a terminal can be made");
         grantpt(&ours).expect("the terminal is ours");
         unlockpt(&ours).expect("the terminal is ours");
         let size = Winsize {

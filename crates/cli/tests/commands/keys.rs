@@ -124,7 +124,7 @@ fn a_peer_that_does_not_answer_is_said_and_the_others_are_recorded() {
 
 /// What is shown at a terminal of its own to which this is typed.
 fn at_a_terminal(mut command: Command, typed: &str) -> (Option<i32>, String) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let name = ptsname(&ours, Vec::new()).unwrap();

@@ -36,7 +36,7 @@ pub(crate) struct Screen {
 impl Screen {
     /// A terminal with so many columns and rows.
     pub(crate) fn new(columns: u16, rows: u16) -> Screen {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap();
