@@ -235,9 +235,9 @@ nodes:
             "→",
             "logger/i0",
             "3/3",
-            "planner",
-            "for",
-            "logger",
+            "logger:",
+            "queue",
+            "full",
         ],
     );
     terminal.press("2");
