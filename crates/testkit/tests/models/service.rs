@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dataflow_runtime::actor::{Counts, Fault, Injected, When};
 use dataflow_runtime::models::{
-    ActorFault, FetchEpoch, FetchSink, Fetcher, Fetching, LocalModels, ModelError, ModelOrder,
-    ModelService, Models,
+    ActorFault, FetchEpoch, FetchEvent, FetchSink, Fetcher, Fetching, LocalModels, ModelError,
+    ModelOrder, ModelService, Models,
 };
 use dataflow_testkit::models::{Ending, FakeFetcher, FetchEnd, Script};
 use dataflow_testkit::virtual_time;
@@ -258,4 +258,37 @@ fn a_service_ends_its_thread_and_lets_go_of_its_fetches_when_it_is_dropped() {
     // The fetcher goes with its thread.
     assert_eq!(asked.recv(), Err(mpsc::RecvError));
     assert_eq!(wanted.view().state, ModelState::Failed);
+}
+
+/// Says how far it is as often as it can, for a while in which it is looked at several times, and then that it has failed.
+struct Hasty;
+
+#[derive(Debug)]
+struct Haste;
+
+impl Fetching for Haste {}
+
+impl Fetcher for Hasty {
+    fn fetch(&self, _: ModelOrder, sink: FetchSink) -> Box<dyn Fetching> {
+        std::thread::spawn(move || {
+            let until = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < until {
+                sink.progress.send_modify(|now| now.received_bytes += 1);
+            }
+            let failed = FetchEvent::Failed(ModelError::Cancelled);
+            let _ = sink.events.send((sink.epoch, failed));
+        });
+        Box::new(Haste)
+    }
+}
+
+#[test]
+fn whoever_says_all_the_time_how_far_it_is_and_who_looks_never_wait_for_each_other() {
+    let service = ModelService::start(|| Hasty).unwrap();
+    let wanted = service.want(order("acme/x"));
+    let deadline = Instant::now() + MINUTE;
+    while wanted.view().state != ModelState::Failed {
+        assert!(Instant::now() < deadline, "they wait for each other");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -239,7 +239,9 @@ impl Keeper {
                     return keeper
                         .fetch_broke(epoch, "a fetch has ended without a word".to_owned());
                 }
-                has_rate = keeper.progressed(epoch, progress.borrow_and_update().received_bytes);
+                // Let go of before it is looked at again: whoever waits to write would be between two looks of one thread.
+                let received_bytes = progress.borrow_and_update().received_bytes;
+                has_rate = keeper.progressed(epoch, received_bytes);
                 drop(keeper);
                 tokio::time::sleep(PROGRESS_PAUSE).await;
             }
