@@ -39,7 +39,7 @@ pub enum Rule {
     AnyTransitionIsAllowed,
     /// A change of a node's state that has been counted counts once more when it comes late.
     LateChangeCounts,
-    /// That changes are missing before what was told is not seen: of a node's states, and between deltas.
+    /// That changes of a node's state are missing before the one that was told is not seen.
     GapIsNotSeen,
     /// An edge does not know what its nodes have counted on it.
     EdgesForgetWhatTheyCount,

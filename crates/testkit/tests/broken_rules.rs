@@ -53,7 +53,9 @@ fn look_for(rule: Rule) -> &'static str {
         Rule::AnyTransitionIsAllowed
         | Rule::EdgesForgetWhatTheyCount
         | Rule::CountersGoWithTheirMember
-        | Rule::MomentsGoBack => panic!("{rule:?} is found by the histories of core::stats"),
+        | Rule::MomentsGoBack
+        | Rule::LateChangeCounts
+        | Rule::GapIsNotSeen => panic!("{rule:?} is found by the histories of core::stats"),
     }
 }
 
