@@ -174,18 +174,15 @@ impl Fetch {
     }
 
     /// Waits until it is as far as wanted, and gives how far it is then.
-    pub(crate) fn wait_for(
-        &mut self,
-        mut is_far: impl FnMut(&FetchProgress) -> bool,
-    ) -> FetchProgress {
-        let waiting = async {
-            match self.progress.wait_for(|progress| is_far(progress)).await {
-                Ok(progress) => progress.clone(),
-                Err(_) => panic!("the fetch has ended: {:?}", self.events.try_recv()),
-            }
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(waiting)
+    pub(crate) fn wait_for(&mut self, is_far: impl FnMut(&FetchProgress) -> bool) -> FetchProgress {
+        blocking(self.when(is_far))
+    }
+
+    async fn when(&mut self, mut is_far: impl FnMut(&FetchProgress) -> bool) -> FetchProgress {
+        match self.progress.wait_for(|progress| is_far(progress)).await {
+            Ok(progress) => progress.clone(),
+            Err(_) => panic!("the fetch has ended: {:?}", self.events.try_recv()),
+        }
     }
 
     /// How it ends. Nothing is said afterwards.
@@ -200,6 +197,24 @@ impl Fetch {
         assert_eq!(self.event(), None, "nothing comes after the end");
         end
     }
+}
+
+/// Waits until either is as far as wanted, and gives which one is.
+pub(crate) fn wait_for_one(
+    [zero, one]: &mut [Fetch; 2],
+    is_far: impl Fn(&FetchProgress) -> bool,
+) -> usize {
+    blocking(async {
+        tokio::select! {
+            _ = zero.when(&is_far) => 0,
+            _ = one.when(&is_far) => 1,
+        }
+    })
+}
+
+fn blocking<T>(what: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(what)
 }
 
 /// What a file holds.

@@ -68,10 +68,16 @@ impl File {
             places,
             ..
         } = &self.transfer;
+        // Said without a gap while it is looked at again and again.
+        let mut told = None;
         let is_marked = loop {
             let place = shared.places.acquire().await;
             let place = place.map_err(|_| ModelError::Cancelled)?;
-            match self.turn().await? {
+            let turn = self.turn().await?;
+            if !matches!(turn, Turn::Others(_)) {
+                told = None;
+            }
+            match turn {
                 Turn::There => break true,
                 Turn::Ours(guard, state) => break self.fetch(guard, state).await?,
                 Turn::OnlyRead(error) => match self.verify().await? {
@@ -81,9 +87,10 @@ impl File {
                 Turn::Others(bytes) => {
                     drop(place);
                     board.done(places, bytes);
-                    let _told = board
-                        .because()
-                        .told(format!("another process fetches {}", plan.path));
+                    told.get_or_insert_with(|| {
+                        let reason = format!("another process fetches {}", plan.path);
+                        board.because().told(reason)
+                    });
                     let wait_ms = LOOK_EVERY_MS / 2 + shared.dice.draw() % LOOK_EVERY_MS;
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 }
