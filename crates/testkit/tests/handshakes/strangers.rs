@@ -455,6 +455,10 @@ fn a_flood_of_strangers_is_told_of_once_and_counted() {
     };
     let peer = Agent::new("a");
     agent.trusts_as(id("a"), peer.address(), &[key.fingerprint()]);
+    // Before anybody comes: whose a stranger may be depends on who is trusted when it is told.
+    let mut friend = Agent::new("c");
+    agent.trusts(&friend, &[friend.fingerprint()]);
+    friend.trusts(&agent, &[agent.fingerprint()]);
     let raw = Raw::new();
     for _ in 0..5 {
         let shows = Shows::copied(key.certificate());
@@ -464,9 +468,6 @@ fn a_flood_of_strangers_is_told_of_once_and_counted() {
         }
     }
     agent.stranger();
-    let mut friend = Agent::new("c");
-    agent.trusts(&friend, &[friend.fingerprint()]);
-    friend.trusts(&agent, &[agent.fingerprint()]);
     friend.dial(&id("b")).unwrap();
     let mut strangers = 0;
     agent.hear("a friend", |event| match event {
