@@ -52,9 +52,16 @@ impl Gate {
         }
     }
 
-    /// Forgets the node that stood at the gate, which has been killed there and is dead: another may come.
-    pub fn forget(&mut self) {
-        self.held = None;
+    /// Waits until another node stands at the gate than the one that stood there, which is dead. It stays there.
+    ///
+    /// # Panics
+    ///
+    /// As [`Gate::wait_until_reached`].
+    pub fn wait_for_the_next(&mut self) {
+        // Held until then: whoever has come already would find the pipe ended, and go through.
+        let before = self.held.take();
+        self.wait_until_reached();
+        drop(before);
     }
 
     /// Waits until a node stands at the gate, and lets it through.

@@ -45,8 +45,8 @@ nodes:
     }
     gate.wait_until_reached();
     kill(last_pid(&project, "victim"));
-    gate.forget();
     // The next incarnation comes to the same point.
+    gate.wait_for_the_next();
     gate.open();
     let before = project.ledger("receiver").len();
     project.wait_for_messages("receiver", before + 20);
@@ -208,7 +208,6 @@ nodes:
         node(status, "sender").state == LifeCycle::Draining && status.edges[0].counts.queued == 3
     });
     kill(last_pid(&project, "victim"));
-    gate.forget();
     (project, gate, up)
 }
 
@@ -218,6 +217,7 @@ fn a_receiver_killed_while_its_sender_drains_gets_the_rest_in_its_next_incarnati
         "draining-restart",
         "restart: { policy: on-failure, backoff: 1ms..5ms }",
     );
+    gate.wait_for_the_next();
     gate.open();
     up.wait().expect_code(0);
     let (report, accounts) = project.accounts();

@@ -28,8 +28,8 @@ nodes:
 ",
     );
     let up = project.up();
+    gate.wait_until_reached();
     for death in 1..=3 {
-        gate.wait_until_reached();
         let status = project.wait_until("it holds four, and the rest is queued", |status| {
             let counts = status.edges[0].counts;
             counts.held == 4 && counts.queued == 60 - 4 * u64::from(death)
@@ -41,7 +41,7 @@ nodes:
         );
         assert_eq!(status.edges[0].counts.lost, 4 * u64::from(death - 1));
         kill(receiver.pid);
-        gate.forget();
+        gate.wait_for_the_next();
     }
     gate.open();
     up.wait().expect_code(0);
@@ -74,12 +74,11 @@ nodes:
     let up = project.up();
     gate.wait_until_reached();
     kill(last_pid(&project, "receiver"));
-    gate.forget();
     let status = project.wait_until("the sender waits, and the receiver will start", |status| {
         node(status, "receiver").state == LifeCycle::Backoff && status.edges[0].blocked
     });
     let before = status.edges[0].counts;
-    gate.wait_until_reached();
+    gate.wait_for_the_next();
     let status = project.wait_until("the next incarnation has read", |status| {
         status.edges[0].counts.delivered == before.delivered + 5
     });
@@ -194,6 +193,8 @@ nodes:
 fn messages_of_dead_incarnations_stay_whole_for_as_long_as_they_are_held() {
     // `dataflow-soak` holds them for a minute.
     const HELD: Duration = Duration::from_secs(20);
+    // However slow the machine is: two whose messages are held, and one more.
+    const INCARNATIONS_MIN: usize = 3;
     let project = Project::new("held-old");
     project.flow(
         "
@@ -214,7 +215,7 @@ nodes:
     let began = Instant::now();
     // It keeps ten of the first two incarnations each; the rest comes and goes in memory beside them.
     let mut incarnations = 0;
-    while began.elapsed() < HELD {
+    while began.elapsed() < HELD || incarnations < INCARNATIONS_MIN {
         incarnations += 1;
         let seen = project.ledger("receiver").len();
         project.wait_for_messages("receiver", seen + 400);
@@ -239,7 +240,6 @@ nodes:
     );
     let (report, accounts) = project.accounts();
     assert_eq!(report.outcome, Outcome::Drained);
-    assert!(incarnations > 2);
     assert_eq!(accounts.deaths, incarnations as u64);
     assert_eq!((accounts.lost, accounts.dropped), (0, 0));
 }

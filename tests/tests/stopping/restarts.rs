@@ -38,6 +38,7 @@ nodes:
         receiver.epoch == Epoch(2) && receiver.state == LifeCycle::Running
     });
     assert_eq!(node(&status, "receiver").restarts, 1);
+    gate.wait_for_the_next();
     gate.open();
     up.wait().expect_code(0);
     let all: Vec<u64> = (1..=60).collect();
