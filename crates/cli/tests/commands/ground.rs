@@ -194,7 +194,9 @@ impl PlayedRun {
         let entry = json!({
             "name": name, "run": run, "file": file, "folder": project, "pid": pid,
         });
-        let mut locked = File::create(place.join(format!("{name}.json"))).unwrap();
+        // Under a name that nobody looks at: whoever finds an entry that is not locked removes it.
+        let unseen = place.join(format!("{name}.new"));
+        let mut locked = File::create(&unseen).unwrap();
         flock(&locked, FlockOperation::LockExclusive).unwrap();
         locked.write_all(entry.to_string().as_bytes()).unwrap();
         let folder = project.join(".dataflow/runs").join(&run);
@@ -203,8 +205,10 @@ impl PlayedRun {
             "name": name, "file": file, "started_at_ms": 1, "pid": pid, "nodes": [],
         });
         fs::write(folder.join("run.json"), about.to_string()).unwrap();
+        let listener = UnixListener::bind(place.join(format!("{name}.sock"))).unwrap();
+        fs::rename(unseen, place.join(format!("{name}.json"))).unwrap();
         PlayedRun {
-            listener: UnixListener::bind(place.join(format!("{name}.sock"))).unwrap(),
+            listener,
             folder,
             _entry: locked,
         }

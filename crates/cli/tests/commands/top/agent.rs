@@ -34,6 +34,8 @@ fn json_of_a_dataflow_ends_with_it_and_not_with_the_agent_that_runs_it() {
     assert_eq!(of("agent", &both).unwrap()["at_s"], Value::Null);
     let down = ground.dataflow(["down", "flow"]).output().unwrap();
     assert!(down.status.success(), "{}", said(&down));
+    // It goes on to write until it knows of the end, and would stand still if nobody read.
+    shown.for_each(drop);
     assert_eq!(top.wait(), Some(0));
     up.wait();
 }
