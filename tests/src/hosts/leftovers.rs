@@ -71,11 +71,11 @@ mod tests {
         };
         let mut dead = sleeper(&format!("{}:1", std::process::id()));
         let mut living = sleeper(&owner());
-        // Their environment is theirs once they have begun to run their program.
+        // Their environment is theirs once they have begun to run their program, and a while after they have its name.
         for child in [&dead, &living] {
-            crate::wait_until("it sleeps", || {
-                fs::read_to_string(format!("/proc/{}/comm", child.id()))
-                    .is_ok_and(|name| name.trim() == "sleep")
+            crate::wait_until("it has its environment", || {
+                fs::read_to_string(format!("/proc/{}/environ", child.id()))
+                    .is_ok_and(|variables| variables.contains(OWNER))
             });
         }
         end_leftovers();
