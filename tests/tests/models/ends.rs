@@ -4,7 +4,6 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use dataflow_testkit::hub::Fault;
-use dataflow_tests::wait_until;
 use dataflow_wire::status::Outcome;
 use rustix::process::Signal;
 
@@ -37,14 +36,7 @@ fn world(name: &str) -> World {
 /// Waits until half of the file has been sent, and some of it is on the disk.
 fn wait_until_half_has_come(world: &World) {
     world.wait_until_silent(WEIGHTS, 0);
-    let partial = world.cached("acme/tiny").join(".dataflow/partial");
-    wait_until("some of it is written", || {
-        let Ok(entries) = std::fs::read_dir(&partial) else {
-            return false;
-        };
-        let facts = entries.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
-        facts.map(|facts| facts.len()).max() >= Some(WRITTEN_MIN)
-    });
+    world.wait_until_written("acme/tiny", WRITTEN_MIN);
 }
 
 /// The next `up` goes on where the one before was, and gets it right.

@@ -56,6 +56,7 @@ nodes:
     world.wait_until_sent(WEIGHTS, 0, SIZE as u64 / 4);
     // It stays as far as it is until the first one has gone.
     world.hub.throttle(Some(1));
+    world.wait_until_written("acme/tiny", 1);
     let second = other.up();
     other.wait_until("the other one waits for it", |status| {
         node(status, "reader").state == LifeCycle::Downloading

@@ -95,16 +95,22 @@ fn an_update_says_from_where_to_where_a_model_has_moved() {
 #[test]
 fn programs_are_told_how_far_a_download_is_and_how_it_ends() {
     let world = World::new("pull-json", [model("acme/tiny", SIZE)]);
-    world.hub.throttle(Some(SIZE as u64 / 2));
-    let ended = world.pull("acme/tiny").arg("--json").run().expect_code(0);
-    assert_eq!(ended.error(), "");
-    let events: Vec<Value> = ended.output().lines().map(json).collect();
-    let (last, before) = events.split_last().unwrap();
+    world.hub.throttle(Some(SIZE as u64 / 8));
     let comes_on =
         |event: &&Value| event["event"] == "model" && event["view"]["state"] == "fetching";
     let done = |event: &Value| event["view"]["bytes_done"].as_u64().unwrap();
+    let pull = world.pull("acme/tiny").arg("--json").start();
+    // It is told once a second: the rest waits until it has been.
+    pull.wait_for_line_in_which("some of it has come", |line| {
+        let event = json(line);
+        comes_on(&&event) && done(&event) > 0
+    });
+    world.hub.throttle(None);
+    let ended = pull.wait().expect_code(0);
+    assert_eq!(ended.error(), "");
+    let events: Vec<Value> = ended.output().lines().map(json).collect();
+    let (last, before) = events.split_last().unwrap();
     let fetching: Vec<u64> = before.iter().filter(comes_on).map(done).collect();
-    assert!(fetching.iter().any(|done| *done > 0), "{before:#?}");
     assert!(fetching.is_sorted(), "{fetching:?}");
     assert_eq!(last["event"], "ended");
     let view = &last["models"][0]["view"];

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use dataflow_testkit::hub::{FakeHub, Repository, Request, Stage};
-use dataflow_tests::{Command, PATIENCE, Project, Random, Running};
+use dataflow_tests::{Command, PATIENCE, Project, Random, Running, wait_until};
 
 /// A project whose commands ask a fake Hub, and whose cache is its own.
 #[derive(Debug)]
@@ -64,6 +64,23 @@ impl World {
             "never: {place} bytes of {path} are sent; there are {:#?}",
             self.hub.transfers(path)
         );
+    }
+
+    /// Waits until so much of a file of a repository that comes is on the disk.
+    ///
+    /// # Panics
+    ///
+    /// When it never is.
+    #[track_caller]
+    pub(crate) fn wait_until_written(&self, repo: &str, bytes_min: u64) {
+        let partial = self.cached(repo).join(".dataflow/partial");
+        wait_until("some of it is written", || {
+            let Ok(entries) = std::fs::read_dir(&partial) else {
+                return false;
+            };
+            let facts = entries.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
+            facts.map(|facts| facts.len()).max() >= Some(bytes_min)
+        });
     }
 
     /// Waits until transfer number `number` of a file is silent in the middle, as a script has it.
