@@ -1,5 +1,6 @@
 //! `up`, `ps` and `down` as programs read them.
 
+use dataflow_ids::LifeCycle;
 use dataflow_tests::Project;
 use serde_json::Value;
 
@@ -21,7 +22,11 @@ fn ps_lists_nodes_and_edges_for_people_and_for_programs() {
     project.flow(FLOW);
     assert_eq!(project.ps(), []);
     let up = project.up();
-    project.record("receiver").wait_for("input");
+    // A sender says so of itself when its message may have been received already.
+    project.wait_until("both run", |status| {
+        let mut nodes = status.nodes.iter();
+        nodes.all(|node| node.state == LifeCycle::Running)
+    });
     let said = project.dataflow(["ps"]).run().expect_code(0);
     let said = said
         .expect_line(&["ps", &up.pid().to_string()])

@@ -55,13 +55,16 @@ fn start(name: &str) -> Shown {
         project,
     };
     let line = format!("dataflow_messages_released_total {COUNT}");
-    wait_until("all messages are counted, and the processes read", || {
+    // What a header says is heard apart from what a node says of itself.
+    let running = "dataflow_nodes{state=\"running\"} 2";
+    wait_until("all is counted, the processes read, and both run", || {
         let (_, page) = get(shown.address, "/metrics", OPENMETRICS);
         let is_read = |line: &str| {
             let memory = line.strip_prefix("dataflow_node_memory_bytes ");
             memory.is_some_and(|memory| memory != "0")
         };
-        page.lines().any(|said| said == line) && page.lines().any(is_read)
+        let says = |wanted: &str| page.lines().any(|said| said == wanted);
+        says(&line) && says(running) && page.lines().any(is_read)
     });
     shown
 }
