@@ -1,7 +1,7 @@
 //! Only a person kills: `down --force`, a second Ctrl-C, and a time that a person has set.
 
 use dataflow_ids::{End, Forcer};
-use dataflow_tests::{Finished, Project, Running, node_report};
+use dataflow_tests::{Finished, Project, Running, node, node_report};
 use dataflow_wire::status::Outcome;
 
 /// A dataflow with a node that never answers a stop, and one that does.
@@ -30,6 +30,13 @@ fn up(project: &Project) -> Running {
     up
 }
 
+/// Waits until the sender has heard of the stop, and has ended by itself.
+fn wait_for_the_sender(project: &Project) {
+    project.wait_until("the process of the sender has ended", |status| {
+        node(status, "sender").pid.is_none()
+    });
+}
+
 fn assert_forced(project: &Project, ended: Finished, by: Forcer) {
     ended
         .expect_code(3)
@@ -54,6 +61,7 @@ fn a_node_that_ignores_the_stop_is_waited_for_until_a_person_forces_it() {
         "waiting for stubborn",
         "has 3 messages of sender/out to read",
     ]);
+    wait_for_the_sender(&project);
     let mut waiting = waiting;
     assert!(!waiting.has_ended());
     project
@@ -127,6 +135,7 @@ fn a_second_interrupt_forces() {
     let up = up(&project);
     up.interrupt();
     up.wait_for_line(&["waiting for stubborn"]);
+    wait_for_the_sender(&project);
     up.interrupt();
     assert_forced(&project, up.wait(), Forcer::SecondInterrupt);
 }
@@ -136,13 +145,13 @@ fn down_with_a_time_forces_after_that_time() {
     let project = stubborn("force-after");
     let up = up(&project);
     project
-        .dataflow(["down", "--force-after", "1s"])
+        .dataflow(["down", "--force-after", "3s"])
         .run()
         .expect_code(3);
     let ended = up.wait();
     let report = project.report();
     let took = report.stop_took.expect("it was stopped");
-    assert!(took.as_millis() >= 1000, "forced too early: {took:?}");
+    assert!(took.as_secs() >= 3, "forced too early: {took:?}");
     assert_forced(&project, ended, Forcer::ForceAfter);
 }
 
@@ -152,7 +161,7 @@ fn the_environment_can_set_the_time_too() {
     let up = project
         .dataflow(["up"])
         .arg(project.file())
-        .env("DATAFLOW_FORCE_AFTER", "1s")
+        .env("DATAFLOW_FORCE_AFTER", "3s")
         .start();
     project.record("stubborn").wait_for("ready");
     project.record("sender").wait_for("sent 3");

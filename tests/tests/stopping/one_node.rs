@@ -2,7 +2,7 @@
 
 use dataflow_ids::{End, Epoch, Forcer, LifeCycle};
 use dataflow_tests::{Project, node, node_report};
-use dataflow_wire::status::Outcome;
+use dataflow_wire::status::{DataflowStatus, Outcome};
 
 /// A receiver that stands at a gate with its second message in hand, and a sender that waits for room.
 const BLOCKED: &str = "
@@ -17,6 +17,12 @@ nodes:
     inputs: { in: { source: sender/out, queue_policy: block, queue_size: 8 } }
 ";
 
+fn wait_until_blocked(project: &Project) -> DataflowStatus {
+    project.wait_until("the sender waits for room", |status| {
+        status.edges[0].blocked
+    })
+}
+
 #[test]
 fn a_restarted_node_ends_with_what_it_has_in_hand_and_the_next_goes_on_with_the_queue() {
     let project = Project::new("restart-node");
@@ -24,6 +30,7 @@ fn a_restarted_node_ends_with_what_it_has_in_hand_and_the_next_goes_on_with_the_
     project.flow(BLOCKED);
     let up = project.up();
     gate.wait_until_reached();
+    wait_until_blocked(&project);
     let restart = project.dataflow(["restart", "receiver"]).start();
     restart.wait_for_line(&[
         "waiting for receiver",
@@ -62,25 +69,23 @@ fn a_parked_node_keeps_its_queue_and_its_edges_until_it_is_started_again() {
     project.flow(BLOCKED);
     let up = project.up();
     gate.wait_until_reached();
-    project.wait_until("the sender waits for room", |status| {
-        status.edges[0].blocked
-    });
+    wait_until_blocked(&project);
     let stop = project.dataflow(["stop", "receiver"]).start();
-    // Else it might go through its whole queue, and return, before it is told.
-    project.wait_until("the receiver is told to stop", |status| {
-        node(status, "receiver").state == LifeCycle::Stopping
-    });
+    // Else it might go through its whole queue, and return, before it is told: its library has answered, so it knows of
+    // the stop that was sent before the question.
+    stop.wait_for_line(&["waiting for receiver", "in user code for"]);
     gate.open();
     stop.wait()
         .expect_code(0)
         .expect_line(&["receiver is parked"]);
-    let status = project.ps().remove(0);
+    // The end of its receiver has woken it for a moment.
+    let status = wait_until_blocked(&project);
     assert_eq!(node(&status, "receiver").state, LifeCycle::Parked);
     assert_eq!(node(&status, "receiver").pid, None);
     assert_eq!(node(&status, "receiver").epoch, Epoch(1));
     let counts = status.edges[0].counts;
     assert_eq!((counts.queued, counts.held, counts.lost), (8, 0, 0));
-    assert!(status.edges[0].blocked && !status.edges[0].closed);
+    assert!(!status.edges[0].closed);
     // Once more changes nothing.
     project
         .dataflow(["stop", "receiver"])
@@ -136,12 +141,13 @@ nodes:
 #[test]
 fn a_python_node_is_restarted_between_two_messages() {
     let project = Project::new("restart-python");
+    let mut gate = project.gate("gate");
     project.flow(
         "
 nodes:
   - id: sender
     path: RUST_NODE
-    args: [send, count=300, every_ms=5, bytes=5000]
+    args: [send, count=300, every_ms=5, bytes=5000, gate=GATES/gate, gate_at=200]
     outputs: [out]
   - id: receiver
     path: NODES/receive.py
@@ -158,6 +164,8 @@ nodes:
             .run()
             .expect_code(0);
     }
+    // However long the restarts take, it is there for both of them.
+    gate.open();
     up.wait().expect_code(0);
     let record = project.record("receiver");
     let all: Vec<u64> = (1..=300).collect();
@@ -225,6 +233,7 @@ fn a_stop_of_the_dataflow_wins_over_a_restart() {
     project.flow(BLOCKED);
     let up = project.up();
     gate.wait_until_reached();
+    wait_until_blocked(&project);
     let restart = project.dataflow(["restart", "receiver"]).start();
     restart.wait_for_line(&["waiting for receiver"]);
     let down = project.dataflow(["down"]).start();

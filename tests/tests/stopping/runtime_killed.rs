@@ -30,8 +30,7 @@ nodes:
     let up = project.up();
     project.record("stuck").wait_for("holding");
     project.record("stubborn").wait_for("ready");
-    let before = project.processes();
-    assert!(before.len() >= 5, "{before:#?}");
+    wait_until("all have been started", || project.processes().len() >= 5);
 
     up.signal(Signal::KILL);
     let took = project.wait_until_no_process();
