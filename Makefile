@@ -8,6 +8,8 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 # Nodes written in Python run in the project's environment, also from YAML files elsewhere (tests).
 export VIRTUAL_ENV := $(CURDIR)/.venv
+# A registry of crates that is slow for a moment is asked again, for longer than by default.
+export CARGO_NET_RETRY ?= 10
 # Our own work tree is the last place where Python should leave byte code.
 export PYTHONDONTWRITEBYTECODE := 1
 
