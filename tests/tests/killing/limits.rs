@@ -79,7 +79,8 @@ nodes:
     outputs: [o0]
   - id: neighbour
     path: LEDGER_NODE
-    args: [sink]
+    # It keeps some, so that the next ones lie in other memory, however soon the receiver is done with them.
+    args: [sink, hold=2]
     inputs:
       i0: {{ source: other/o0, queue_policy: block }}
       i1: {{ source: sender/o0, queue_policy: block }}
