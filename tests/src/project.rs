@@ -269,9 +269,22 @@ impl Project {
         self.dataflow(["down"]).run()
     }
 
-    /// What `ps` shows: every dataflow of this project that runs.
+    /// What `ps` shows: every dataflow of this project that runs. It gives up on one after two seconds, and a machine may
+    /// stand still for as long: then it is asked again.
+    ///
+    /// # Panics
+    ///
+    /// When it fails otherwise, or each time.
     pub fn ps(&self) -> Vec<DataflowStatus> {
-        let shown = self.dataflow(["ps", "--json"]).run().expect_code(0);
+        let deadline = Instant::now() + PATIENCE;
+        let shown = loop {
+            let shown = self.dataflow(["ps", "--json"]).run();
+            let is_silent = shown.output().contains("\"it said nothing for ");
+            if shown.code() == Some(0) || !is_silent || Instant::now() >= deadline {
+                break shown.expect_code(0);
+            }
+            println!("asked again: {shown}");
+        };
         let statuses: Vec<DataflowStatus> = report::read(&shown.output());
         let mut runs = self.runs.borrow_mut();
         runs.extend(statuses.iter().map(|status| status.run.clone()));
