@@ -29,11 +29,15 @@ fn serve(
             let path = head.split(' ').nth(1).unwrap_or("").to_owned();
             let (headers, body) = answer(&endpoint, &path);
             let length = body.len();
+            // Told before the answer: whoever has the last one may look at once.
+            if told.send(path).is_err() {
+                return;
+            }
             let written = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
             );
-            if written.is_err() || told.send(path).is_err() {
+            if written.is_err() {
                 return;
             }
         }
