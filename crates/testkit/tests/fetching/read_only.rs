@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use dataflow_testkit::hub::FakeHub;
+use dataflow_testkit::hub::{FakeHub, Fault};
 use rustix::fs::FallocateFlags;
 
 use crate::support::{Site, content, detector, order, read};
@@ -73,8 +74,7 @@ fn there_a_cache_may_only_be_read() {
 
 #[test]
 fn a_disk_that_fills_up_while_a_file_comes_is_said_and_what_has_come_stays() {
-    let hub = FakeHub::start([detector(LARGE)]).unwrap();
-    hub.throttle(Some(1_000_000));
+    let hub = FakeHub::start([]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mount = "mount -t tmpfs -o size=4m none \"$1\" && shift";
     mounted(
@@ -88,15 +88,27 @@ fn a_disk_that_fills_up_while_a_file_comes_is_said_and_what_has_come_stays() {
 #[test]
 #[ignore = "what the test above starts"]
 fn there_a_disk_fills_up() {
-    let site = site();
+    let repository = detector(LARGE);
+    let hash = repository.hash(FILE).unwrap();
+    // A Hub of our own, which is silent in the middle until the disk is full, however late that is.
+    let hub = FakeHub::start([repository]).unwrap();
+    hub.script(
+        FILE,
+        1,
+        Fault::Stall {
+            after_bytes: 600_000,
+        },
+    );
+    let mut site = site();
+    site.settings.endpoint = hub.endpoint();
+    site.limits.stall = Duration::from_secs(3600);
     let mut fetch = site.begin(order());
     fetch.wait_for(|progress| progress.files.iter().any(|file| file.done_bytes > 200_000));
     let partial = site
         .settings
         .cache
-        .join("models--acme--tiny-detector/.dataflow/partial");
-    let partial = std::fs::read_dir(partial).unwrap().next().unwrap().unwrap();
-    let partial = partial.path();
+        .join("models--acme--tiny-detector/.dataflow/partial")
+        .join(hash);
     // The room that was kept for it is lost, as on a file system that keeps none.
     let file = std::fs::File::options().write(true).open(&partial).unwrap();
     let (half, flags) = (
@@ -106,6 +118,7 @@ fn there_a_disk_fills_up() {
     rustix::fs::fallocate(file.as_fd(), flags, half, LARGE as u64 - half).unwrap();
     let mut other = std::fs::File::create(site.settings.cache.join("other")).unwrap();
     while other.write_all(&[1; 4096]).is_ok() {}
+    hub.release();
     let error = fetch.end().unwrap_err();
     assert_eq!(error.code(), "no-space", "{error}");
     let come = std::fs::read(&partial).unwrap();
