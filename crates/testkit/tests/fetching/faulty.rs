@@ -9,6 +9,10 @@ use crate::support::{Site, content, detector, order, read};
 
 const LARGE: usize = 2_000_000;
 const FILE: &str = "model.safetensors";
+/// So long a line may say nothing.
+const SILENCE: Duration = Duration::from_secs(2);
+/// Less than whoever asks to be left alone asks for, and more than all else takes.
+const SOON: Duration = Duration::from_secs(300);
 
 fn site() -> (FakeHub, Site) {
     let hub = FakeHub::start([detector(LARGE)]).unwrap();
@@ -64,7 +68,8 @@ fn a_line_that_breaks_at_the_same_place_each_time_is_given_up() {
 
 #[test]
 fn a_line_that_says_nothing_in_the_middle_is_left_and_gone_on_from() {
-    let (hub, site) = site();
+    let (hub, mut site) = site();
+    site.limits.stall = SILENCE;
     hub.script(
         FILE,
         1,
@@ -78,7 +83,8 @@ fn a_line_that_says_nothing_in_the_middle_is_left_and_gone_on_from() {
 
 #[test]
 fn a_slow_line_is_no_dead_one() {
-    let (hub, site) = site();
+    let (hub, mut site) = site();
+    site.limits.stall = SILENCE;
     // All of it takes twice as long as a silence may last, and each piece a quarter of that: the machine may be late by a
     // second and a half.
     let drip = Fault::Drip {
@@ -126,7 +132,7 @@ fn a_server_that_asks_to_wait_for_long_is_named_with_the_time() {
         };
         let wait = until.duration_since(SystemTime::now()).unwrap();
         assert!((590..=600).contains(&wait.as_secs()), "{wait:?}");
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < SOON);
     }
 }
 
