@@ -343,11 +343,9 @@ fn a_hub_ends_at_once_whoever_waits_for_it() {
     clients.push(TcpStream::connect(host).unwrap());
     let begun = Instant::now();
     drop(hub);
-    assert!(
-        begun.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        begun.elapsed()
-    );
+    let took = begun.elapsed();
+    // Who waited for one of them would wait for an hour at least.
+    assert!(took < Duration::from_secs(300), "{took:?}");
     for mut client in clients {
         // It may end in any way, but it ends.
         let _ = client.read_to_end(&mut Vec::new());
