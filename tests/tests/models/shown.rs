@@ -164,7 +164,7 @@ fn a_terminal_has_bars_and_an_interrupt_ends_a_pull_at_once_and_keeps_what_came(
 fn bars_below_a_running_dataflow_tear_no_line_of_a_node() {
     let world = World::new("bars-and-lines", [model("acme/tiny", SIZE)]);
     world.flow(FLOW);
-    world.hub.throttle(Some(SIZE as u64 / 4));
+    world.hub.throttle(Some(SIZE as u64 / 20));
     let mut terminal = world.up_at_terminal(&world.file());
     terminal.wait_for(WEIGHTS);
     terminal.wait_for("tick 20");
@@ -206,8 +206,11 @@ fn without_sequences(text: &str) -> String {
 fn without_a_terminal_an_up_says_a_line_now_and_then() {
     let world = World::new("lines-of-models", [model("acme/tiny", SIZE)]);
     world.flow(FLOW);
+    // Of one that is there before anybody looks, only that is said.
+    world.hub.throttle(Some(SIZE as u64 / 20));
     let up = world.up();
     up.wait_for_line(&["model tiny: commit ", "has 2 files, 4.2 MB"]);
+    world.hub.throttle(None);
     up.wait_for_line(&["model tiny: ready, 2 files"]);
     up.wait_for_line(&["reader", "is here"]);
     up.interrupt();
