@@ -130,6 +130,17 @@ impl Started {
         });
     }
 
+    /// Waits until all of these were said, whichever of them first.
+    pub(super) fn wait_for_lines(&self, wanted: &[&str]) {
+        let mut missing = wanted.to_vec();
+        self.wait(|event| {
+            if let RunEvent::Log { line, .. } = event {
+                missing.retain(|wanted| wanted != line);
+            }
+            missing.is_empty().then_some(())
+        });
+    }
+
     pub(super) fn report(self) -> Report {
         self.wait(|event| match event {
             RunEvent::Ended(report) => Some((**report).clone()),

@@ -41,8 +41,7 @@ fn node(known: &Statistics, name: &str) -> (LifeCycle, u64, Option<u32>) {
 fn who_watches_a_run_sees_its_nodes_live_and_end_and_knows_in_the_end_what_the_report_says() {
     let project = project();
     let run = project.start(FLOW);
-    run.wait_for_line("up");
-    run.wait_for_line("lives again");
+    run.wait_for_lines(&["up", "lives again"]);
     let found = &project.found()[0];
     let mut watcher = Watcher::of_run(found, OFTEN, Box::new(|_| {})).unwrap();
     let mut revision = 0;
