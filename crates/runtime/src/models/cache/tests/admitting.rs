@@ -8,6 +8,7 @@ use dataflow_ids::RepoKind;
 use tempfile::TempDir;
 
 use super::super::*;
+use crate::models::ModelError;
 
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -40,6 +41,16 @@ pub(super) fn lock(repo: &RepoCache, plan: &FilePlan) -> BlobGuard {
         std::thread::yield_now();
     }
     panic!("somebody holds the lock");
+}
+
+/// Removes something whose locks we have let go of: as `lock`.
+pub(super) fn as_soon_as_free<T>(remove: impl Fn() -> Result<T, ModelError>) -> T {
+    loop {
+        match remove() {
+            Err(ModelError::InUse { .. }) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
 }
 
 /// Everything that a fetch does, without the network.
@@ -135,6 +146,8 @@ fn room_that_a_killed_process_has_kept_is_taken_back_and_that_of_a_living_one_is
         return;
     }
     let _guard = lock(&repo, &living);
+    // Nobody has it.
+    drop(lock(&repo, &killed));
     drop(repo.reserve(&[any(3)]).unwrap());
     assert_eq!(taken(&living), (4, SIZE));
     let (length, room) = taken(&killed);

@@ -11,8 +11,7 @@ use dataflow_ids::RepoKind;
 
 use super::super::steps::{count_steps, die_at_step};
 use super::super::*;
-use super::admitting::{COMMIT, fetch, lock, plan};
-use crate::models::ModelError;
+use super::admitting::{COMMIT, as_soon_as_free, fetch, lock, plan};
 
 /// Tells a process of this test where to work and at which step to die.
 const ORDER: &str = "DATAFLOW_TEST_DIE_AT_STEP";
@@ -96,16 +95,6 @@ fn worker() {
         "remove-commit" => drop(as_soon_as_free(|| repo.remove_revision("main"))),
         "remove" => drop(as_soon_as_free(|| repo.remove())),
         what => panic!("{what}"),
-    }
-}
-
-/// As `lock` in the other tests.
-fn as_soon_as_free<T>(remove: impl Fn() -> Result<T, ModelError>) -> T {
-    loop {
-        match remove() {
-            Err(ModelError::InUse { .. }) => std::thread::yield_now(),
-            done => return done.unwrap(),
-        }
     }
 }
 

@@ -90,6 +90,8 @@ fn verifying_finds_each_wrong_file_moves_it_away_and_marks_the_right_ones() {
     fs::write(repo.snapshot(COMMIT).join("copied"), "by who knows whom").unwrap();
     fs::write(repo.folder().join("blobs/what-is-this"), "").unwrap();
 
+    // What is wrong is moved away when nobody has its lock.
+    drop(lock(&repo, &wrong));
     let mut seen = Vec::new();
     let checked = repo
         .verify(&mut |progress| {

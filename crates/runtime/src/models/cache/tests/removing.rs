@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use dataflow_ids::RepoKind;
 
 use super::super::*;
-use super::admitting::{COMMIT, cache, fetch, lock, plan};
+use super::admitting::{COMMIT, as_soon_as_free, cache, fetch, lock, plan};
 
 const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffff";
 
@@ -22,7 +22,7 @@ fn removing_a_commit_keeps_what_another_one_uses() {
     repo.write_ref("other", OTHER).unwrap();
 
     assert_eq!(repo.remove_revision("nobody").unwrap(), None);
-    let removed = repo.remove_revision("v1").unwrap();
+    let removed = as_soon_as_free(|| repo.remove_revision("v1"));
     let expected = Removed {
         commits: vec![COMMIT.to_owned()],
         files: 1,
@@ -39,7 +39,7 @@ fn removing_a_commit_keeps_what_another_one_uses() {
     assert_eq!(repo.resolve_ref("other").unwrap().as_deref(), Some(OTHER));
     assert_eq!(repo.remove_revision(COMMIT).unwrap(), None);
 
-    let removed = repo.remove().unwrap().unwrap();
+    let removed = as_soon_as_free(|| repo.remove()).unwrap();
     assert_eq!((removed.files, removed.freed_bytes), (1, 5));
     assert!(!repo.folder().exists());
     assert_eq!(repo.remove().unwrap(), None);
@@ -60,7 +60,7 @@ fn nothing_is_removed_while_somebody_fetches() {
         b"12345"
     );
     // A commit that does not have that file is nobody's.
-    repo.remove_revision("main").unwrap().unwrap();
+    as_soon_as_free(|| repo.remove_revision("main")).unwrap();
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn no_name_leads_out_of_the_cache() {
     repo.remove().unwrap_err();
     fs::remove_file(whole.join("refs")).unwrap();
     fs::remove_file(whole.join("trees")).unwrap();
-    repo.remove().unwrap().unwrap();
+    as_soon_as_free(|| repo.remove()).unwrap();
     assert!(!whole.exists());
     assert!(
         outside
