@@ -318,8 +318,10 @@ fn two_agents_find_each_other_and_the_one_that_is_left_says_why_and_what_to_do()
         let shown = said(&one.dataflow(["peers"]).output().unwrap());
         shown.contains("●  b     healthy") && shown.contains("all well")
     });
-    let drawn = said(&two.dataflow(["graph", "--peers"]).output().unwrap());
-    assert!(drawn.contains("  |---> a  "), "{drawn}");
+    wait_until("the other one draws it", || {
+        let drawn = two.dataflow(["graph", "--peers"]).output().unwrap();
+        said(&drawn).contains("  |---> a  ")
+    });
     b.process.signal(Signal::KILL);
     a.peer_becomes("unreachable");
     let output = one.dataflow(["peers", "--json"]).output().unwrap();
