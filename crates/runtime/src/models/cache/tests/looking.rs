@@ -140,7 +140,14 @@ fn a_wrong_file_stays_where_it_is_while_somebody_holds_its_lock() {
     let (_folder, repo) = cache();
     let wrong = plan("x", b"12345");
     fetch(&repo, &wrong, b"12345");
-    fs::write(repo.blob_path(wrong.hash), b"54321").unwrap();
+    // Within one tick of the clock that files are stamped with: it looks as it did.
+    let blob = fs::File::options()
+        .write(true)
+        .open(repo.blob_path(wrong.hash))
+        .unwrap();
+    let stamp = blob.metadata().unwrap().modified().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&blob, b"54321", 0).unwrap();
+    blob.set_modified(stamp).unwrap();
     let guard = lock(&repo, &wrong);
     let checked = repo.verify(&mut go_on).unwrap();
     let kept_aside = match &checked[0].verdict {
@@ -149,7 +156,7 @@ fn a_wrong_file_stays_where_it_is_while_somebody_holds_its_lock() {
     };
     assert_eq!(*kept_aside, None);
     drop(guard);
-    // It is not used meanwhile, all the same: what it is marked as it is no more.
+    // It is not used meanwhile, all the same: nothing says of it any more that it is right.
     assert!(matches!(
         repo.blob(&wrong).unwrap(),
         BlobState::Unverified { .. }
