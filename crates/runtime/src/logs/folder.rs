@@ -150,7 +150,12 @@ impl RunFolder {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(refused("write", &ignore))?;
         }
-        let mut at_ms = to_ms(system_time());
+        // Above all that are there: the name of one that was removed is not given again, however many begin within a
+        // millisecond, and whatever happens to the clock.
+        let newest = newest_number(&place, name).map_err(refused("read", &place))?;
+        let mut at_ms = newest
+            .map_or(0, |at_ms| at_ms + 1)
+            .max(to_ms(system_time()));
         loop {
             let run = format!("{name}-{at_ms}");
             let path = place.join(&run);
@@ -189,7 +194,9 @@ impl RunFolder {
             nodes,
         };
         write_json(&self.path.join("run.json"), &about)?;
-        for old in runs(folder, Some(name))?.into_iter().skip(RUNS_KEPT) {
+        let runs = runs(folder, Some(name))?.into_iter();
+        // By a clock that was set back, this one may seem to be old.
+        for old in runs.skip(RUNS_KEPT).filter(|old| old.folder != self.path) {
             // An old run that cannot be removed is no reason not to run.
             if let Err(error) = fs::remove_dir_all(&old.folder) {
                 tracing::warn!(run = %old.run, %error, "old run not removed");
@@ -202,6 +209,20 @@ impl RunFolder {
     pub(crate) fn abandon(self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// The highest number in the names of a dataflow's runs. One that is no moment is none.
+fn newest_number(place: &Path, name: &DataflowName) -> io::Result<Option<u64>> {
+    let mut newest = None;
+    for entry in fs::read_dir(place)? {
+        let run = entry?.file_name();
+        let number = run
+            .to_str()
+            .and_then(|run| run.strip_prefix(name.as_str())?.strip_prefix('-'))
+            .and_then(|number| number.parse::<u64>().ok());
+        newest = newest.max(number.filter(|number| *number < u64::MAX / 2));
+    }
+    Ok(newest)
 }
 
 /// Writes the report of a run into its folder.
@@ -255,6 +276,19 @@ mod tests {
         assert!(!begun[2].path().exists() && begun[3].path().exists());
         assert_eq!(runs(place.path(), Some(&b)).unwrap().len(), 1);
         assert_eq!(runs(place.path(), None).unwrap().len(), RUNS_KEPT + 1);
+    }
+
+    #[test]
+    fn the_name_of_a_run_that_was_removed_is_not_given_again() {
+        let place = tempfile::tempdir().unwrap();
+        let name = DataflowName::new("a").unwrap();
+        // As after many that have begun within a millisecond: the newest name is ahead of the clock.
+        let ahead = to_ms(system_time()) + 3_600_000;
+        for other in [format!("a-{ahead}"), "a-b-1".to_owned(), "a-x".to_owned()] {
+            fs::create_dir_all(runs_folder(place.path()).join(other)).unwrap();
+        }
+        let run = RunFolder::create(place.path(), &name).unwrap();
+        assert_eq!(run.run(), format!("a-{}", ahead + 1));
     }
 
     #[test]
