@@ -41,6 +41,16 @@ pub enum Rule {
     LateChangeCounts,
     /// That changes of a node's state are missing before the one that was told is not seen.
     GapIsNotSeen,
+    /// That a delta of statistics is missing before the one that was told is not seen.
+    MissedDeltaIsNotSeen,
+    /// A row of a delta is taken whatever it is older than.
+    AnyRowBelongs,
+    /// What has gone at another keeper counts again with each word of it.
+    GoneCountsAgain,
+    /// A keeper that has ended counts once more.
+    EndedKeeperCounts,
+    /// Nodes whose names came too late are in no group.
+    LateNamesAreLost,
     /// An edge does not know what its nodes have counted on it.
     EdgesForgetWhatTheyCount,
     /// What a member has counted is not kept when it goes.

@@ -55,7 +55,12 @@ fn look_for(rule: Rule) -> &'static str {
         | Rule::CountersGoWithTheirMember
         | Rule::MomentsGoBack
         | Rule::LateChangeCounts
-        | Rule::GapIsNotSeen => panic!("{rule:?} is found by the histories of core::stats"),
+        | Rule::GapIsNotSeen
+        | Rule::MissedDeltaIsNotSeen
+        | Rule::AnyRowBelongs
+        | Rule::GoneCountsAgain
+        | Rule::EndedKeeperCounts
+        | Rule::LateNamesAreLost => panic!("{rule:?} is found by the histories of core::stats"),
     }
 }
 

@@ -9,8 +9,10 @@ use dataflow_ids::stats::{
 };
 
 use super::groups::key_of;
+use super::misplaced::{Marked, Misplaced, Span, belong, epoch_stays};
 use super::rows::Run;
 use super::snapshot::Snapshot;
+use crate::broken::{Rule, is_broken};
 
 /// A delta does not follow on what is known: the whole has to be asked for again. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum Gap {
     /// It is of another keeper: whoever kept them has begun anew.
     #[error("a delta is of another keeper than what is known: ask for the whole")]
     AnotherKeeper,
+    /// A row in it is older than what is known, or belongs into another delta.
+    #[error("a row of a delta does not belong to it ({0}): ask for the whole")]
+    Misplaced(#[from] Misplaced),
 }
 
 impl Snapshot {
@@ -116,12 +121,19 @@ fn run_since(delta: &mut Delta, before: &Run, after: &Run) {
     );
 }
 
+/// What goes with a delta.
+struct Gone<'d> {
+    runs: BTreeSet<RunNumber>,
+    nodes: BTreeSet<&'d NodeKey>,
+    edges: BTreeSet<&'d EdgeKey>,
+}
+
 /// Makes of what is known what it is after a delta. One that leads nowhere new changes nothing, so one may come twice, or
 /// late. What is known is then what a snapshot of that revision says, byte for byte.
 ///
 /// # Errors
 ///
-/// [`Gap`] when the delta does not follow on what is known.
+/// [`Gap`] when the delta does not follow on what is known, or a row in it does not. Nothing has changed then.
 pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
     if delta.keeper != known.keeper {
         return Err(Gap::AnotherKeeper);
@@ -135,32 +147,35 @@ pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
         return Ok(());
     }
     // One that begins earlier does not say what has come since then and gone again.
-    if delta.from != known.revision {
+    if delta.from != known.revision && !is_broken(Rule::MissedDeltaIsNotSeen) {
         return Err(Gap::Missed {
             from: delta.from,
             known: known.revision,
         });
     }
+    let gone = Gone {
+        runs: delta.dataflows_gone.iter().copied().collect(),
+        nodes: delta.nodes_gone.iter().collect(),
+        edges: delta.edges_gone.iter().collect(),
+    };
+    rows_belong(known, delta, &gone)?;
     known.revision = delta.to;
     known.at_ns = delta.at_ns;
     if let Some(total) = &delta.total {
         known.total = **total;
     }
-    let runs_gone: BTreeSet<_> = delta.dataflows_gone.iter().copied().collect();
-    if !runs_gone.is_empty() {
+    if !gone.runs.is_empty() {
         known
             .dataflows
-            .retain(|row| !runs_gone.contains(&row.number));
-        known.nodes.retain(|row| !runs_gone.contains(&row.key.run));
-        known.edges.retain(|row| !runs_gone.contains(&row.key.run));
+            .retain(|row| !gone.runs.contains(&row.number));
+        known.nodes.retain(|row| !gone.runs.contains(&row.key.run));
+        known.edges.retain(|row| !gone.runs.contains(&row.key.run));
     }
-    if !delta.nodes_gone.is_empty() {
-        let gone: BTreeSet<_> = delta.nodes_gone.iter().collect();
-        known.nodes.retain(|row| !gone.contains(&row.key));
+    if !gone.nodes.is_empty() {
+        known.nodes.retain(|row| !gone.nodes.contains(&row.key));
     }
-    if !delta.edges_gone.is_empty() {
-        let gone: BTreeSet<_> = delta.edges_gone.iter().collect();
-        known.edges.retain(|row| !gone.contains(&row.key));
+    if !gone.edges.is_empty() {
+        known.edges.retain(|row| !gone.edges.contains(&row.key));
     }
     put(&mut known.dataflows, &delta.dataflows);
     put(&mut known.groups, &delta.groups);
@@ -178,6 +193,53 @@ pub fn apply(known: &mut Statistics, delta: &Delta) -> Result<(), Gap> {
     known.pool = delta.pool.or(known.pool);
     known.audit = delta.audit.unwrap_or(known.audit);
     Ok(())
+}
+
+/// Whether each row is what becomes of one that is known, or of a member that has come since.
+fn rows_belong(known: &Statistics, delta: &Delta, gone: &Gone<'_>) -> Result<(), Misplaced> {
+    let span = Span {
+        from: delta.from,
+        to: delta.to,
+    };
+    let has_run = |run: RunNumber| {
+        let is_among = |rows: &[DataflowRow]| rows.binary_search_by_key(&run, |row| row.number);
+        is_among(&delta.dataflows).is_ok()
+            || (is_among(&known.dataflows).is_ok() && !gone.runs.contains(&run))
+    };
+    let mut before = None;
+    belong(&delta.nodes, span, has_run, |row| {
+        let is_gone = gone.runs.contains(&row.key.run) || gone.nodes.contains(&row.key);
+        let there = same_member(&known.nodes, &mut before, row, is_gone)?;
+        epoch_stays(row.numbers.epoch, there.numbers.epoch)
+    })?;
+    let mut before = None;
+    belong(&delta.edges, span, has_run, |row| {
+        let is_gone = gone.runs.contains(&row.key.run) || gone.edges.contains(&row.key);
+        same_member(&known.edges, &mut before, row, is_gone).map(drop)
+    })
+}
+
+/// What is known of a row's member, which came in before the delta begins. `before` is where the one was that was looked for
+/// before.
+fn same_member<'k, T: Row + Marked>(
+    known: &'k [T],
+    before: &mut Option<usize>,
+    row: &T,
+    is_gone: bool,
+) -> Result<&'k T, Misplaced> {
+    let place = find(known, *before, row).filter(|_| !is_gone);
+    let place = place.ok_or(Misplaced::Gone)?;
+    *before = Some(place);
+    let there = &known[place];
+    let (sequence, added_revision) = (row.sequence(), row.added_revision());
+    if added_revision != there.added_revision() {
+        return Err(Misplaced::Added { added_revision });
+    }
+    if sequence <= there.sequence() {
+        let known = there.sequence();
+        return Err(Misplaced::Late { sequence, known });
+    }
+    Ok(there)
 }
 
 /// A row of a list that is in the order of the rows' keys.

@@ -8,6 +8,7 @@ use dataflow_ids::stats::{GroupRow, Level};
 
 use super::pages::LongRows;
 use super::slots::Share;
+use crate::broken::{Rule, is_broken};
 
 /// How many names have a group of their own, unless another number is asked for. No group is ever thrown away, since its
 /// counters would go with it; so all names that come later share one group without a name.
@@ -61,6 +62,9 @@ impl Groups {
         }
         let name = Arc::new(name.clone());
         if self.names.len() >= groups_max {
+            if is_broken(Rule::LateNamesAreLost) {
+                return (NAMELESS - 1, name);
+            }
             return (self.nameless(), name);
         }
         let number = self.names.len() as GroupNumber;

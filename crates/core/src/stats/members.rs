@@ -88,7 +88,7 @@ impl Book {
         let (group, name) = self.join_group(name);
         let life = Life {
             sequence: 0,
-            added_revision: self.now.revision + 1,
+            added_revision: 0,
             group,
             added_ns: at_ns,
             since_ns: at_ns,
@@ -102,7 +102,7 @@ impl Book {
         Ok(())
     }
 
-    /// Puts a node there that is not there yet, with what it has counted. Its run is there.
+    /// Puts a node there that is not there yet, with what it has counted: it comes in now. Its run is there.
     pub(super) fn put_node(
         &mut self,
         key: NodeKey,
@@ -113,7 +113,11 @@ impl Book {
         self.journal.leave_gap();
         let node = u64::from(key.node.0);
         let sequence = self.changed();
-        let life = Life { sequence, ..life };
+        let life = Life {
+            sequence,
+            added_revision: sequence,
+            ..life
+        };
         let traffic = Traffic {
             sequence,
             ..traffic
@@ -166,17 +170,13 @@ impl Book {
             run.lives.get(node.0.into()).ok_or(NotThere::Node(key))?;
         }
         if run.edges.get(key.edge.0.into()).is_none() {
-            let numbers = EdgeNumbers {
-                added_revision: self.now.revision + 1,
-                ..EdgeNumbers::default()
-            };
-            self.put_edge(spec, numbers, None);
+            self.put_edge(spec, EdgeNumbers::default(), None);
         }
         Ok(())
     }
 
-    /// Puts an edge there that is not there yet, between nodes that are. What was counted on it is not added to its
-    /// nodes.
+    /// Puts an edge there that is not there yet, between nodes that are: it comes in now. What was counted on it is not added
+    /// to its nodes.
     pub(super) fn put_edge(
         &mut self,
         spec: EdgeSpec,
@@ -194,6 +194,7 @@ impl Book {
         let sequence = self.changed();
         let numbers = EdgeNumbers {
             sequence,
+            added_revision: sequence,
             ..numbers
         };
         let Some(run) = self.run_mut(key.run) else {

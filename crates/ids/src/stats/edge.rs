@@ -171,9 +171,10 @@ pub struct EdgeKey {
 pub struct EdgeRow {
     /// Which edge.
     pub key: EdgeKey,
-    /// Grows with every change of this row, and is higher than that of any row that had its key before.
+    /// The keeper's revision at the last change of this row: grows with each, and is higher than that of any row that had the
+    /// key before.
     pub sequence: u64,
-    /// The revision in which it came in: a row with another one is of another edge that had the same key.
+    /// The keeper's revision in which it came in: a row with another one is of another edge that had the same key.
     pub added_revision: u64,
     /// Its sender.
     pub source: NodeIndex,

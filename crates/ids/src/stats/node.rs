@@ -31,9 +31,10 @@ pub struct ProcessNumbers {
 /// The numbers of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeNumbers {
-    /// Grows with every change of these numbers, and is higher than that of any row that had its key before.
+    /// The keeper's revision at the last change of these numbers: grows with each, and is higher than that of any row that had
+    /// the key before.
     pub sequence: u64,
-    /// The revision in which it came in: a row with another one is of another node that had the same key.
+    /// The keeper's revision in which it came in: a row with another one is of another node that had the same key.
     pub added_revision: u64,
     /// Its incarnation.
     pub epoch: Epoch,

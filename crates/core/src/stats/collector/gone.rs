@@ -14,6 +14,7 @@ use super::super::groups::GroupNumber;
 use super::super::levels;
 use super::super::readings::COUNTER_MAX;
 use super::sources::Known;
+use crate::broken::{Rule, is_broken};
 
 /// What has gone at the levels of which a delta speaks, before it is taken.
 pub(super) struct Before {
@@ -143,7 +144,7 @@ fn retired_growth(known: &mut Arc<Retired>, now: &Retired) -> Retired {
         let now = now.time_in_state_ns[state].min(TIME_MAX_NS);
         grown.time_in_state_ns[state] = now.saturating_sub(known.time_in_state_ns[state]);
     }
-    if grown != Retired::default() {
+    if grown != Retired::default() && !is_broken(Rule::GoneCountsAgain) {
         levels::zip_retired(Arc::make_mut(known), &grown, u128::saturating_add);
     }
     grown

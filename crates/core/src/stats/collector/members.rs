@@ -1,6 +1,8 @@
 //! Rows of another keeper, taken into a book.
 //!
-//! A row is believed as it is, but for its counters: they grow, or stay.
+//! A row is believed as it is, but for its counters: they grow, or stay. When a member came in here is a revision of ours, and
+//! not of its keeper, so that what is told to others holds in itself: a member that comes in after a revision of its keeper
+//! that is known is a new one, whoever has its key.
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use super::super::book::Book;
 use super::super::facts::EdgeSpec;
 use super::super::groups::GroupNumber;
 use super::super::levels::{self, Faults};
+use super::super::misplaced::{Span, epoch_stays};
 use super::super::readings::{
     MEMORY_MAX_BYTES, bounded, bounded_gauges, counters_growth, growth, histograms_growth,
 };
@@ -25,6 +28,8 @@ use super::clock::Offset;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Put {
     pub(super) run: RunNumber,
+    /// The revisions of its keeper between which it has become what it is.
+    pub(super) span: Span,
     pub(super) offset: Offset,
     /// The moment of what the collector has published last.
     pub(super) published_ns: u64,
@@ -87,7 +92,8 @@ fn followed_times(
     (added_ns, since_ns, times_ns)
 }
 
-/// Takes a node's row: of one that is there, of a new one, or of one that has the key of another that has gone.
+/// Takes a node's row: of one that is there, of a new one, or of one that has the key of another that has gone. One of an
+/// earlier incarnation than what is known is not taken.
 pub(super) fn take_node(
     book: &mut Book,
     put: Put,
@@ -108,12 +114,15 @@ pub(super) fn take_node(
         .copied()
         .zip(run.traffic.get(node).copied());
     let numbers = &row.numbers;
-    let is_another = |life: &Life| life.added_revision != numbers.added_revision;
-    if known.as_ref().is_some_and(|(life, _)| is_another(life)) {
+    let is_new = put.span.is_new(numbers.added_revision);
+    if known.is_some() && is_new {
         // It was there a moment ago.
         let _ = book.remove_node_at(put.now_ns, key);
     }
-    let known = known.filter(|(life, _)| !is_another(life));
+    let known = known.filter(|_| !is_new);
+    if (known.as_ref()).is_some_and(|(life, _)| epoch_stays(numbers.epoch, life.epoch).is_err()) {
+        return;
+    }
     let (group, name) = match &known {
         Some((life, _)) => (life.group, None),
         None => {
@@ -124,7 +133,7 @@ pub(super) fn take_node(
     let (old, old_traffic) = known.unwrap_or_else(|| {
         let life = Life {
             sequence: 0,
-            added_revision: numbers.added_revision,
+            added_revision: 0,
             group,
             added_ns: put.offset.ours(numbers.added_ns).min(put.now_ns),
             since_ns: put.now_ns,
@@ -178,12 +187,12 @@ pub(super) fn take_edge(book: &mut Book, put: Put, row: &EdgeRow) {
     };
     let edge = u64::from(key.edge.0);
     let known = book.now.edge(key).copied();
-    let is_another = |known: &EdgeNumbers| known.added_revision != row.added_revision;
-    if known.as_ref().is_some_and(is_another) {
+    let is_new = put.span.is_new(row.added_revision);
+    if known.is_some() && is_new {
         // It was there a moment ago.
         let _ = book.remove_edge(key);
     }
-    let known = known.filter(|known| !is_another(known));
+    let known = known.filter(|_| !is_new);
     let Some(run) = book.now.runs.get(key.run.0) else {
         return;
     };
@@ -202,7 +211,7 @@ pub(super) fn take_edge(book: &mut Book, put: Put, row: &EdgeRow) {
     let total = book.now.total();
     let numbers = EdgeNumbers {
         sequence: 0,
-        added_revision: row.added_revision,
+        added_revision: old.added_revision,
         counters: counters_followed(&old.counters, &row.counters),
         gauges: bounded_gauges(&old.gauges, &row.gauges, &total.gauges),
         oldest_ns: row

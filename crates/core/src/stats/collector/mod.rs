@@ -3,6 +3,7 @@
 mod clock;
 mod gone;
 mod members;
+mod order;
 mod services;
 mod sources;
 mod whole;

@@ -15,13 +15,16 @@ use dataflow_ids::stats::{
 use dataflow_ids::{NodeId, PeerId};
 
 use super::super::book::Book;
+use super::super::misplaced::{Misplaced, Span};
 use super::super::rows::RunSpec;
 use super::super::snapshot::Snapshot;
 use super::clock::{Offset, shifted};
 use super::gone::Before;
 use super::members::{self, Put};
+use super::order::rows_belong;
 use super::services::{self, Services};
 use super::whole::as_delta;
+use crate::broken::{Rule, is_broken};
 use crate::time::Time;
 
 /// How many keepers that have ended are remembered.
@@ -53,6 +56,9 @@ pub enum Resync {
         /// The revision that is known.
         known: u64,
     },
+    /// A row in it is older than what is known, or belongs into another delta.
+    #[error("a row of a delta does not belong to it ({0}): ask for the whole")]
+    Misplaced(#[from] Misplaced),
 }
 
 /// A whole was not taken: its keeper has ended, and what it has counted is counted.
@@ -147,11 +153,14 @@ impl Collector {
     /// Takes all that a source knows. If its keeper is another one than before, what the one before has counted stays, and
     /// its members go.
     ///
+    /// There is nothing else to ask for when something in it is older than what is known, which no correct keeper says: what
+    /// is known stays then.
+    ///
     /// # Errors
     ///
     /// [`Ended`] when it is late: the source has gone, or its keeper has ended. Nothing has changed then.
     pub fn whole(&mut self, at: Time, source: &Source, all: Statistics) -> Result<(), Ended> {
-        if self.ended.contains(&all.keeper) {
+        if self.ended.contains(&all.keeper) && !is_broken(Rule::EndedKeeperCounts) {
             return Err(Ended);
         }
         let now_ns = self.book.moment(shifted(at));
@@ -181,7 +190,7 @@ impl Collector {
     ///
     /// # Errors
     ///
-    /// [`Resync`] when it does not follow on what is known. Nothing has changed then.
+    /// [`Resync`] when it does not follow on what is known, or a row in it does not. Nothing has changed then.
     pub fn delta(&mut self, at: Time, source: &Source, delta: Delta) -> Result<(), Resync> {
         let known = self.sources.get(source).ok_or(Resync::Unknown)?;
         if known.keeper != delta.keeper {
@@ -191,12 +200,13 @@ impl Collector {
             return Ok(());
         }
         // One that begins earlier does not say what has come since then and gone again.
-        if delta.from != known.revision {
+        if delta.from != known.revision && !is_broken(Rule::MissedDeltaIsNotSeen) {
             return Err(Resync::Missed {
                 from: delta.from,
                 known: known.revision,
             });
         }
+        rows_belong(&self.book, known, &delta)?;
         let now_ns = self.book.moment(shifted(at));
         self.take(now_ns, source, delta);
         Ok(())
@@ -243,8 +253,13 @@ impl Collector {
         // which somebody has seen it here.
         let published_ns = self.published_ns;
         let went_ns = (known.offset.ours(delta.at_ns).max(published_ns)).min(now_ns);
+        let span = Span {
+            from: delta.from,
+            to: delta.to,
+        };
         let put = |run: &Run, offset: Offset| Put {
             run: run.number,
+            span,
             offset,
             published_ns,
             now_ns,

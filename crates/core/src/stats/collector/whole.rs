@@ -7,8 +7,18 @@ use dataflow_ids::stats::{Delta, EdgeKey, NodeKey, RunNumber, Statistics};
 use super::super::book::Book;
 use super::sources::Known;
 
-/// What a whole changes of what is known.
-pub(super) fn as_delta(book: &Book, known: &Known, all: Statistics) -> Delta {
+/// Puts rows in the order of their keys, of each the first. They have it, if their keeper is correct.
+fn put_in_order<R, K: Ord>(rows: &mut Vec<R>, key: impl Fn(&R) -> K) {
+    if !rows.is_sorted_by(|one, next| key(one) < key(next)) {
+        rows.sort_by_key(&key);
+        rows.dedup_by_key(|row| key(row));
+    }
+}
+
+/// What a whole changes of what is known. Each member has one row in it.
+pub(super) fn as_delta(book: &Book, known: &Known, mut all: Statistics) -> Delta {
+    put_in_order(&mut all.nodes, |row| row.key);
+    put_in_order(&mut all.edges, |row| row.key);
     let runs: BTreeSet<RunNumber> = all.dataflows.iter().map(|row| row.number).collect();
     let nodes: BTreeSet<NodeKey> = all.nodes.iter().map(|row| row.key).collect();
     let edges: BTreeSet<EdgeKey> = all.edges.iter().map(|row| row.key).collect();

@@ -12,7 +12,8 @@ use dataflow_ids::stats::{EdgeKey, Keeper, NodeKey};
 use dataflow_ids::{DataflowName, EdgeId, Epoch, LifeCycle, NodeId, NodeIndex};
 
 use super::examples::{at, sent, two_nodes_of};
-use super::histories::fault;
+use super::gathering::gather;
+use super::histories::{fault, look_through};
 use super::play::{Play, Processes};
 
 /// Plays until something is found to be wrong.
@@ -28,6 +29,44 @@ fn finds(rule: Rule) -> bool {
     break_rule(None);
     // A check inside of the play is as good as one after it.
     found.unwrap_or(true)
+}
+
+/// Whether a history that nothing is wrong with goes wrong when this rule is broken.
+fn goes_wrong(rule: Rule, history: impl Fn() + std::panic::RefUnwindSafe) -> bool {
+    assert!(std::panic::catch_unwind(&history).is_ok(), "without it");
+    break_rule(Some(rule));
+    let found = std::panic::catch_unwind(&history);
+    break_rule(None);
+    found.is_err()
+}
+
+#[test]
+fn a_delta_that_is_missing_and_not_noticed_is_found_by_who_applies_them_and_by_who_collects() {
+    let missed = Rule::MissedDeltaIsNotSeen;
+    assert!(goes_wrong(missed, || _ = look_through(50_000)));
+    assert!(goes_wrong(missed, || _ = gather(1_000)));
+}
+
+#[test]
+fn a_row_that_is_taken_whatever_it_is_older_than_is_found() {
+    let any = Rule::AnyRowBelongs;
+    assert!(goes_wrong(any, || _ = look_through(50_000)));
+    assert!(goes_wrong(any, || _ = gather(1_000)));
+}
+
+#[test]
+fn what_has_gone_elsewhere_and_counts_again_with_each_word_is_found() {
+    assert!(goes_wrong(Rule::GoneCountsAgain, || _ = gather(1_000)));
+}
+
+#[test]
+fn a_keeper_that_has_ended_and_counts_once_more_is_found() {
+    assert!(goes_wrong(Rule::EndedKeeperCounts, || _ = gather(1_000)));
+}
+
+#[test]
+fn names_that_came_too_late_and_are_in_no_group_are_found() {
+    assert!(finds(Rule::LateNamesAreLost));
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use dataflow_core::Time;
 use dataflow_core::random::Random;
-use dataflow_core::stats::{Collector, Resync, Snapshot, Source};
+use dataflow_core::stats::{Collector, Resync, Snapshot, Source, apply};
 use dataflow_ids::NodeId;
 use dataflow_ids::stats::{Delta, Keeper};
 
 use super::flat::{Flat, times_at};
 use super::play::{GROUPS_MAX, Play, Processes};
+use super::rows::misplace;
 
 /// A keeper, and what a collector is told of it.
 struct Told {
@@ -22,6 +23,8 @@ struct Told {
     /// What was told before that.
     before: Arc<Snapshot>,
     late: Vec<Delta>,
+    /// How many deltas had a row that does not belong to them.
+    misplaced: u64,
 }
 
 impl Told {
@@ -37,6 +40,7 @@ impl Told {
             before: told.clone(),
             told,
             late: Vec::new(),
+            misplaced: 0,
         }
     }
 
@@ -50,6 +54,17 @@ impl Told {
         match random.draw() % 8 {
             // It is lost, and so is the next one from there.
             0 => return self.late.push(delta),
+            3 => {
+                // One with a row that does not belong to it changes nothing.
+                let mut lie = delta.clone();
+                if misplace(&mut lie, &self.told, random) {
+                    let revision = collector.book().revision();
+                    let said = collector.delta(at, &self.source, lie);
+                    assert!(matches!(said, Err(Resync::Misplaced(_))), "{said:?}");
+                    assert_eq!(collector.book().revision(), revision);
+                    self.misplaced += 1;
+                }
+            }
             1 => {
                 let later = now.since(&now);
                 let said = collector.delta(at, &self.source, later.clone());
@@ -90,17 +105,28 @@ impl Told {
     }
 }
 
-#[test]
-fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all() {
+/// How many rounds keepers tell something.
+const ROUNDS: u64 = 3_000;
+
+/// Lets keepers tell for so many rounds. Gives how many have ended, and how many deltas were refused for a row in them.
+///
+/// # Panics
+///
+/// When anything is wrong.
+pub(super) fn gather(rounds: u64) -> (usize, u64) {
     let mut random = Random::new(0x0c01_1ec7);
     // Every name of the keepers has a place here, so that groups can be compared.
     let mut collector = Collector::new(Keeper(random.draw()), GROUPS_MAX * 4);
     let mut keepers: Vec<Told> = Vec::new();
     let mut ended = Vec::new();
     let mut before = Flat::of(collector.book().total());
+    // Somebody who is told what the collector shows.
+    let mut shown = collector.publish(Time::START);
+    let mut known = shown.statistics();
+    let mut misplaced = 0;
     let mut times_before = times_at(collector.book().total(), 0);
     let mut groups_before: BTreeMap<Option<NodeId>, Flat> = BTreeMap::new();
-    for round in 0..3000_u64 {
+    for round in 0..rounds {
         let at = Time(Duration::from_millis(round));
         let place = usize::try_from(random.draw() % 4).expect("few");
         if keepers.len() <= place {
@@ -120,6 +146,7 @@ fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all(
                 collector.gone(at, &keeper.source);
             }
             ended.push(last.clone());
+            misplaced += keeper.misplaced;
             let anew = &keepers[place];
             anew.whole(&mut collector, at, &anew.told);
             let again = collector.whole(at, &keeper.source, last.statistics());
@@ -142,6 +169,9 @@ fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all(
                 );
             }
             times_before = times;
+            apply(&mut known, &snapshot.since(&shown)).expect("it follows");
+            assert_eq!(known, snapshot.statistics(), "round {round}");
+            shown = snapshot;
         }
         if !random.draw().is_multiple_of(50) {
             continue;
@@ -173,7 +203,14 @@ fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all(
         let collected = Flat::of(collector.book().total());
         assert_eq!(collected.untimed(), together.untimed(), "round {round}");
     }
-    assert!(ended.len() > 10, "{} keepers have ended", ended.len());
+    (ended.len(), misplaced)
+}
+
+#[test]
+fn what_several_keepers_say_counts_once_whatever_comes_twice_late_or_not_at_all() {
+    let (ended, misplaced) = gather(ROUNDS);
+    assert!(ended > 10, "{ended} keepers have ended");
+    assert!(misplaced > 50, "{misplaced} deltas with a row of another");
 }
 
 #[test]

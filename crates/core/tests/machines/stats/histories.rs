@@ -10,6 +10,7 @@ use dataflow_ids::stats::{EdgeKey, EdgeRow, Level};
 
 use super::flat::{Flat, counted_of_node, counted_on_edge};
 use super::play::{Play, Processes};
+use super::rows::misplace;
 
 /// Changes of state that are made, besides all else that happens.
 const TRANSITIONS: u64 = 1_000_000;
@@ -106,16 +107,28 @@ impl Reader {
     }
 }
 
-#[test]
-fn sums_are_those_of_their_members_through_a_million_transitions() {
+/// How much was looked at.
+pub(super) struct Looks {
+    play: Play,
+    looks: u64,
+    recounted: u64,
+    misplaced: u64,
+}
+
+/// Plays through so many transitions, and looks again and again.
+///
+/// # Panics
+///
+/// When anything is wrong.
+pub(super) fn look_through(transitions: u64) -> Looks {
     let mut play = Play::new(0x0005_7a75, Processes::Faulty);
     let mut earlier = Reader::new(&mut play);
     let mut known = earlier.snapshot.statistics();
     let mut late = earlier.snapshot.since(&earlier.snapshot);
     let mut before = earlier.snapshot.clone();
     let mut auditor = Auditor::new();
-    let (mut looks, mut recounted) = (0, 0);
-    while play.changes.taken < TRANSITIONS {
+    let (mut looks, mut recounted, mut misplaced) = (0, 0, 0);
+    while play.changes.taken < transitions {
         play.step();
         if play.below(1500) > 0 {
             continue;
@@ -147,6 +160,15 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
             };
             assert_eq!(apply(&mut known, &overlapping), Err(gap));
         }
+        // Nor is one taken that has a row which does not belong to it.
+        let mut lie = delta.clone();
+        if misplace(&mut lie, &earlier.snapshot, &mut play.random) {
+            let untouched = known.clone();
+            let said = apply(&mut known, &lie);
+            assert!(matches!(said, Err(Gap::Misplaced(_))), "{said:?}");
+            assert_eq!(known, untouched, "a gap changes nothing");
+            misplaced += 1;
+        }
         apply(&mut known, &delta).expect("it follows");
         assert_eq!(known, now.snapshot.statistics());
         for repeated in [&delta, &late] {
@@ -159,6 +181,22 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
         late = delta;
         before = std::mem::replace(&mut earlier, now).snapshot;
     }
+    Looks {
+        play,
+        looks,
+        recounted,
+        misplaced,
+    }
+}
+
+#[test]
+fn sums_are_those_of_their_members_through_a_million_transitions() {
+    let Looks {
+        play,
+        looks,
+        recounted,
+        misplaced,
+    } = look_through(TRANSITIONS);
     assert!(looks > 500, "{looks} recounts");
     let changes = &play.changes;
     for (count, what) in [
@@ -169,6 +207,7 @@ fn sums_are_those_of_their_members_through_a_million_transitions() {
     ] {
         assert!(count > TRANSITIONS / 100, "{count} {what}");
     }
+    assert!(misplaced > looks / 2, "{misplaced} rows in a wrong delta");
     assert!(recounted > looks, "{recounted} members counted again");
 }
 

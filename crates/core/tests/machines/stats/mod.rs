@@ -11,3 +11,4 @@ mod gathering;
 mod histories;
 mod naive;
 mod play;
+mod rows;
