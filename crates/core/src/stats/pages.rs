@@ -159,6 +159,8 @@ impl<R, const ROWS: usize> Pages<R, ROWS> {
 impl<R: Clone, const ROWS: usize> Pages<R, ROWS> {
     /// The row of this number, to be changed.
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut R> {
+        #[cfg(test)]
+        touched::one();
         let place = Place::<ROWS>::of(number);
         let pages = match place.sheaf {
             0 => &mut self.first,
@@ -181,6 +183,8 @@ impl<R: Clone, const ROWS: usize> Pages<R, ROWS> {
 
     /// The place of a row, with what it lies in.
     fn fill(&mut self, number: u64) -> Option<&mut Option<R>> {
+        #[cfg(test)]
+        touched::one();
         let place = Place::<ROWS>::of(number);
         let pages = match place.sheaf {
             0 => &mut self.first,

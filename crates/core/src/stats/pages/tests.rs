@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dataflow_ids::stats::{Keeper, Level, NodeKey, RunNumber};
-use dataflow_ids::{DataflowName, NodeId, NodeIndex};
+use dataflow_ids::{DataflowName, Epoch, LifeCycle, NodeId, NodeIndex};
 
 use proptest::prelude::*;
 
 use super::super::slots::Share;
-use super::super::{Book, GROUPS_MAX};
+use super::super::{Book, GROUPS_MAX, Transition};
 use super::{Pages, touched};
 use crate::time::Time;
 
@@ -154,6 +154,33 @@ fn a_query_goes_to_the_rows_as_often_among_many_nodes_as_among_few() {
     let few = touched(10);
     assert_eq!(few, touched(100_000));
     assert_eq!(few, [0, 1, 1]);
+}
+
+#[test]
+fn a_transition_goes_to_the_rows_as_often_among_many_nodes_as_among_few() {
+    let touched = |nodes| {
+        let (mut book, run, _) = book_of(nodes);
+        let mut change = |node, sequence, to| {
+            let placed = Transition {
+                node: NodeIndex(node),
+                to,
+                epoch: Epoch(1),
+                sequence,
+                at: Time::default(),
+            };
+            touched::by(|| book.transition(run, placed).expect("it is allowed"))
+        };
+        // Of the first and of the last; the same again.
+        [
+            change(0, 1, LifeCycle::Placed),
+            change(nodes - 1, 1, LifeCycle::Placed),
+            change(nodes - 1, 2, LifeCycle::Starting),
+        ]
+    };
+    let few = touched(10);
+    assert_eq!(few, touched(100_000));
+    // The run, the node and its group: looked at, and changed.
+    assert_eq!(few, [5; 3]);
 }
 
 #[test]
