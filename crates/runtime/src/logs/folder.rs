@@ -61,7 +61,7 @@ pub struct PastRun {
     pub run: String,
     /// The YAML it was started from.
     pub file: PathBuf,
-    /// When it was started.
+    /// When it was started; after every earlier run of this dataflow, also where the clock was set back between both.
     pub started_at: SystemTime,
     /// The process that ran it.
     pub pid: u32,
@@ -139,6 +139,8 @@ fn read_run(folder: &Path) -> Option<PastRun> {
 pub(crate) struct RunFolder {
     path: PathBuf,
     run: String,
+    /// Its moment, in milliseconds since 1970: above those of all runs of its name that were there.
+    at_ms: u64,
 }
 
 impl RunFolder {
@@ -160,7 +162,7 @@ impl RunFolder {
             let run = format!("{name}-{at_ms}");
             let path = place.join(&run);
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder { path, run }),
+                Ok(()) => return Ok(RunFolder { path, run, at_ms }),
                 // Another run of this name began in the same millisecond.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => at_ms += 1,
                 Err(error) => return Err(refused("make the folder", &path)(error)),
@@ -189,14 +191,13 @@ impl RunFolder {
         let about = RunFile {
             name: name.clone(),
             file: file.to_path_buf(),
-            started_at_ms: to_ms(system_time()),
+            // By its order among the others and not by a clock that may have been set back: the newest is never the oldest.
+            started_at_ms: self.at_ms,
             pid: std::process::id(),
             nodes,
         };
         write_json(&self.path.join("run.json"), &about)?;
-        let runs = runs(folder, Some(name))?.into_iter();
-        // By a clock that was set back, this one may seem to be old.
-        for old in runs.skip(RUNS_KEPT).filter(|old| old.folder != self.path) {
+        for old in runs(folder, Some(name))?.into_iter().skip(RUNS_KEPT) {
             // An old run that cannot be removed is no reason not to run.
             if let Err(error) = fs::remove_dir_all(&old.folder) {
                 tracing::warn!(run = %old.run, %error, "old run not removed");
@@ -289,6 +290,30 @@ mod tests {
         }
         let run = RunFolder::create(place.path(), &name).unwrap();
         assert_eq!(run.run(), format!("a-{}", ahead + 1));
+    }
+
+    #[test]
+    fn runs_that_begin_after_the_clock_was_set_back_are_the_newest() {
+        let place = tempfile::tempdir().unwrap();
+        let name = DataflowName::new("a").unwrap();
+        let ahead = to_ms(system_time()) + 3_600_000;
+        for at_ms in ahead..ahead + RUNS_KEPT as u64 {
+            let folder = runs_folder(place.path()).join(format!("a-{at_ms}"));
+            fs::create_dir_all(&folder).unwrap();
+            let about = RunFile {
+                name: name.clone(),
+                file: place.path().join("dataflow.yml"),
+                started_at_ms: at_ms,
+                pid: 1,
+                nodes: Vec::new(),
+            };
+            write_json(&folder.join("run.json"), &about).unwrap();
+        }
+        let begun: Vec<RunFolder> = (0..3).map(|_| begin(place.path(), &name)).collect();
+        let kept = runs(place.path(), Some(&name)).unwrap();
+        assert_eq!(kept.len(), RUNS_KEPT);
+        let newest: Vec<&str> = kept.iter().take(3).map(|run| run.run.as_str()).collect();
+        assert_eq!(newest, [begun[2].run(), begun[1].run(), begun[0].run()]);
     }
 
     #[test]
