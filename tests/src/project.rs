@@ -270,21 +270,19 @@ impl Project {
     }
 
     /// What `ps` shows: every dataflow of this project that runs. It gives up on one after two seconds, and a machine may
-    /// stand still for as long: then it is asked again.
+    /// stand still for as long: then it is asked again, once. A control loop that stands still is silent both times.
     ///
     /// # Panics
     ///
-    /// When it fails otherwise, or each time.
+    /// When it fails otherwise, or twice.
     pub fn ps(&self) -> Vec<DataflowStatus> {
-        let deadline = Instant::now() + PATIENCE;
-        let shown = loop {
-            let shown = self.dataflow(["ps", "--json"]).run();
-            let is_silent = shown.output().contains("\"it said nothing for ");
-            if shown.code() == Some(0) || !is_silent || Instant::now() >= deadline {
-                break shown.expect_code(0);
-            }
+        let ask = || self.dataflow(["ps", "--json"]).run();
+        let mut shown = ask();
+        if shown.code() != Some(0) && shown.output().contains("\"it said nothing for ") {
             println!("asked again: {shown}");
-        };
+            shown = ask();
+        }
+        let shown = shown.expect_code(0);
         let statuses: Vec<DataflowStatus> = report::read(&shown.output());
         let mut runs = self.runs.borrow_mut();
         runs.extend(statuses.iter().map(|status| status.run.clone()));
