@@ -86,6 +86,8 @@ impl Told {
         for delta in [&delta, &delta] {
             match collector.delta(at, &self.source, delta.clone()) {
                 Ok(()) => {}
+                // Of a keeper that is correct, each row belongs where it is.
+                Err(Resync::Misplaced(row)) => panic!("{row}: {delta:?}"),
                 Err(_) => self.whole(collector, at, &now),
             }
         }

@@ -382,10 +382,10 @@ fn what_a_collector_tells_holds_for_whoever_hears_it_whatever_a_keeper_says() {
 }
 
 /// Makes one row of a delta one that does not belong there, if it has any row: one that is too old or too new, one that comes
-/// twice, or one of `earlier` that has not changed or has gone.
+/// twice, one of `earlier` that has not changed or has gone, or one that goes with the delta.
 pub(super) fn misplace(delta: &mut Delta, earlier: &Snapshot, random: &mut Random) -> bool {
     let mut below = |end: usize| (random.draw() % end as u64) as usize;
-    let how = below(4);
+    let how = below(5);
     let (place_of_node, place_of_edge) = (
         below(delta.nodes.len().max(1)),
         below(delta.edges.len().max(1)),
@@ -401,6 +401,13 @@ pub(super) fn misplace(delta: &mut Delta, earlier: &Snapshot, random: &mut Rando
             Err(place) => delta.nodes.insert(place, late),
         }
         return true;
+    }
+    if how == 4 {
+        // One that came in since would be another member, whose key was free again.
+        let was_there = |row: &&NodeRow| row.numbers.added_revision <= delta.from;
+        let key = delta.nodes.iter().find(was_there).map(|row| row.key);
+        delta.nodes_gone.extend(key);
+        return key.is_some();
     }
     let sequence = if how == 0 { delta.from } else { delta.to + 1 };
     if let Some(row) = delta.edges.get_mut(place_of_edge)
