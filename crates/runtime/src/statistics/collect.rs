@@ -372,6 +372,10 @@ impl Collecting {
         let latest = Arc::clone(&run.source.snapshots.borrow_and_update());
         let known = run.known.as_ref();
         let followed = known.map(|known| collector.delta(now, &name, latest.since(known)));
+        if let Some(Err(why)) = &followed {
+            // Nothing is lost; but the whole costs more than what has changed, and nothing else shows it.
+            tracing::warn!(run = ?name, %why, "what has changed does not follow: all of it is taken");
+        }
         if !matches!(followed, Some(Ok(())))
             && let Err(error) = collector.whole(now, &name, latest.statistics())
         {
